@@ -1,0 +1,5 @@
+"""``python -m elq``."""
+
+from elq.commands import main
+
+main()

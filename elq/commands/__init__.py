@@ -1,0 +1,65 @@
+"""The installed command ``elq``: one small module per subcommand, imported only when it is called."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from elq.errors import ElqError
+
+COMMANDS = {
+    "predict": "link questions: arguments, a file, or standard input",
+    "train": "train a linker: hydra overrides, such as +experiment=webqsp",
+    "fit": "train from one config file (Lightning CLI): --config runs/…/config.yaml",
+    "validate": "validate a checkpoint (Lightning CLI)",
+    "test": "test a checkpoint (Lightning CLI)",
+    "build": "make the entities folder of a catalogue: table, index, manifest",
+    "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
+}
+LIGHTNING = ("fit", "validate", "test")
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
+    return "usage: elq COMMAND …\n\n" + "\n".join(lines) + "\n\n`elq COMMAND --help` says more."
+
+
+def speak(command: Callable[[], object]) -> int:
+    """Run a command; say in one sentence what was wrong with the input. Returns the exit code: 0, or 2 for bad input."""
+    try:
+        command()
+    except ElqError as error:
+        print(f"elq: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone, as in `elq predict … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Run one subcommand and return its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if name in LIGHTNING:
+        from elq.cli import main as lightning_main
+
+        return speak(lambda: lightning_main([name, *arguments]))
+    return speak(lambda: importlib.import_module(f"elq.commands.{name}").main(list(arguments)))
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        sys.exit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        from elq import __version__
+
+        print(__version__)
+        sys.exit(0)
+    if arguments[0] not in COMMANDS:
+        print(f"elq: {arguments[0]!r} is no command: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(run(arguments[0], arguments[1:]))

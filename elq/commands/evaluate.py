@@ -1,0 +1,72 @@
+"""``elq evaluate``: all metrics of a linker on annotated questions, with the dictionary beside it on request."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+from elq.commands.predict import latest_model
+from elq.files import write_json
+
+QUALITIES = ("precision", "recall", "f1")
+TASKS = {
+    "set_in_catalogue": "entities, main one in the catalogue",
+    "set_all": "entities, all questions",
+    "strong": "links, same span",
+    "weak": "links, overlapping span",
+    "mention": "mentions",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
+    made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
+    made.add_argument("--model", metavar="DIR", help="model folder or Hub name (default: the newest below runs/)")
+    made.add_argument("--output", metavar="FILE", help="write all metrics here as JSON")
+    made.add_argument("--threshold", type=float, help="instead of the model's own")
+    made.add_argument("--baseline", choices=("dictionary",), help="longest name or alias in the question, lowest QID")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print a table, write the metrics."""
+    options = parser().parse_args(arguments)
+    from elq.dictionary import Dictionary
+    from elq.evaluate import evaluate, evaluate_links
+    from elq.linker import Linker
+    from elq.questions import read_questions
+
+    questions = read_questions(options.questions)
+    model = options.model or latest_model()
+    linker = Linker.from_pretrained(model, device=options.device)
+    metrics: dict[str, Mapping[str, float]] = {"model": evaluate(linker, questions, threshold=options.threshold)}
+    if options.baseline:
+        found = Dictionary(linker.entities.catalogue).link([question.text for question in questions])
+        metrics[options.baseline] = evaluate_links(questions, found)
+    threshold = linker.threshold if options.threshold is None else options.threshold
+    print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}")
+    if options.output:
+        about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
+        write_json(options.output, {**about, **metrics})
+
+
+def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """Print precision, recall and F1 of each task, then the single figures, a column per linker."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("metric")
+    for name in metrics:
+        table.add_column(name, justify="right")
+    for task, meaning in TASKS.items():
+        for average in ("micro", "macro"):
+            names = [f"{task}_{average}_{quality}" for quality in QUALITIES]
+            cells = [" / ".join(f"{values[name]:.3f}" for name in names) for values in metrics.values()]
+            table.add_row(f"{meaning}, {average} P/R/F1", *cells)
+    tasks = tuple(f"{task}_{average}_" for task in (*TASKS, "set_out_of_catalogue") for average in ("micro", "macro"))
+    rest = dict.fromkeys(name for values in metrics.values() for name in values if not name.startswith(tasks))
+    for name in rest:
+        cells = [f"{values[name]:.4g}" if name in values else "" for values in metrics.values()]
+        table.add_row(name.replace("_", " "), *cells)
+    Console(width=150).print(table)

@@ -1,0 +1,134 @@
+"""``elq predict``: question text (arguments, a file, standard input) → links. Nothing but arguments and printing."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from elq.errors import ElqError
+from elq.files import parse_json_line, replacing
+from elq.progress import track
+from elq.questions import question_from_record
+from elq.types import Link, Question
+
+CHUNK = 256  # questions linked at a time: what a run holds in memory
+
+
+def latest_model() -> Path:
+    """The model folder that was trained last below ``runs/``.
+
+    Raises:
+        ElqError: there is none.
+    """
+    found = sorted(Path("runs").glob("*/latest/model"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ElqError(
+            "no --model is given and runs/ holds no trained one: run `python train.py +experiment=webqsp`, or give a folder"
+        )
+    return found[-1]
+
+
+def as_text(question: Question, links: Sequence[Link]) -> str:
+    """The question with its mentions in brackets, and a line for each link.
+
+    >>> link = Link(8, 12, "peru", "Q419", "Peru", "country in South America", -0.25)
+    >>> print(as_text(Question("1", "what is peru?"), [link]))
+    what is [peru]?
+      peru → Q419  Peru  country in South America  (score -0.250)
+    """
+    marked, at = "", 0
+    for link in links:
+        marked += f"{question.text[at : link.start]}[{link.mention}]"
+        at = link.end
+    lines = [marked + question.text[at:]]
+    for link in links:
+        lines.append(
+            "  ".join([f"  {link.mention} → {link.entity}", link.title, link.description, f"(score {link.score:.3f})"])
+        )
+    return "\n".join(lines)
+
+
+def as_json(question: Question, links: Sequence[Link]) -> str:
+    """One JSON line: id, text, links with character offsets into the text, end exclusive."""
+    fields = ("start", "end", "mention", "entity", "title", "score")
+    records = [
+        {**{field: getattr(link, field) for field in fields}, "candidates": [asdict(c) for c in link.candidates]}
+        for link in links
+    ]
+    value = {"id": question.id, "text": question.text, "links": records}
+    line = json.dumps(value, ensure_ascii=False)
+    return line if line.isprintable() else json.dumps(value)  # what no terminal or UTF-8 file can hold goes out as \uXXXX
+
+
+def read_input(source: str) -> Iterator[Question]:
+    """Stream the questions of a file or of standard input ("-"): a question a line, or a JSON object a line.
+
+    Files ending in .jsonl hold objects with a "text"; elsewhere a line that starts with "{" is such an object too.
+
+    Raises:
+        ElqError: a missing file or a bad line.
+    """
+    if source != "-" and not Path(source).is_file():
+        raise ElqError(f"--input {source} does not exist: give a .jsonl or .txt file, or - for standard input")
+    with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
+        for line, raw in enumerate(stream, 1):
+            if source.endswith(".jsonl") or raw.startswith(b"{"):
+                if raw.strip():
+                    yield _checked(raw, source, line)
+                continue
+            try:
+                yield Question(str(line), raw.decode("utf-8").rstrip("\r\n"))
+            except UnicodeDecodeError:
+                raise ElqError(f"{source}, line {line}: not UTF-8: save the file as UTF-8") from None
+
+
+def _checked(raw: bytes, source: str, line: int) -> Question:
+    record = parse_json_line(raw, source, line)
+    try:
+        return question_from_record(record, line)
+    except ElqError as error:
+        raise ElqError(f"{source}, line {line}: {error}") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(prog="elq predict", description="Link the entities in questions.")
+    made.add_argument("questions", nargs="*", metavar="QUESTION", help="question text; several are linked one by one")
+    made.add_argument("--input", metavar="FILE", help="file with a question, or a JSON object, a line; - is standard input")
+    made.add_argument("--output", metavar="FILE", help="write here instead of standard output; appears when it is complete")
+    made.add_argument("--model", metavar="DIR", help="model folder or Hub name (default: the newest below runs/)")
+    made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
+    made.add_argument("--candidates", type=int, metavar="K", help="entities retrieved per mention (default: the model's own)")
+    made.add_argument("--format", choices=("text", "jsonl"), help="default: text, and jsonl for an --output ending in .jsonl")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Link and print."""
+    options = parser().parse_intermixed_args(arguments)
+    if bool(options.questions) == bool(options.input):
+        raise ElqError('give either questions or --input FILE: for example `elq predict "who directed titanic?"`')
+    questions: Iterable[Question]
+    if options.input:
+        questions = track(read_input(options.input), "linking") if options.output else read_input(options.input)
+    else:
+        questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
+    from elq.linker import Linker
+
+    linker = Linker.from_pretrained(options.model or latest_model(), device=options.device)
+    jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
+    show = as_json if jsonl else as_text
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    stream = iter(questions)
+    with replacing(options.output) if options.output else nullcontext(sys.stdout) as output:
+        while chunk := list(islice(stream, CHUNK)):
+            texts = [question.text for question in chunk]
+            found = linker.link(texts, threshold=options.threshold, candidates=options.candidates)
+            output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
+            output.flush()

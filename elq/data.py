@@ -1,0 +1,213 @@
+"""Training data: questions → batches, in stages, as a Lightning data module.
+
+Training may go through stages (say, template questions first, then annotated ones). Every epoch belongs to one stage, and its
+order depends on the seed and the epoch only, so a resumed run sees what the unbroken one would have seen.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Sampler
+
+from elq.bootstrap import bootstrap_questions
+from elq.build import BuildSettings, build_entities
+from elq.catalogue import Catalogue
+from elq.encoder import DEFAULT
+from elq.errors import ElqError
+from elq.folder import Entities, open_entities
+from elq.model import load_tokenizer
+from elq.questions import read_questions
+from elq.tokens import QuestionTokenizer, token_span
+from elq.types import Batch, Question, Spans
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Source:
+    """A question file, and how often each of its questions comes in an epoch."""
+
+    file: str
+    repeat: int = 1
+
+
+@dataclass
+class Stage:
+    """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue."""
+
+    epochs: int = 1
+    sources: list[Source] = field(default_factory=list)
+    bootstrap: int = 0
+
+
+class ShuffledBatches(Sampler[list[int]]):
+    """Batches of indices in an order that depends on seed and epoch only; each rank gets every world-th batch's share."""
+
+    def __init__(self, length: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
+        self.length, self.batch_size, self.seed, self.epoch, self.rank, self.world = (
+            length,
+            batch_size,
+            seed,
+            epoch,
+            rank,
+            world,
+        )
+
+    def __len__(self) -> int:
+        return -(-self.length // (self.batch_size * self.world))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(
+            self.length, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        ).tolist()
+        step = self.batch_size * self.world
+        order += order[: -len(order) % step] if self.world > 1 else []  # every rank needs the same number of batches
+        for start in range(0, len(order), step):
+            yield order[start : start + step][self.rank :: self.world]
+
+
+class Collator:
+    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows."""
+
+    def __init__(self, tokenizer: QuestionTokenizer, catalogue: Catalogue, *, max_span_tokens: int) -> None:
+        self.tokenizer, self.catalogue, self.max_span_tokens = tokenizer, catalogue, max_span_tokens
+
+    def __call__(self, questions: Sequence[Question]) -> Batch:
+        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses."""
+        tokens = self.tokenizer([question.text for question in questions])
+        spans, entities = [], []
+        for b, question in enumerate(questions):
+            inside = tokens.text_mask[b].tolist()
+            for mention in question.mentions:
+                span = token_span(mention, tokens.offsets[b], inside)
+                if span is not None and span[1] - span[0] <= self.max_span_tokens:
+                    spans.append((b, *span))
+                    entities.append(mention.entity or "")
+        question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
+        rows = torch.from_numpy(self.catalogue.rows(entities))  # (M,)
+        return Batch(tokens, Spans(question_of, start, end), rows, tuple(questions))
+
+
+class QuestionData(LightningDataModule):
+    """Questions for training and development, over one catalogue. Builds the entities folder when it is missing or stale.
+
+    Args:
+        catalogue: JSONL, CSV or Parquet file of entities.
+        entities: the entities folder; made from the catalogue by ``elq build``'s own code where it is not up to date.
+        build: how the catalogue becomes a table and an index; its encoder is the question encoder unless it names another.
+        encoder: folder or name of the question encoder, which gives the tokenizer; the model's own setting.
+        columns: our field → the catalogue file's column, where the names differ.
+        train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
+        dev: question file on which epoch and threshold are chosen.
+        frames: YAML with further question frames for template questions.
+        batch_size: questions per batch and device.
+        max_span_tokens: L, the model's own setting.
+        seed: of the order and of the template questions.
+    """
+
+    def __init__(
+        self,
+        catalogue: str,
+        *,
+        entities: str,
+        train: list[Stage],
+        dev: str,
+        build: BuildSettings | None = None,
+        encoder: str = DEFAULT,
+        columns: dict[str, str] | None = None,
+        frames: str | None = None,
+        batch_size: int = 64,
+        max_span_tokens: int = 10,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not train or any(stage.epochs < 1 or not (stage.sources or stage.bootstrap) for stage in train):
+            raise ElqError(f"data.train is {train}, but needs stages of at least one epoch, with sources or template questions")
+        if batch_size < 1 or max_span_tokens < 1:
+            raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
+        build = build or BuildSettings()
+        self.build, self.encoder = replace(build, encoder=build.encoder or encoder), encoder
+        self.catalogue_file, self.entities_folder = catalogue, entities
+        self.columns, self.stages, self.dev_file, self.frames = columns, train, dev, frames
+        self.batch_size, self.max_span_tokens, self.seed = batch_size, max_span_tokens, seed
+        self._training: list[list[Question]] = []
+
+    def prepare_data(self) -> None:
+        """Check that every file is there, and build the entities (on one process per host)."""
+        wanted = [self.catalogue_file, self.dev_file, *(s.file for stage in self.stages for s in stage.sources)]
+        if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
+            raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        build_entities(self.catalogue_file, self.entities_folder, self.build, columns=self.columns, device=device)
+
+    def setup(self, stage: str) -> None:
+        """Open the entities and read the questions."""
+        self.entities: Entities = open_entities(self.entities_folder)
+        self.tokenizer = load_tokenizer(self.encoder, max_tokens=512)
+        self.dev = read_questions(self.dev_file)
+        self._check_entities(self.dev_file, self.dev)
+        if stage == "fit" and not self._training:
+            self._training = [self._questions(number, stage) for number, stage in enumerate(self.stages)]
+
+    def _questions(self, number: int, stage: Stage) -> list[Question]:
+        questions: list[Question] = []
+        for source in stage.sources:
+            found = read_questions(source.file)
+            self._check_entities(source.file, found)
+            questions += found * source.repeat
+        if stage.bootstrap:
+            seed = self.seed * 1_000_003 + number
+            questions += bootstrap_questions(self.entities.catalogue, stage.bootstrap, seed=seed, frames=self.frames)
+        log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
+        return questions
+
+    def _check_entities(self, file: str, questions: Sequence[Question]) -> None:
+        ids = [(q.id, m.entity) for q in questions for m in q.mentions if m.entity is not None]
+        rows = self.entities.catalogue.rows([entity for _, entity in ids])
+        if (unknown := rows < 0).any():
+            question, entity = ids[int(unknown.argmax())]
+            raise ElqError(
+                f"{file}: question {question} has the entity {entity}, which is not in the catalogue {self.catalogue_file}"
+                f" ({int(unknown.sum())} such mentions): correct it, or write null for a mention without an entry"
+            )
+
+    def stage_of(self, epoch: int) -> int:
+        """Number of the stage that an epoch belongs to.
+
+        >>> stages = [Stage(epochs=1, bootstrap=9), Stage(epochs=2, bootstrap=9)]
+        >>> data = QuestionData("c.jsonl", entities="e", train=stages, dev="d.jsonl")
+        >>> [data.stage_of(epoch) for epoch in range(5)]
+        [0, 1, 1, 1, 1]
+        """
+        for number, stage in enumerate(self.stages):
+            epoch -= stage.epochs
+            if epoch < 0:
+                return number
+        return len(self.stages) - 1
+
+    def batches(self, epoch: int) -> ShuffledBatches:
+        """The batches of an epoch on this process."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        questions = self._training[self.stage_of(epoch)]
+        return ShuffledBatches(len(questions), self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the current epoch (the trainer asks again every epoch)."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        questions = self._training[self.stage_of(epoch)]
+        return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=self._collator())  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """This process's share of the development questions."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        mine = self.dev[rank::world]
+        return DataLoader(mine, batch_size=self.batch_size, collate_fn=self._collator())  # type: ignore[arg-type]
+
+    test_dataloader = val_dataloader
+
+    def _collator(self) -> Collator:
+        return Collator(self.tokenizer, self.entities.catalogue, max_span_tokens=self.max_span_tokens)

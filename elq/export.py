@@ -1,0 +1,84 @@
+"""Export: what happens when training is over. Best epoch → γ → model folder → metrics."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from elq.data import QuestionData
+from elq.evaluate import evaluate
+from elq.files import link_or_copy, replacing_folder, write_json
+from elq.folder import CATALOGUE, ENTITIES, TABLE, Entities
+from elq.index import HNSW_FILE
+from elq.linker import Linker
+from elq.model import ELQ
+from elq.module import ELQModule
+from elq.tokens import QuestionTokenizer
+
+log = logging.getLogger(__name__)
+
+MODEL, METRICS = "model", "metrics.json"
+
+
+def export_folder(
+    folder: str | Path,
+    model: ELQ,
+    tokenizer: QuestionTokenizer,
+    entities: Entities,
+    source: str | Path,
+    *,
+    threshold: float,
+    candidates: int,
+    score_mode: str,
+) -> None:
+    """Write a model folder, whole or not at all.
+
+    Args:
+        folder: the folder to make; an older one is replaced.
+        model, tokenizer: the network.
+        entities: the opened entities.
+        source: the folder they were opened from; its files get a second name (or a copy on another disk).
+        threshold, candidates, score_mode: how links are decided, for the manifest.
+    """
+    manifest = replace(entities.manifest, threshold=threshold, candidates=candidates, score_mode=score_mode)
+    with replacing_folder(folder) as made:
+        model.save_pretrained(made, tokenizer)
+        (made / ENTITIES).mkdir()
+        for name in (CATALOGUE, TABLE, HNSW_FILE):
+            if (Path(source) / name).is_file():
+                link_or_copy(Path(source) / name, made / ENTITIES / name)
+        manifest.save(made / ENTITIES)
+
+
+def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str, float]:
+    """Load the best epoch, choose γ on the development questions, export ``model/`` and write ``metrics.json``.
+
+    Returns:
+        All metrics of the exported folder on the development questions.
+    """
+    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
+    if checkpoint is not None and checkpoint.best_model_path:
+        log.info("best epoch: %s", checkpoint.best_model_path)
+        module.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
+    [scores] = trainer.validate(module, datamodule=data, verbose=False)
+    trainer.strategy.barrier()
+    folder = Path(trainer.default_root_dir) / MODEL
+    if not trainer.is_global_zero:
+        return dict(scores)
+    export_folder(
+        folder,
+        module.model,
+        data.tokenizer,
+        data.entities,
+        data.entities_folder,
+        threshold=scores["dev_threshold"],
+        candidates=module.retrieved,
+        score_mode=module.score_mode,
+    )
+    metrics = evaluate(Linker.from_pretrained(folder), data.dev)
+    write_json(folder.parent / METRICS, {"questions_file": data.dev_file, "threshold": scores["dev_threshold"], **metrics})
+    log.info("exported %s; its metrics on %s are in %s", folder, data.dev_file, folder.parent / METRICS)
+    return metrics

@@ -1,0 +1,117 @@
+"""Files: JSON lines read with line numbers, and writes that appear whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from elq.errors import ElqError
+
+
+def parse_json_line(raw: bytes, source: str, line: int) -> dict[str, Any]:
+    """One line of a JSON-lines file as an object.
+
+    Raises:
+        ElqError: invalid UTF-8, invalid JSON or not an object, with the source and the line.
+
+    >>> parse_json_line(b'{"text": "who?"}', "questions.jsonl", 1)
+    {'text': 'who?'}
+    """
+    try:
+        record = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ElqError(
+            f"{source}, line {line}: byte {error.start} ({raw[error.start]:#04x}) is not UTF-8: save the file as UTF-8"
+        ) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ElqError(f"{source}, line {line}: not valid JSON ({error}): correct the line or remove it") from None
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        raise ElqError(f'{source}, line {line}: holds a {kind}, but must hold an object like {{"text": "…"}}')
+    return record
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Stream (line number, object) of a JSON-lines file; empty lines are passed over.
+
+    Raises:
+        ElqError: a missing file or a bad line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ElqError(f"{path} does not exist: give the path of a JSON-lines file")
+    with path.open("rb") as stream:
+        for line, raw in enumerate(stream, 1):
+            if raw.strip():
+                yield line, parse_json_line(raw, str(path), line)
+
+
+@contextmanager
+def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary neighbour of ``path`` for writing; rename it onto ``path`` when the block ends well.
+
+    Raises:
+        ElqError: the folder cannot be written to, or the disk is full. The old file then stays as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write one JSON value, whole or not at all."""
+    with replacing(path) as stream:
+        json.dump(value, stream, ensure_ascii=False, indent=2)
+        stream.write("\n")
+
+
+def promote(folder: Path, path: Path) -> None:
+    """Rename a finished folder onto ``path``; an older one there is removed once the new one has its name."""
+    retired = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        if path.exists():
+            path.replace(retired)
+        folder.replace(path)
+    except OSError as error:
+        raise ElqError(f"{path} could not be written ({error.strerror}): choose another folder") from error
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a temporary neighbour folder; it takes the name ``path`` when the block ends well.
+
+    Raises:
+        ElqError: it cannot be written, or the disk is full. The old folder then stays as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        promote(temporary, path)
+    except OSError as error:
+        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name (a hard link costs no disk), or copy it where the file system cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

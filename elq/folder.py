@@ -1,0 +1,110 @@
+"""The saved model folder, declared once: which files there are, and the manifest that says what they hold.
+
+    config.json  model.safetensors  tokenizer.json        the model (elq/model.py)
+    entities/manifest.json                                this room
+    entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (only where its kind has a file)
+
+``elq build`` makes the entities folder alone; training adds the model and the threshold. Nothing is pickled.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from elq.catalogue import Catalogue
+from elq.errors import ElqError
+from elq.files import write_json
+from elq.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
+from elq.scoring import SCORE_MODES
+from elq.table import EntityTable
+
+FORMAT = 1
+ENTITIES = "entities"
+MANIFEST, CATALOGUE, TABLE = "manifest.json", "catalogue.arrow", "table.npy"
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+ALL_FILES = (*MODEL_FILES, *(f"{ENTITIES}/{name}" for name in (MANIFEST, CATALOGUE, TABLE, HNSW_FILE)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an entities folder holds, and how its scores are to be read."""
+
+    entities: int  # N
+    width: int  # D
+    dtype: str  # of the table
+    metric: str = "inner_product"
+    encoder: str  # that made the table
+    pooling: str
+    text: dict[str, Any]  # fields of EntityText
+    precision: str  # of the encoder while it made the table
+    catalogue_sha256: str  # over the records in order
+    source_sha256: str  # of the file the records came from, and of the column mapping
+    index: str  # kind
+    score_mode: str = "candidates"
+    score_unit: str = "natural logarithm of a probability"
+    candidates: int = 10  # K, on which scores of the mode "candidates" depend
+    threshold: float | None = None  # γ on the joint score, chosen with this mode, K and index; None: not trained yet
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("index", INDEX_KINDS), ("score_mode", SCORE_MODES), ("metric", ("inner_product",))):
+            if getattr(self, name) not in allowed:
+                raise ElqError(f"manifest has {name} {getattr(self, name)!r}, but must have one of {', '.join(allowed)}")
+        if self.format != FORMAT:
+            raise ElqError(f"manifest has format {self.format}, but this version reads format {FORMAT}: build the folder again")
+        if self.threshold is not None and math.isnan(self.threshold):
+            raise ElqError("manifest has the threshold NaN, but it must be a number: export the model again")
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``manifest.json`` into an entities folder."""
+        write_json(Path(folder) / MANIFEST, asdict(self))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Manifest":
+        """Read ``manifest.json`` of an entities folder.
+
+        Raises:
+            ElqError: missing, not JSON, unknown or missing keys, or a value that is not allowed.
+        """
+        path = Path(folder) / MANIFEST
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**values)
+        except FileNotFoundError:
+            raise ElqError(f"{folder} has no {MANIFEST}: build the entities with `elq build`") from None
+        except (OSError, ValueError, TypeError) as error:
+            names = ", ".join(field.name for field in fields(cls))
+            raise ElqError(f"{path} is not a manifest ({error}): it needs the keys {names}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """An opened entities folder; every part is memory-mapped and has the same N."""
+
+    manifest: Manifest
+    catalogue: Catalogue
+    table: EntityTable
+    index: EntityIndex
+
+
+def open_entities(folder: str | Path) -> Entities:
+    """Open an entities folder.
+
+    Raises:
+        ElqError: a part is missing or unreadable, or contradicts the manifest (both values named).
+    """
+    folder = Path(folder)
+    manifest = Manifest.load(folder)
+    catalogue, table = Catalogue(folder / CATALOGUE), EntityTable.open(folder / TABLE)
+    for what, actual, expected in (
+        (f"{CATALOGUE} rows", len(catalogue), manifest.entities),
+        (f"{CATALOGUE} content", catalogue.sha256, manifest.catalogue_sha256),
+        (f"{TABLE} rows", len(table), manifest.entities),
+        (f"{TABLE} width", table.width, manifest.width),
+        (f"{TABLE} dtype", table.dtype, manifest.dtype),
+    ):
+        if actual != expected:
+            raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: build the folder again")
+    return Entities(manifest, catalogue, table, open_index(manifest.index, table, folder))

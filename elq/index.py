@@ -1,0 +1,188 @@
+"""The index: which K entities have the largest inner product with a mention vector.
+
+One contract, several kinds. A score is the inner product in fp32 with the row as the table stores it, whatever the kind:
+kinds that search approximately take their scores again from the table, so only which rows are found can differ.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elq.errors import ElqError
+from elq.table import BLOCK, EntityTable
+
+RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory: converting takes longer than scoring
+HNSW_FILE = "index.faiss"
+
+
+class EntityIndex(ABC):
+    """Search over N frozen entity vectors. Safe to call from several threads."""
+
+    kind: str
+
+    def __init__(self, table: EntityTable) -> None:
+        self.table = table
+
+    def search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The k best entities of each query.
+
+        Args:
+            vectors: (Q, D) mention vectors.
+            k: candidates per query; cut to N.
+
+        Returns:
+            Inner products (Q, K) fp32, best first, and table rows (Q, K) int64; −inf and −1 where nothing was found.
+
+        Raises:
+            ElqError: another width than the table's, or k < 1.
+        """
+        if vectors.shape[-1] != self.table.width:
+            raise ElqError(
+                f"query vectors have width {vectors.shape[-1]}, but the entity table has width {self.table.width}:"
+                " model and table must come from the same encoder"
+            )
+        if k < 1:
+            raise ElqError(f"{k} candidates were asked for, but at least 1 is needed")
+        k = min(k, len(self.table))
+        if not len(vectors):
+            return torch.empty(0, k), torch.empty(0, k, dtype=torch.int64)
+        return self._search(vectors.detach().float().cpu(), k)
+
+    @abstractmethod
+    def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]: ...
+
+    def log_normaliser(self, vectors: Tensor) -> Tensor:
+        """log Σ exp of all N inner products: (Q, D) → (Q,) fp32.
+
+        Raises:
+            ElqError: this kind does not see all entities.
+        """
+        raise ElqError(f'score mode "table" needs all entities, which the {self.kind} index does not see: use the exact index')
+
+    def save(self, folder: str | Path) -> None:  # noqa: B027 (nothing is the right default)
+        """Write what the kind needs beside the table; the exact index needs nothing."""
+
+
+class ExactIndex(EntityIndex):
+    """Brute force over the whole table, in blocks; the last, partial block included."""
+
+    kind = "exact"
+
+    def __init__(self, table: EntityTable, *, block: int = BLOCK) -> None:
+        super().__init__(table)
+        self.block = block
+        self._resident = table.tensor() if len(table) * table.width * 4 <= RESIDENT_BYTES else None
+
+    def _rows(self, start: int) -> Tensor:
+        end = min(start + self.block, len(self.table))
+        return self.table.block(start, end) if self._resident is None else self._resident[start:end]
+
+    def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        scores = torch.full((len(vectors), 0), -torch.inf)
+        rows = torch.empty(len(vectors), 0, dtype=torch.int64)
+        for start in range(0, len(self.table), self.block):
+            products = vectors @ self._rows(start).T  # (Q, block)
+            best, found = products.topk(min(k, products.shape[-1]), dim=-1)  # (Q, ≤k)
+            scores = torch.cat([scores, best], dim=-1)
+            rows = torch.cat([rows, found + start], dim=-1)
+            scores, order = scores.sort(dim=-1, descending=True, stable=True)  # earlier rows first among equals
+            scores, rows = scores[:, :k], rows.gather(-1, order)[:, :k]
+        return scores, rows  # (Q, K)
+
+    def log_normaliser(self, vectors: Tensor) -> Tensor:
+        """log Σ exp of all N inner products: (Q, D) → (Q,) fp32."""
+        total = torch.full((len(vectors),), -torch.inf)
+        queries = vectors.detach().float().cpu()
+        for start in range(0, len(self.table), self.block):
+            total = torch.logaddexp(total, (queries @ self._rows(start).T).logsumexp(-1))  # (Q,)
+        return total
+
+
+class HnswIndex(EntityIndex):
+    """A navigable small-world graph (faiss IndexHNSWFlat, inner product), scores taken again from the table.
+
+    Args:
+        table: the entity table.
+        links: graph links per entity (faiss's M).
+        ef_construction: breadth of the search while building.
+        ef_search: breadth of the search; at least K is used. More finds more of the true best, and takes longer.
+        path: a saved index to read instead of building one.
+    """
+
+    kind = "hnsw"
+
+    def __init__(
+        self,
+        table: EntityTable,
+        *,
+        links: int = 32,
+        ef_construction: int = 200,
+        ef_search: int = 128,
+        path: str | Path | None = None,
+    ) -> None:
+        import faiss
+
+        super().__init__(table)
+        self.ef_search = ef_search
+        if path is not None:
+            self._faiss = _read_faiss(path, table)
+            return
+        self._faiss = faiss.IndexHNSWFlat(table.width, links, faiss.METRIC_INNER_PRODUCT)
+        self._faiss.hnsw.efConstruction = ef_construction
+        for start in range(0, len(table), BLOCK):
+            self._faiss.add(table.block(start, min(start + BLOCK, len(table))).numpy())
+
+    def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        import faiss
+
+        # given per call, since threads share the index
+        breadth = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))  # type: ignore[attr-defined]
+        _, found = self._faiss.search(np.ascontiguousarray(vectors.numpy()), k, params=breadth)
+        rows = torch.from_numpy(found)  # (Q, K), −1 where the graph gave fewer
+        scores = torch.einsum("qd,qkd->qk", vectors, self.table.gather(rows.clamp_min(0)))  # (Q, K)
+        scores, order = scores.masked_fill(rows < 0, -torch.inf).sort(dim=-1, descending=True, stable=True)
+        return scores, rows.gather(-1, order)
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``index.faiss``."""
+        import faiss
+
+        faiss.write_index(self._faiss, str(Path(folder) / HNSW_FILE))
+
+
+def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # type: ignore[name-defined]  # noqa: F821
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError as error:
+        raise ElqError(f"{path} is not a readable faiss index ({str(error).splitlines()[0]}): build the folder again") from None
+    if not hasattr(index, "hnsw") or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise ElqError(f"{path} holds a {type(index).__name__}, but must hold an HNSW index of inner products: build it again")
+    if (index.ntotal, index.d) != (len(table), table.width):
+        raise ElqError(
+            f"{path} holds {index.ntotal} × {index.d} vectors, but the table {len(table)} × {table.width}: build it again"
+        )
+    return index
+
+
+INDEX_KINDS: dict[str, type[EntityIndex]] = {"exact": ExactIndex, "hnsw": HnswIndex}
+
+
+def build_index(kind: str, table: EntityTable) -> EntityIndex:
+    """Build an index of a kind over a table.
+
+    Raises:
+        ElqError: an unknown kind.
+    """
+    if kind not in INDEX_KINDS:
+        raise ElqError(f"index kind {kind!r} is unknown: choose one of {', '.join(INDEX_KINDS)}")
+    return INDEX_KINDS[kind](table)
+
+
+def open_index(kind: str, table: EntityTable, folder: str | Path) -> EntityIndex:
+    """Open the index that :meth:`EntityIndex.save` wrote into a folder."""
+    return HnswIndex(table, path=Path(folder) / HNSW_FILE) if kind == "hnsw" else build_index(kind, table)

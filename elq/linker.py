@@ -1,0 +1,236 @@
+"""The linker: question text in, links out. The one public object of the inference side.
+
+>>> from elq import Linker                                                    # doctest: +SKIP
+>>> linker = Linker.from_pretrained("runs/webqsp/latest/model")               # doctest: +SKIP
+>>> linker.link("what does jamaican people speak?")[0].title                  # doctest: +SKIP
+'Jamaica'
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from elq.errors import ElqError
+from elq.folder import ALL_FILES, ENTITIES, MODEL_FILES, Entities, open_entities
+from elq.model import ELQ, load_tokenizer
+from elq.scoring import SCORE_MODES, entity_log_probs, without_overlaps
+from elq.spans import keep_spans
+from elq.tokens import QuestionTokenizer, token_span
+from elq.types import Candidate, Link, Mention, Spans, TokenBatch
+
+log = logging.getLogger(__name__)
+
+
+class Linker:
+    """Finds the mentions of entities in questions. Holds no state between calls: threads may share it.
+
+    Args:
+        model: the network; it is put into evaluation mode while linking.
+        tokenizer: its tokenizer.
+        entities: catalogue, table and index; the table must have the model's width.
+        threshold: γ, the least joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
+        candidates: K, entities retrieved per span.
+        score_mode: what p(entity | mention) is normalised over, see elq/scoring.py.
+        max_mentions: spans per question that are looked up in the index, those with the best mention score.
+        batch_size: questions per encoder pass.
+    """
+
+    def __init__(
+        self,
+        model: ELQ,
+        tokenizer: QuestionTokenizer,
+        entities: Entities,
+        *,
+        threshold: float,
+        candidates: int = 10,
+        score_mode: str = "candidates",
+        max_mentions: int = 64,
+        batch_size: int = 64,
+    ) -> None:
+        if model.encoder.width != entities.table.width:
+            raise ElqError(
+                f"the model's mention vectors have width {model.encoder.width}, but the entity table has width"
+                f" {entities.table.width}: model and table must come from the same encoder"
+            )
+        if tokenizer.size > model.config.encoder["vocab_size"]:
+            raise ElqError(
+                f"the tokenizer has {tokenizer.size} entries, but the encoder knows {model.config.encoder['vocab_size']}:"
+                " they must come from the same folder"
+            )
+        if score_mode not in SCORE_MODES:
+            raise ElqError(f"score mode {score_mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
+        self.model, self.tokenizer, self.entities = model, tokenizer, entities
+        self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
+        self.max_mentions, self.batch_size = max_mentions, batch_size
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> "Linker":
+        """Open a model folder, or download one from the Hub by name.
+
+        Args:
+            folder: a folder that training exported, or ``owner/name`` on the Hub.
+            device: where the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …
+
+        Raises:
+            ElqError: no such folder or name, a file missing, or parts that do not belong together.
+        """
+        path = Path(folder).expanduser()
+        path = path if path.is_dir() else _from_hub(str(folder))
+        if missing := [name for name in MODEL_FILES if not (path / name).is_file()]:
+            raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
+        model, entities = ELQ.from_pretrained(path).to(device), open_entities(path / ENTITIES)
+        manifest = entities.manifest
+        if manifest.threshold is None:
+            raise ElqError(f"{path / ENTITIES} has no threshold: it was built, but no model was trained and exported with it")
+        return cls(
+            model,
+            load_tokenizer(path, max_tokens=model.encoder.max_tokens),
+            entities,
+            threshold=manifest.threshold,
+            candidates=manifest.candidates,
+            score_mode=manifest.score_mode,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder runs."""
+        return next(self.model.parameters()).device
+
+    @overload
+    def link(self, texts: str, *, threshold: float | None = None, candidates: int | None = None) -> list[Link]: ...  # type: ignore[overload-overlap]
+    @overload
+    def link(
+        self, texts: Sequence[str], *, threshold: float | None = None, candidates: int | None = None
+    ) -> list[list[Link]]: ...
+
+    def link(
+        self, texts: str | Sequence[str], *, threshold: float | None = None, candidates: int | None = None
+    ) -> list[Link] | list[list[Link]]:
+        """Link one question, or many.
+
+        Args:
+            texts: a question, or a sequence of them.
+            threshold: γ for this call instead of the folder's own.
+            candidates: K for this call; in score mode ``candidates`` scores depend on it, and γ was chosen with the
+                folder's own K.
+
+        Returns:
+            The links of the question in reading order (a list of such lists for a sequence). They do not overlap.
+
+        Raises:
+            ElqError: candidates < 1, or a text that is no string.
+        """
+        if isinstance(texts, str):
+            return self.link([texts], threshold=threshold, candidates=candidates)[0]
+        if wrong := next((text for text in texts if not isinstance(text, str)), None):
+            raise ElqError(f"a question must be a string, but one is {wrong!r}")
+        links: list[list[Link]] = [[] for _ in texts]
+        for places, tokens in self._batches(texts):
+            found = self._link_tokens(
+                [texts[place] for place in places],
+                tokens,
+                self.threshold if threshold is None else threshold,
+                self.candidates if candidates is None else candidates,
+            )
+            for place, links_of_one in zip(places, found, strict=True):
+                links[place] = links_of_one
+        return links
+
+    def gold_ranks(self, texts: Sequence[str], mentions: Sequence[Mention], *, candidates: int = 128) -> list[int]:
+        """Rank from 0 of each mention's gold entity among the candidates for its own span.
+
+        Args:
+            texts: the question of each mention.
+            mentions: one per text, with an entity.
+            candidates: how many to retrieve.
+
+        Returns:
+            A rank per mention: −1 where the entity is not among the candidates, or the span covers no token.
+        """
+        ranks = [-1] * len(texts)
+        gold = torch.from_numpy(self.entities.catalogue.rows([mention.entity or "" for mention in mentions]))
+        for places, tokens in self._batches(texts):
+            spans, at = [], []
+            for b, place in enumerate(places):
+                span = token_span(mentions[place], tokens.offsets[b], tokens.text_mask[b].tolist())
+                if span is not None and gold[place] >= 0:
+                    spans.append((b, *span))
+                    at.append(place)
+            question, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (Q,)
+            with self._inference():
+                vectors = self.model.mention_vectors(
+                    self.model.encode(tokens.to(self.device)), Spans(question, start, end).to(self.device)
+                )
+            _, rows = self.entities.index.search(vectors, candidates)  # (Q, K)
+            for place, row in zip(at, rows, strict=True):
+                hits = (row == gold[place]).nonzero()
+                ranks[place] = int(hits[0]) if len(hits) else -1
+        return ranks
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], TokenBatch]]:
+        """Questions of similar length together, which leaves little padding: (places in ``texts``, tokens)."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), self.batch_size):
+            places = order[start : start + self.batch_size]
+            tokens = self.tokenizer([texts[place] for place in places])
+            if tokens.ids.shape[1] == self.tokenizer.max_tokens:
+                log.warning("questions of more than %d tokens are linked up to there only", self.tokenizer.max_tokens)
+            yield places, tokens
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """No dropout, no gradients, and fp32 even inside a bf16 training run: validation sees what is exported."""
+        self.model.eval()
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+            yield
+
+    def _link_tokens(self, texts: Sequence[str], tokens: TokenBatch, threshold: float, k: int) -> list[list[Link]]:
+        with self._inference():
+            hidden = self.model.encode(tokens.to(self.device))  # (B, T, D)
+            logits = self.model.mention_logits(hidden, tokens.text_mask.to(self.device))  # (B, T, L)
+            # log p(entity | mention) ≤ 0, so a span below γ can give no link above it
+            spans, mention_scores = keep_spans(logits, threshold, self.max_mentions)  # Q spans, (Q,)
+            vectors = self.model.mention_vectors(hidden, spans).cpu()  # (Q, D)
+        scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
+        normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
+        log_probs = entity_log_probs(scores, normaliser)  # (Q, K)
+        joint = mention_scores.cpu() + log_probs[:, 0]  # (Q,)
+        spans = spans.to("cpu")
+        links: list[list[Link]] = []
+        for b, text in enumerate(texts):
+            mine = ((spans.question == b) & (joint >= threshold)).nonzero().flatten().tolist()
+            bounds = [(int(spans.start[q]), int(spans.end[q])) for q in mine]
+            kept = without_overlaps(bounds, [float(joint[q]) for q in mine])
+            linked = [
+                self._link(
+                    text, tokens.offsets[b][bounds[i][0] : bounds[i][1]], joint[mine[i]], rows[mine[i]], log_probs[mine[i]]
+                )
+                for i in kept
+            ]
+            links.append(sorted(linked, key=lambda link: link.start))
+        return links
+
+    def _link(self, text: str, offsets: Sequence[tuple[int, int]], joint: Tensor, rows: Tensor, log_probs: Tensor) -> Link:
+        start, end = offsets[0][0], offsets[-1][1]
+        entities = [self.entities.catalogue[row] for row in rows.tolist() if row >= 0]
+        candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs.tolist(), strict=False))
+        return Link(
+            start, end, text[start:end], entities[0].id, entities[0].title, entities[0].description, float(joint), candidates
+        )
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(ALL_FILES)))
+    except Exception as error:  # offline, unknown name, no access: the remedy is the same
+        raise ElqError(
+            f"model {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): train one with"
+            " `python train.py +experiment=webqsp` or give another folder"
+        ) from None

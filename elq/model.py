@@ -1,0 +1,130 @@
+"""ELQ: one encoder pass, a score for every span, a vector for every kept one.
+
+The model knows nothing of entities: their frozen vectors live in the table (elq/table.py), and a mention vector meets them
+by inner product in the index (elq/index.py) or in the loss (elq/losses.py).
+
+File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the encoder's own configuration inside),
+``model.safetensors`` and ``tokenizer.json``.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from elq.encoder import Encoder, resolve_encoder
+from elq.errors import ElqError
+from elq.files import write_json
+from elq.spans import SpanPooler, SpanScorer
+from elq.tokens import QuestionTokenizer
+from elq.types import Spans, TokenBatch
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ELQConfig:
+    """Everything needed to build the model's modules before its weights are loaded."""
+
+    encoder: dict[str, Any]
+    max_span_tokens: int = 10
+    projection: bool = True
+    unit_norm: bool = True
+    scale: float = 20.0
+    format: int = FORMAT
+
+
+class ELQ(nn.Module):
+    """The linker's network: encoder, span scorer, span pooler."""
+
+    def __init__(self, config: ELQConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config.encoder)
+        self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens)
+        self.pooler = SpanPooler(
+            self.encoder.width, projection=config.projection, unit_norm=config.unit_norm, scale=config.scale
+        )
+
+    @classmethod
+    def from_encoder(cls, name: str | Path, **settings: Any) -> "ELQ":
+        """A model with a pretrained encoder and fresh heads; ``settings`` are fields of :class:`ELQConfig`."""
+        encoder = Encoder.from_pretrained(name)
+        model = cls(ELQConfig(encoder=encoder.config, **settings))
+        model.encoder.load_state_dict(encoder.state_dict())
+        return model
+
+    def encode(self, tokens: TokenBatch) -> Tensor:
+        """Token vectors (B, T, D) fp32."""
+        hidden: Tensor = self.encoder(tokens.ids, tokens.attention)
+        return hidden
+
+    def mention_logits(self, hidden: Tensor, text_mask: Tensor) -> Tensor:
+        """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text."""
+        logits: Tensor = self.scorer(hidden, text_mask)
+        return logits
+
+    def mention_vectors(self, hidden: Tensor, spans: Spans) -> Tensor:
+        """Vectors (Q, D) whose inner product with a table row is s(entity, span)."""
+        vectors: Tensor = self.pooler(hidden, spans)
+        return vectors
+
+    def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
+        """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        write_json(folder / "config.json", asdict(self.config))
+        weights = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        tokenizer.save(folder / "tokenizer.json")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "ELQ":
+        """Read what :meth:`save_pretrained` wrote.
+
+        Raises:
+            ElqError: a file is missing or unreadable, or the weights are not those that config.json describes.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        model = cls(read_config(folder / "config.json"))
+        try:
+            weights = load_file(folder / "model.safetensors")
+        except (OSError, SafetensorError) as error:
+            raise ElqError(f"{folder / 'model.safetensors'} cannot be read ({error}): export the model again") from None
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            problem = str(error).replace("\n\t", " ").replace("\n", " ")
+            raise ElqError(f"{folder / 'model.safetensors'} does not fit config.json beside it: {problem}") from None
+        return model.eval()
+
+
+def read_config(path: str | Path) -> ELQConfig:
+    """Read ``config.json`` of a model folder.
+
+    Raises:
+        ElqError: missing, not JSON, of another format number, or with unknown or missing keys.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ElqError(f"{path} cannot be read ({error}): give a folder that elq exported") from None
+    known = {field.name for field in fields(ELQConfig)}
+    if not isinstance(values, dict) or "encoder" not in values or values.get("format") != FORMAT:
+        raise ElqError(f"{path} is not the configuration of an elq model of format {FORMAT}: give a folder that elq exported")
+    if unknown := sorted(values.keys() - known):
+        raise ElqError(f"{path} has the unknown keys {', '.join(unknown)}, but the keys are {', '.join(sorted(known))}")
+    return ELQConfig(**values)
+
+
+def load_tokenizer(folder: str | Path, *, max_tokens: int) -> QuestionTokenizer:
+    """The tokenizer of a model folder or of an encoder (folder or name)."""
+    folder = Path(folder)
+    file = folder / "tokenizer.json"
+    return QuestionTokenizer.from_file(file if file.is_file() else resolve_encoder(folder) / file.name, max_tokens=max_tokens)

@@ -1,0 +1,175 @@
+"""The Lightning module: losses, optimiser, schedule and validation. The network itself is elq/model.py."""
+
+import logging
+import math
+from typing import Any, cast
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from elq.data import QuestionData
+from elq.encoder import DEFAULT
+from elq.errors import ElqError
+from elq.linker import Linker
+from elq.losses import candidate_rows, mention_loss, sampled_loss, table_loss
+from elq.metrics import ThresholdSweep
+from elq.model import ELQ
+from elq.types import Batch
+
+log = logging.getLogger(__name__)
+
+SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
+CANDIDATE_KINDS = ("table", "sampled")
+
+
+class ELQModule(LightningModule):
+    """Trains an :class:`elq.model.ELQ` against a frozen entity table.
+
+    Args:
+        encoder: folder or name of the question encoder.
+        max_span_tokens: L, longest mention in tokens.
+        projection: a linear map of mention vectors that starts as the identity.
+        unit_norm: mention vectors of norm 1 times a learned scale.
+        scale: where that scale starts.
+        mention_weight: factor of the mention loss in the sum of both losses.
+        candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
+            and nearest from the index).
+        hard_negatives: nearest entities per mention in ``sampled``.
+        lr_encoder: peak learning rate of the encoder.
+        lr_heads: peak learning rate of scorer and pooler.
+        weight_decay: of matrices; vectors (biases, norms, the scale) have none.
+        warmup_steps: optimiser steps of linear warm-up; a linear decay to 0 over all epochs follows.
+        score_mode: of validation and export, see elq/scoring.py.
+        retrieved: K of validation and export.
+    """
+
+    def __init__(
+        self,
+        encoder: str = DEFAULT,
+        *,
+        max_span_tokens: int = 10,
+        projection: bool = True,
+        unit_norm: bool = True,
+        scale: float = 20.0,
+        mention_weight: float = 20.0,
+        candidates: str = "table",
+        hard_negatives: int = 10,
+        lr_encoder: float = 5e-5,
+        lr_heads: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 100,
+        score_mode: str = "candidates",
+        retrieved: int = 10,
+    ) -> None:
+        super().__init__()
+        if candidates not in CANDIDATE_KINDS:
+            raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
+        self.save_hyperparameters()
+        self.model = ELQ.from_encoder(
+            encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale
+        )
+        self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
+        self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
+        self.score_mode, self.retrieved = score_mode, retrieved
+        self.sweep = ThresholdSweep()
+        self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
+
+    @property
+    def data(self) -> QuestionData:
+        """The data module of the running trainer."""
+        return cast(QuestionData, self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def setup(self, stage: str) -> None:
+        """Make the linker that validation uses: the network in training, over the data's entities."""
+        self.linker = self.make_linker(SWEEP_FLOOR)
+
+    def make_linker(self, threshold: float) -> Linker:
+        """A linker over the network as it is now (the weights are shared, not copied)."""
+        return Linker(
+            self.model,
+            self.data.tokenizer,
+            self.data.entities,
+            threshold=threshold,
+            candidates=self.retrieved,
+            score_mode=self.score_mode,
+        )
+
+    def on_fit_start(self) -> None:
+        """Put the whole table beside the network where the loss runs over all of it."""
+        if self.candidates == "table":
+            self._table = self.data.entities.table.tensor().to(self.device)
+
+    def on_fit_end(self) -> None:
+        """Let the table go."""
+        self._table = None
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Weighted sum of the mention loss and the disambiguation loss."""
+        hidden = self.model.encode(batch.tokens)  # (B, T, D)
+        with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
+            logits = self.model.mention_logits(hidden, batch.tokens.text_mask)  # (B, T, L)
+            vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
+            mention, entity = mention_loss(logits, batch.mentions), self.disambiguation_loss(vectors, batch.rows)
+        self.log_dict({"mention_loss": mention.detach(), "entity_loss": entity.detach()}, prog_bar=True)
+        return self.mention_weight * mention + entity
+
+    def disambiguation_loss(self, vectors: Tensor, gold: Tensor) -> Tensor:
+        """Cross-entropy of (M, D) mention vectors over the chosen candidates; gold rows (M,), −1 for NIL."""
+        if self._table is not None:
+            return table_loss(vectors, gold, self._table)
+        nearest = torch.empty(len(gold), 0, dtype=torch.int64)
+        if self.hard_negatives:
+            nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
+        rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
+        return sampled_loss(vectors, gold, rows, self.data.entities.table.gather(rows).to(vectors.device))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Link the questions as the exported folder would, with everything above the sweep's floor."""
+        self.sweep.update(batch.questions, self.linker.link([question.text for question in batch.questions]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Choose γ and log the set-level scores at it."""
+        best = self.sweep.compute()
+        self.sweep.reset()
+        scores = {"dev_f1": best.f1, "dev_precision": best.precision, "dev_recall": best.recall}
+        self.log_dict({**scores, "dev_threshold": best.threshold})
+        log.info("epoch %d: %s at γ = %.3f", self.current_epoch, _readable(scores), best.threshold)
+
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with two learning rates, warm-up and linear decay."""
+        groups = []
+        for lr, modules in ((self.lr_encoder, [self.model.encoder]), (self.lr_heads, [self.model.scorer, self.model.pooler])):
+            weights = [weight for module in modules for weight in module.parameters()]
+            groups.append({"params": [w for w in weights if w.ndim > 1], "lr": lr, "weight_decay": self.weight_decay})
+            groups.append({"params": [w for w in weights if w.ndim <= 1], "lr": lr, "weight_decay": 0.0})
+        optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
+        total = self.optimizer_steps()
+
+        def factor(step: int) -> float:
+            warm = (step + 1) / self.warmup_steps if step < self.warmup_steps else 1.0
+            return min(warm, max(0.0, (total - step) / max(1, total - self.warmup_steps)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def optimizer_steps(self) -> int:
+        """Optimiser steps of the whole run: stages differ in length, so the trainer's own estimate does not hold."""
+        trainer = self.trainer
+        if trainer.max_epochs is None or trainer.max_epochs < 1:
+            raise ElqError(
+                f"trainer.max_epochs is {trainer.max_epochs}, but the schedule needs a number of epochs of at least 1"
+            )
+        steps = 0
+        for epoch in range(trainer.max_epochs):
+            batches, limit = len(self.data.batches(epoch)), trainer.limit_train_batches
+            batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+            steps += math.ceil(batches / trainer.accumulate_grad_batches)
+        return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+
+
+def _readable(scores: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())

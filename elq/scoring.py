@@ -1,0 +1,50 @@
+"""Scoring: the joint score, and overlap removal. Pure functions.
+
+A link's score is log p(mention) + log p(entity | mention) (Li et al. 2020, section 3.3), a natural logarithm. What
+p(entity | mention) is normalised over is the *score mode*:
+
+- ``candidates``: softmax over the K retrieved candidates, as in the paper; the score, and so a threshold, depends on K.
+- ``table``: softmax over all N entities of the table; it depends on neither K nor the index, but needs the exact index.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SCORE_MODES = ("candidates", "table")
+
+
+def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Tensor:
+    """log p(entity | mention) of K candidates: (Q, K) inner products → (Q, K) fp32.
+
+    Args:
+        scores: inner products, −inf where there is no candidate.
+        log_normaliser: (Q,) log Σ exp over the whole table (mode ``table``); None normalises over the K candidates.
+
+    >>> entity_log_probs(torch.tensor([[0.0, 0.0]])).exp()
+    tensor([[0.5000, 0.5000]])
+    >>> entity_log_probs(torch.tensor([[0.0, 0.0]]), torch.tensor([4.0]).log()).exp()
+    tensor([[0.2500, 0.2500]])
+    """
+    if log_normaliser is None:
+        return torch.log_softmax(scores.float(), dim=-1)  # (Q, K)
+    return scores.float() - log_normaliser.float().unsqueeze(-1)  # (Q, K)
+
+
+def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:
+    """Greedy overlap removal: which spans [start, end) stay, best score first (ties: the earlier, then the longer).
+
+    What stays above a threshold does not depend on anything below it: so raising a threshold only removes links.
+
+    >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-1.0, -0.5, -2.0])
+    [1]
+    >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-0.1, -0.5, -2.0])
+    [0, 2]
+    """
+    order = sorted(range(len(spans)), key=lambda i: (-scores[i], spans[i][0], -spans[i][1]))
+    kept: list[int] = []
+    for i in order:
+        if all(spans[i][1] <= spans[j][0] or spans[j][1] <= spans[i][0] for j in kept):
+            kept.append(i)
+    return kept

@@ -1,0 +1,111 @@
+"""Spans: score every one of at most L tokens, keep the best, and pool the tokens of those kept.
+
+Equations of Li et al., "Efficient One-Pass End-to-End Entity Linking for Questions" (EMNLP 2020), section 3. A span's
+scores live on a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from elq.types import Spans
+
+
+def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
+    """Which cells are spans of text only: (B, T) bool → (B, T, L) bool.
+
+    A span with a special token or padding anywhere in it is none; a text of fewer tokens than L has no longer spans.
+
+    >>> span_mask(torch.tensor([[False, True, True, False]]), 2).int()
+    tensor([[[0, 0],
+             [1, 1],
+             [1, 0],
+             [0, 0]]], dtype=torch.int32)
+    """
+    windows = nn.functional.pad(text_mask, (0, max_tokens - 1)).unfold(1, max_tokens, 1)  # (B, T, L)
+    return windows.cummin(-1).values  # (B, T, L)
+
+
+def span_logits(start: Tensor, end: Tensor, inside: Tensor, mask: Tensor) -> Tensor:
+    """Equation 1: s_start(i) + s_end(j) + Σ_{t=i..j} s_inside(t), as logits.
+
+    Args:
+        start, end, inside: token scores, each (B, T).
+        mask: (B, T, L) from :func:`span_mask`.
+
+    Returns:
+        (B, T, L) fp32, −inf where the mask is False.
+    """
+    length = mask.shape[-1]
+    padded_end = nn.functional.pad(end.float(), (0, length - 1)).unfold(1, length, 1)  # (B, T, L) s_end(i + l)
+    padded_inside = nn.functional.pad(inside.float(), (0, length - 1)).unfold(1, length, 1)  # (B, T, L)
+    scores = start.float().unsqueeze(-1) + padded_end + padded_inside.cumsum(-1)  # (B, T, L)
+    return scores.masked_fill(~mask, -torch.inf)
+
+
+def keep_spans(logits: Tensor, threshold: float, limit: int) -> tuple[Spans, Tensor]:
+    """The spans with log p(mention) ≥ threshold, at most the ``limit`` best of a question.
+
+    Args:
+        logits: (B, T, L) mention logits, −inf off the text.
+        threshold: natural logarithm of a probability; −inf keeps all spans of text.
+        limit: spans kept per question.
+
+    Returns:
+        Q spans, question by question and best first, and their log p(mention), (Q,) fp32.
+    """
+    batch, tokens, length = logits.shape
+    scores = nn.functional.logsigmoid(logits).view(batch, tokens * length)  # (B, T·L)
+    best, cells = scores.topk(min(limit, tokens * length), dim=-1)  # (B, S)
+    kept = (best >= threshold) & (best > -torch.inf)  # (B, S)
+    question = torch.arange(batch, device=logits.device).unsqueeze(-1).expand_as(cells)[kept]  # (Q,)
+    start = cells[kept].div(length, rounding_mode="floor")  # (Q,)
+    return Spans(question, start, start + cells[kept] % length + 1), best[kept]
+
+
+def mean_of_spans(hidden: Tensor, spans: Spans) -> Tensor:
+    """Equation 2: the mean of each span's token vectors, (B, T, D) and Q spans → (Q, D), by cumulative sums."""
+    sums = nn.functional.pad(hidden.float().cumsum(1), (0, 0, 1, 0))  # (B, T + 1, D)
+    totals = sums[spans.question, spans.end] - sums[spans.question, spans.start]  # (Q, D)
+    return totals / (spans.end - spans.start).unsqueeze(-1)  # (Q, D)
+
+
+class SpanScorer(nn.Module):
+    """Linear start, end and inside scores of every token."""
+
+    def __init__(self, width: int, *, max_tokens: int = 10) -> None:
+        super().__init__()
+        self.max_tokens = max_tokens
+        self.linear = nn.Linear(width, 3)
+
+    def forward(self, hidden: Tensor, text_mask: Tensor) -> Tensor:
+        """Mention logits (B, T, L) from token vectors (B, T, D) and the text mask (B, T)."""
+        start, end, inside = self.linear(hidden).unbind(-1)  # each (B, T)
+        return span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
+
+
+class SpanPooler(nn.Module):
+    """Mention vectors: the mean of a span's tokens, then (each optional) a projection, and a unit norm times a scale.
+
+    Args:
+        width: D of the encoder.
+        projection: a linear map (D, D) that starts as the identity.
+        unit_norm: divide by the norm and multiply with a learned scale, so that a score is scale · cosine.
+        scale: where the scale starts. Its logarithm is what is learned, so it stays positive.
+    """
+
+    def __init__(self, width: int, *, projection: bool = True, unit_norm: bool = True, scale: float = 20.0) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, width) if projection else None
+        if self.projection is not None:
+            nn.init.eye_(self.projection.weight)
+            nn.init.zeros_(self.projection.bias)
+        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log()) if unit_norm else None
+
+    def forward(self, hidden: Tensor, spans: Spans) -> Tensor:
+        """Mention vectors (Q, D) fp32 from token vectors (B, T, D) and Q spans."""
+        vectors = mean_of_spans(hidden, spans)  # (Q, D)
+        if self.projection is not None:
+            vectors = self.projection(vectors).float()  # (Q, D)
+        if self.log_scale is not None:
+            vectors = nn.functional.normalize(vectors, dim=-1) * self.log_scale.exp()  # (Q, D)
+        return vectors

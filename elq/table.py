@@ -1,0 +1,68 @@
+"""The entity embedding table: frozen, memory-mapped, row n = row n of the catalogue; never part of a checkpoint.
+
+File format: one ``.npy`` of shape (N, D), float16 or float32, C order.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elq.errors import ElqError
+
+DTYPES = ("float16", "float32")
+BLOCK = 65_536  # rows turned into fp32 at a time
+
+
+class EntityTable:
+    """N frozen entity vectors of width D."""
+
+    def __init__(self, vectors: np.ndarray[Any, np.dtype[Any]]) -> None:
+        if vectors.ndim != 2 or str(vectors.dtype) not in DTYPES or 0 in vectors.shape:
+            raise ElqError(
+                f"entity table has shape {vectors.shape} and dtype {vectors.dtype}, but must be (N, D) of {' or '.join(DTYPES)}"
+            )
+        self.vectors = vectors
+
+    @classmethod
+    def open(cls, path: str | Path) -> "EntityTable":
+        """Map a table file; nothing is read until it is used.
+
+        Raises:
+            ElqError: the file is missing, cut short, or no such array.
+        """
+        try:
+            return cls(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise ElqError(f"{path} is not a readable entity table ({error}): build the folder again") from None
+
+    def __len__(self) -> int:
+        return int(self.vectors.shape[0])
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def dtype(self) -> str:
+        """``float16`` or ``float32``."""
+        return str(self.vectors.dtype)
+
+    def block(self, start: int, end: int) -> Tensor:
+        """Rows [start, end) as a new fp32 tensor."""
+        return torch.from_numpy(self.vectors[start:end].astype(np.float32))
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """fp32 vectors of int64 rows: (…) → (…, D)."""
+        taken = self.vectors[rows.reshape(-1).cpu().numpy()].astype(np.float32)
+        return torch.from_numpy(taken).view(*rows.shape, self.width)
+
+    def tensor(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The whole table in memory, (N, D)."""
+        whole = torch.empty(len(self), self.width, dtype=dtype)
+        for start in range(0, len(self), BLOCK):
+            whole[start : start + BLOCK] = self.block(start, min(start + BLOCK, len(self)))
+        return whole

@@ -1,0 +1,41 @@
+"""Entity texts: how a catalogue record becomes the text that the entity encoder reads."""
+
+from dataclasses import dataclass
+
+from elq.errors import ElqError
+from elq.types import Entity
+
+
+@dataclass(frozen=True, slots=True)
+class EntityText:
+    """How a record becomes the text that is encoded: ``title (aliases) [types]: description``, parts selectable.
+
+    >>> EntityText()(Entity("Q1", "Paris", "Paris", "capital of France", ("City of Light",), ("city",)))
+    'Paris (City of Light): capital of France'
+    >>> EntityText(fields=("title", "types"))(Entity("Q1", "Paris", "Paris", "capital of France", (), ("city",)))
+    'Paris [city]'
+    """
+
+    fields: tuple[str, ...] = ("title", "aliases", "description")
+    max_aliases: int = 3
+    max_types: int = 3
+
+    def __post_init__(self) -> None:
+        known = ("title", "label", "aliases", "types", "description")
+        for field in self.fields:
+            if field not in known:
+                raise ElqError(f"entity text names the field {field!r}, but the fields are {', '.join(known)}")
+        if not {"title", "label"} & set(self.fields):
+            raise ElqError(f"entity text has the fields {list(self.fields)}, but needs title or label")
+
+    def __call__(self, entity: Entity) -> str:
+        """The text of one entity."""
+        names = [name for field, name in (("title", entity.title), ("label", entity.label)) if field in self.fields]
+        text = " / ".join(dict.fromkeys(names))
+        if "aliases" in self.fields and entity.aliases[: self.max_aliases]:
+            text += f" ({', '.join(entity.aliases[: self.max_aliases])})"
+        if "types" in self.fields and entity.types[: self.max_types]:
+            text += f" [{', '.join(entity.types[: self.max_types])}]"
+        if "description" in self.fields and entity.description:
+            text += f": {entity.description}"
+        return text

@@ -1,0 +1,115 @@
+"""Records at the borders between rooms. Everything here is frozen; nothing here computes.
+
+Shape letters, used on every line that changes a shape:
+B questions, T tokens, L span lengths (1..L), S spans, K candidates, D width, N entities, M gold mentions, Q query rows.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, device
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A gold mention: characters ``[start, end)`` of the text, and its entity id (None: not in the catalogue, NIL)."""
+
+    start: int
+    end: int
+    entity: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and, where it is annotated, its gold mentions in reading order of the file.
+
+    ``other_entities`` are further gold entities without an annotated span: they count in set-level scores only.
+    """
+
+    id: str
+    text: str
+    mentions: tuple[Mention, ...] = ()
+    other_entities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One catalogue record. ``popularity`` is a count of page views, 0 where it is unknown."""
+
+    id: str
+    title: str
+    label: str
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    popularity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entity considered for a mention; ``score`` is log p(entity | mention), a natural logarithm."""
+
+    entity: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A linked mention: characters ``[start, end)`` of the original text and the chosen entity.
+
+    ``score`` is the joint score log p(mention) + log p(entity | mention) (natural logarithm, at most 0);
+    ``candidates`` holds the retrieved entities, best first.
+    """
+
+    start: int
+    end: int
+    mention: str
+    entity: str
+    title: str
+    description: str
+    score: float
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """B tokenised questions, padded to the longest of them."""
+
+    ids: Tensor  # (B, T) int64 vocabulary ids
+    attention: Tensor  # (B, T) bool, False on padding
+    text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
+    offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
+
+    def to(self, target: device | str) -> "TokenBatch":
+        """The same batch with its tensors on another device."""
+        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Q spans of a batch of questions; ``start`` and ``end`` (exclusive) count tokens."""
+
+    question: Tensor  # (Q,) int64 row of the batch
+    start: Tensor  # (Q,) int64
+    end: Tensor  # (Q,) int64
+
+    def __len__(self) -> int:
+        return self.question.shape[0]
+
+    def to(self, target: device | str) -> "Spans":
+        """The same spans with their tensors on another device."""
+        return Spans(self.question.to(target), self.start.to(target), self.end.to(target))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a training or validation step gets: tokens, gold mentions as token spans, and the questions themselves."""
+
+    tokens: TokenBatch
+    mentions: Spans  # M gold mentions that lie within L tokens
+    rows: Tensor  # (M,) int64 catalogue row of the gold entity, -1 where it has none
+    questions: tuple[Question, ...]
+
+    def to(self, target: device | str) -> "Batch":
+        """The same batch with its tensors on another device (Lightning calls this)."""
+        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions)

@@ -1,0 +1,139 @@
+"""A tiny encoder made in code, a tiny catalogue of colliding names, and the shared data where it exists."""
+
+import json
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["ELQ_NO_PROGRESS"] = "1"
+
+import pytest
+import torch
+from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordPiece
+
+from elq.build import BuildSettings, build_entities
+from elq.encoder import Encoder
+from elq.folder import Entities, open_entities
+from elq.model import ELQ
+from elq.tokens import QuestionTokenizer
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+NAMES = ["paris", "texas", "titanic", "ship", "queen", "band", "river", "city", "film", "song", "capital"]
+WORDS = ["who", "what", "is", "the", "of", "in", "directed", "wrote", "sang", "lives", *NAMES]
+TINY_CONFIG = {
+    "model_type": "bert",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+}
+RECORDS = [
+    {"id": "Q90", "title": "Paris", "label": "Paris", "description": "capital city of france", "aliases": ["City of Light"]},
+    {"id": "Q830149", "title": "Paris, Texas", "label": "Paris", "description": "city in texas", "types": ["city"]},
+    {"id": "Q44578", "title": "Titanic (1997 film)", "label": "Titanic", "description": "film", "aliases": ["the ship film"]},
+    {"id": "Q25173", "title": "RMS Titanic", "label": "Titanic", "description": "ship", "types": ["ship"], "popularity": 7},
+    {"id": "Q15862", "title": "Queen (band)", "label": "Queen", "description": "band", "types": ["band"]},
+    {"id": "Q116", "title": "Queen", "label": "queen", "description": ""},
+    {"id": "Q1471", "title": "Seine", "label": "Seine", "description": "river in paris"},
+]
+QUESTIONS = [
+    ("who directed titanic?", "titanic", "Q44578"),
+    ("what is the capital city paris", "paris", "Q90"),
+    ("who lives in paris texas", "paris texas", "Q830149"),
+    ("who sang the queen song", "queen", "Q15862"),
+    ("what river is in paris", "paris", "Q90"),
+    ("who wrote xyz?", "xyz", None),
+    ("the ship titanic", "titanic", "Q25173"),
+    ("what is the river seine", "seine", "Q1471"),
+]
+
+
+def write_lines(path: Path, records: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def tiny_tokenizer() -> Tokenizer:
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("0123456789?.,'()-:")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters), *WORDS]
+    tokenizer = Tokenizer(WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.enable_truncation(8)  # as published tokenizer files have it: must be switched off on loading
+    tokenizer.enable_padding(length=8)
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer BERT with random weights, as a folder of one's own."""
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("encoder")
+    tokenizer = tiny_tokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {**TINY_CONFIG, "vocab_size": tokenizer.get_vocab_size()}
+    (folder / "config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    encoder = Encoder(config)
+    for weight in encoder.parameters():  # spread out, so that different texts get clearly different vectors
+        torch.nn.init.normal_(weight, std=0.3)
+    save_file(
+        {key: value.contiguous() for key, value in encoder.transformer.state_dict().items()}, folder / "model.safetensors"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lines(tmp_path_factory.mktemp("catalogue") / "catalogue.jsonl", RECORDS)
+
+
+@pytest.fixture(scope="session")
+def question_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    records = [
+        {
+            "id": f"q{number}",
+            "text": text,
+            "mentions": [{"start": text.index(name), "end": text.index(name) + len(name), "entity": entity}],
+        }
+        for number, (text, name, entity) in enumerate(QUESTIONS)
+    ]
+    return write_lines(tmp_path_factory.mktemp("questions") / "questions.jsonl", records)
+
+
+@pytest.fixture(scope="session")
+def entities_folder(encoder_folder: Path, catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "entities"
+    build_entities(catalogue_file, folder, BuildSettings(encoder=str(encoder_folder), precision="fp32"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def entities(entities_folder: Path) -> Entities:
+    return open_entities(entities_folder)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(encoder_folder: Path) -> QuestionTokenizer:
+    return QuestionTokenizer.from_file(encoder_folder / "tokenizer.json", max_tokens=64)
+
+
+@pytest.fixture
+def model(encoder_folder: Path) -> ELQ:
+    torch.manual_seed(1)
+    return ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"the shared data folder {SHARED} is absent")
+    return SHARED

@@ -1,0 +1,171 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elq.commands import COMMANDS, run
+from elq.commands.predict import as_json, as_text, read_input
+from elq.export import export_folder
+from elq.types import Candidate, Link, Question
+from tests.conftest import QUESTIONS, write_lines
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXTS = [text for text, _, _ in QUESTIONS]
+
+
+@pytest.fixture(scope="module")
+def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path_factory):
+    import torch
+
+    from elq.model import ELQ
+
+    torch.manual_seed(1)
+    made = tmp_path_factory.mktemp("commands") / "model"
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
+    export_folder(made, model, tokenizer, entities, entities_folder, threshold=-4.0, candidates=3, score_mode="candidates")
+    return str(made)
+
+
+def test_predict_py_prints_what_the_linker_links(folder):
+    from elq import Linker
+
+    command = [sys.executable, "predict.py", *TEXTS, "--model", folder, "--format", "jsonl"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = Linker.from_pretrained(folder).link(TEXTS)
+    assert [record["text"] for record in records] == TEXTS
+    for record, links in zip(records, expected, strict=True):
+        assert record == json.loads(as_json(Question(record["id"], record["text"]), links))
+    assert sum(map(len, expected)) > 3
+    assert done.stderr == ""
+
+
+def test_text_marks_the_mentions(folder, capsys):
+    assert run("predict", [TEXTS[0], "--model", folder, "--threshold", "-9"]) == 0
+    said = capsys.readouterr().out
+    assert "[" in said.splitlines()[0]
+    assert "→ Q" in said.splitlines()[1]
+
+
+def test_json_keeps_offsets_of_emoji_tabs_and_surrogates():
+    link = Link(4, 9, "Óslo", "Q585", "Oslo", "", -0.5, (Candidate("Q585", "Oslo", -0.1),))
+    line = as_json(Question("1", "🎬\t\ud800 Óslo"), [link])
+    assert json.loads(line)["text"] == "🎬\t\ud800 Óslo"
+    line.encode("utf-8")
+    assert json.loads(line)["links"][0]["candidates"] == [{"entity": "Q585", "title": "Oslo", "score": -0.1}]
+    assert as_text(Question("1", "none"), []) == "none"
+
+
+@pytest.mark.parametrize("name", ["q.txt", "q.jsonl"])
+def test_input_and_output_files(name, folder, tmp_path, capsys):
+    if name.endswith(".txt"):
+        (tmp_path / name).write_text("\n".join(TEXTS), encoding="utf-8")
+    else:
+        write_lines(tmp_path / name, [{"id": f"x{i}", "text": text} for i, text in enumerate(TEXTS)])
+    output = tmp_path / "out.jsonl"
+    assert run("predict", ["--input", str(tmp_path / name), "--output", str(output), "--model", folder]) == 0
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [record["text"] for record in records] == TEXTS
+    assert next(record["id"] for record in records) == ("1" if name.endswith(".txt") else "x0")
+    assert run("predict", [*TEXTS, "--model", folder, "--format", "jsonl"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [r["links"] for r in printed] == [r["links"] for r in records]
+
+
+def test_standard_input_streams_in_order(folder):
+    many = "\n".join(f"{text} {n}" for n, text in enumerate(TEXTS * 80)) + '\n{"id": "last", "text": "paris"}\n'
+    command = [sys.executable, "-m", "elq", "predict", "--input", "-", "--model", folder, "--format", "jsonl"]
+    done = subprocess.run(command, cwd=ROOT, input=many, capture_output=True, text=True, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["text"] for record in records[:-1]] == [f"{text} {n}" for n, text in enumerate(TEXTS * 80)]
+    assert records[-1]["id"] == "last"
+
+
+def test_empty_lines_are_questions_without_links(tmp_path):
+    (tmp_path / "q.txt").write_bytes(b"one\r\n\n  \ntwo")
+    assert [q.text for q in read_input(str(tmp_path / "q.txt"))] == ["one", "", "  ", "two"]
+
+
+def test_evaluate_writes_metrics_and_the_baseline(folder, question_file, tmp_path, capsys):
+    arguments = ["--model", folder, "--questions", str(question_file), "--output", str(tmp_path / "m.json")]
+    assert run("evaluate", [*arguments, "--baseline", "dictionary"]) == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())
+    assert metrics["dictionary"]["set_in_catalogue_micro_f1"] > 0.5
+    assert metrics["model"]["questions"] == 8
+    assert metrics["threshold"] == -4.0
+    assert 0 <= metrics["model"]["candidate_recall@1"] <= metrics["model"]["candidate_recall@4"] <= 1
+    said = capsys.readouterr().out
+    assert "dictionary" in said
+    assert "main entity recall" in said
+    assert run("evaluate", [*arguments, "--threshold", "0"]) == 0
+    assert json.loads((tmp_path / "m.json").read_text())["model"]["set_all_micro_recall"] == 0
+
+
+def test_build_command(encoder_folder, catalogue_file, tmp_path):
+    arguments = ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "e"), "--encoder", str(encoder_folder)]
+    assert run("build", [*arguments, "--index", "hnsw", "--text", "title,types", "--dtype", "float32"]) == 0
+    manifest = json.loads((tmp_path / "e" / "manifest.json").read_text())
+    assert (manifest["index"], manifest["dtype"], manifest["text"]["fields"]) == ("hnsw", "float32", ["title", "types"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict"], "give either questions or --input FILE"),
+        (["predict", "--input", "none.txt"], "--input none.txt does not exist"),
+        (["predict", "who?", "--model", "none/none"], "model none/none is neither a folder nor"),
+        (["evaluate", "--questions", "none.jsonl", "--model", "x"], "none.jsonl does not exist"),
+        (["build", "--catalogue", "none.jsonl", "--output", "e"], "catalogue none.jsonl does not exist"),
+        (["build", "--catalogue", "x", "--output", "e", "--columns", "id"], "--columns has 'id'"),
+        (["build", "--catalogue", "x", "--output", "e", "--text", "titel"], "field 'titel'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments[0], arguments[1:]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("elq: ")
+    assert message in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", [b'{"text": 5}', b'{"text": "a', b"\xff\xfe"])
+def test_a_bad_line_is_named_and_leaves_no_output(line, folder, tmp_path, capsys):
+    (tmp_path / "q.jsonl").write_bytes(b'{"text": "fine"}\n' + line + b"\n")
+    output = tmp_path / "out.jsonl"
+    assert run("predict", ["--input", str(tmp_path / "q.jsonl"), "--output", str(output), "--model", folder]) == 2
+    assert "q.jsonl, line 2: " in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_no_model_anywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", ["who?"]) == 2
+    assert "runs/ holds no trained one" in capsys.readouterr().err
+
+
+def test_the_newest_model_below_runs_is_the_default(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "runs" / "mine" / "latest").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "latest" / "model").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", ["who sang the queen song"]) == 0
+    assert "queen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["predict", "build", "evaluate", "fit"])
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(name, ["--help"])
+    assert left.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_the_command_itself(capsys):
+    done = subprocess.run([sys.executable, "-m", "elq", "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in COMMANDS)
+    wrong = subprocess.run([sys.executable, "-m", "elq", "lnik"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "'lnik' is no command" in wrong.stderr

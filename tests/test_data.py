@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from elq.build import BuildSettings
+from elq.data import Collator, QuestionData, ShuffledBatches, Source, Stage
+from elq.errors import ElqError
+from elq.types import Mention, Question
+
+
+def order(**settings):
+    return list(ShuffledBatches(**{"length": 23, "batch_size": 4, "seed": 0, "epoch": 0} | settings))
+
+
+def test_batches_are_a_shuffle_that_depends_on_seed_and_epoch_only():
+    batches = order()
+    assert sorted(i for batch in batches for i in batch) == list(range(23))
+    assert len(batches) == len(ShuffledBatches(23, 4, seed=0, epoch=0)) == 6
+    assert order() == batches
+    assert order(epoch=1) != batches
+    assert order(seed=1) != batches
+
+
+def test_ranks_share_the_batches_evenly():
+    ranks = [order(rank=rank, world=3) for rank in range(3)]
+    assert {len(rank) for rank in ranks} == {len(ShuffledBatches(23, 4, seed=0, epoch=0, world=3))}
+    seen = [i for rank in ranks for batch in rank for i in batch]
+    assert set(seen) == set(range(23))
+    assert len(seen) == 24  # one question twice, so that every rank makes the same number of steps
+
+
+def test_collator_finds_token_spans_and_rows(tokenizer, entities):
+    questions = [
+        Question("a", "who is PARIS texas?", (Mention(7, 18, "Q830149"), Mention(0, 3, None))),
+        Question("b", "queen"),
+        Question("c", "the ship titanic sang", (Mention(0, 21, "Q90"),)),
+    ]
+    batch = Collator(tokenizer, entities.catalogue, max_span_tokens=3)(questions)
+    assert batch.mentions.question.tolist() == [0, 0]  # the last one is longer than three tokens
+    assert batch.mentions.start.tolist() == [3, 1]
+    assert batch.mentions.end.tolist() == [5, 2]
+    assert batch.rows.tolist() == [1, -1]
+    assert batch.questions == tuple(questions)
+    assert len(Collator(tokenizer, entities.catalogue, max_span_tokens=4)(questions).mentions) == 3
+    empty = Collator(tokenizer, entities.catalogue, max_span_tokens=3)([questions[1]])
+    assert empty.rows.dtype == torch.int64
+    assert len(empty.mentions) == 0
+
+
+@pytest.fixture
+def data(encoder_folder, catalogue_file, question_file, tmp_path):
+    def make(**settings):
+        stages = [Stage(sources=[Source(str(question_file), repeat=2)]), Stage(epochs=2, bootstrap=10)]
+        return QuestionData(
+            str(catalogue_file),
+            **{
+                "entities": str(tmp_path / "entities"),
+                "train": stages,
+                "dev": str(question_file),
+                "build": BuildSettings(precision="fp32"),
+                "encoder": str(encoder_folder),
+            }
+            | settings,
+        )
+
+    return make
+
+
+def test_stages_follow_each_other(data):
+    made = data(batch_size=4)
+    made.prepare_data()
+    made.setup("fit")
+    assert [made.stage_of(epoch) for epoch in range(5)] == [0, 1, 1, 1, 1]
+    assert len(made.batches(0)) == 4  # 8 questions twice
+    assert len(made.batches(1)) == 3
+    assert made.build.encoder == made.encoder
+    batch = next(iter(made.train_dataloader()))
+    assert len(batch.questions) == 4
+    assert sum(len(batch.questions) for batch in made.val_dataloader()) == 8
+
+
+def test_every_bad_setting_is_one_sentence(data, tmp_path, question_file, catalogue_file):
+    with pytest.raises(ElqError, match="needs stages"):
+        data(train=[])
+    with pytest.raises(ElqError, match="needs stages"):
+        data(train=[Stage()])
+    with pytest.raises(ElqError, match="batch_size is 0"):
+        data(batch_size=0)
+    with pytest.raises(ElqError, match=r"data files are missing: .*none\.jsonl; give their paths"):
+        data(dev=str(tmp_path / "none.jsonl")).prepare_data()
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"id": "w", "text": "paris", "mentions": [{"start": 0, "end": 5, "entity": "Q7"}]}\n')
+    made = data(dev=str(wrong))
+    made.prepare_data()
+    with pytest.raises(ElqError, match=r"question w has the entity Q7, which is not in the catalogue .*\(1 such mentions\)"):
+        made.setup("fit")

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from elq.losses import candidate_rows, mention_loss, sampled_loss, table_loss
+from elq.spans import span_logits, span_mask
+from elq.types import Spans
+
+
+def test_mention_loss_equals_the_loops():
+    torch.manual_seed(0)
+    text_mask = torch.tensor([[False, True, True, True, False], [False, True, False, False, False]])
+    logits = span_logits(*torch.randn(3, 2, 5), span_mask(text_mask, 2))
+    gold = Spans(torch.tensor([0, 1]), torch.tensor([1, 1]), torch.tensor([3, 2]))
+    terms = []
+    for b in range(2):
+        for i in range(5):
+            for length in range(2):
+                if logits[b, i, length] > -torch.inf:
+                    p = logits[b, i, length].sigmoid()
+                    positive = any(
+                        gold.question[m] == b and gold.start[m] == i and gold.end[m] == i + length + 1 for m in (0, 1)
+                    )
+                    terms.append(-(p if positive else 1 - p).log())
+    assert len(terms) == 6
+    torch.testing.assert_close(mention_loss(logits, gold), torch.stack(terms).mean())
+
+
+def test_table_loss_is_cross_entropy_over_all_and_nil_takes_no_part():
+    torch.manual_seed(0)
+    table, vectors = torch.randn(9, 4), torch.randn(3, 4, requires_grad=True)
+    expected = torch.stack([-(vectors[m] @ table.T).log_softmax(-1)[row] for m, row in ((0, 5), (2, 8))]).mean()
+    found = table_loss(vectors, torch.tensor([5, -1, 8]), table)
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert (vectors.grad[1] == 0).all()
+    assert (vectors.grad[[0, 2]] != 0).all()
+
+
+def test_only_nil_gives_zero_with_a_gradient():
+    vectors = torch.randn(2, 4, requires_grad=True)
+    loss = table_loss(vectors, torch.tensor([-1, -1]), torch.randn(3, 4))
+    loss.backward()
+    assert loss.item() == 0
+    assert (vectors.grad == 0).all()
+    assert table_loss(torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.randn(3, 4)).item() == 0
+
+
+def test_sampled_loss_over_all_rows_equals_table_loss():
+    torch.manual_seed(0)
+    table, vectors, gold = torch.randn(9, 4), torch.randn(5, 4), torch.tensor([5, -1, 8, 5, 0])
+    torch.testing.assert_close(sampled_loss(vectors, gold, torch.arange(9), table), table_loss(vectors, gold, table))
+
+
+def test_a_gold_is_masked_for_its_own_mention_only():
+    """The first ELQ deleted a negative for every mention of a question when it was the gold of any of them."""
+    table, vectors = torch.eye(4) * 3, torch.randn(2, 4)
+    gold, nearest = torch.tensor([0, 1]), torch.tensor([[1, 2], [0, 2]])  # each one's gold is the other's hard negative
+    rows = candidate_rows(gold, nearest)
+    assert rows.tolist() == [0, 1, 2]
+    expected = torch.stack([-(vectors[m] @ table[rows].T).log_softmax(-1)[m] for m in (0, 1)]).mean()
+    torch.testing.assert_close(sampled_loss(vectors, gold, rows, table[rows]), expected)
+
+
+@pytest.mark.parametrize("nearest", [torch.empty(2, 0, dtype=torch.int64), torch.tensor([[3, 4], [-1, -1]])])
+def test_hard_negatives_are_a_knob(nearest):
+    assert candidate_rows(torch.tensor([7, -1]), nearest).tolist() == ([7] if nearest.shape[1] == 0 else [3, 4, 7])

@@ -1,0 +1,78 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elq.errors import ElqError
+from elq.tokens import QuestionTokenizer, token_span
+from elq.types import Mention
+from tests.conftest import tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tiny() -> QuestionTokenizer:
+    return QuestionTokenizer(tiny_tokenizer(), max_tokens=64)
+
+
+def test_masks_and_padding(tiny):
+    batch = tiny(["who is queen?", "paris"])
+    assert batch.ids.shape == (2, 6)  # padded to the longest question, not to a fixed length
+    assert batch.attention.tolist() == [[True] * 6, [True] * 3 + [False] * 3]
+    assert batch.text_mask.tolist() == [[False, True, True, True, True, False], [False, True, False, False, False, False]]
+
+
+def test_offsets_are_characters_of_the_original(tiny):
+    text = "Ｗho ís\tPÁRIS 🎬?"
+    batch = tiny([text])
+    pieces = [text[s:e] for (s, e), inside in zip(batch.offsets[0], batch.text_mask[0].tolist(), strict=True) if inside]
+    assert "ís" in pieces or ("í" in pieces and "s" in pieces)
+    assert "PÁRIS" in pieces
+    assert "🎬" in pieces
+
+
+def test_long_text_is_cut_but_keeps_its_closing_token():
+    short = QuestionTokenizer(tiny_tokenizer(), max_tokens=5)
+    batch = short(["who is the queen of paris"])
+    assert batch.ids.shape == (1, 5)
+    assert batch.ids[0, -1] == short(["who"]).ids[0, -1]
+    assert batch.text_mask[0].tolist() == [False, True, True, True, False]
+
+
+def test_the_files_own_padding_and_truncation_are_off(tiny):
+    assert tiny(["who is the queen of the city of paris in texas"]).ids.shape == (1, 13)
+
+
+def test_empty_and_odd_texts(tiny):
+    batch = tiny(["", "   ", "\ud800\x00", "who\u0301"])
+    assert not batch.text_mask[:2].any()
+    assert tiny([]).ids.shape == (0, 0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=4))
+def test_batched_equals_single(texts):
+    tiny = QuestionTokenizer(tiny_tokenizer(), max_tokens=20)
+    batch = tiny(texts)
+    for b, text in enumerate(texts):
+        single = tiny([text])
+        width = single.ids.shape[1]
+        assert torch.equal(batch.ids[b, :width], single.ids[0])
+        assert torch.equal(batch.text_mask[b, :width], single.text_mask[0])
+        assert not batch.attention[b, width:].any()
+        assert batch.offsets[b] == single.offsets[0]
+        assert all(0 <= start <= end <= len(text) for start, end in batch.offsets[b])
+
+
+def test_token_span_covers_every_touched_token(tiny):
+    text = "who is paris texas?"
+    batch = tiny([text])
+    inside = batch.text_mask[0].tolist()
+    assert token_span(Mention(7, 18, "Q1"), batch.offsets[0], inside) == (3, 5)
+    assert token_span(Mention(8, 9, "Q1"), batch.offsets[0], inside) == (3, 4)  # inside a word
+    assert token_span(Mention(3, 4, "Q1"), batch.offsets[0], inside) is None  # a space
+
+
+def test_bad_file(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ElqError, match=r"tokenizer\.json is not a readable tokenizer"):
+        QuestionTokenizer.from_file(tmp_path / "tokenizer.json")

@@ -1,0 +1,176 @@
+"""The whole way once, small: raw files → build → fit → γ → exported folder → links, through both doors."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from elq import Linker
+from elq.catalogue import Catalogue
+from elq.cli import ELQCLI
+from elq.commands.train import fit
+from elq.errors import ElqError
+from elq.evaluate import evaluate
+from elq.folder import ENTITIES, Manifest
+from elq.losses import table_loss
+from elq.module import ELQModule
+from elq.questions import read_questions
+from elq.table import EntityTable
+
+
+@pytest.fixture(scope="session")
+def values(encoder_folder, catalogue_file, question_file, tmp_path_factory) -> dict:
+    """Plain values of a tiny training run."""
+    entities = tmp_path_factory.mktemp("training") / "entities"
+    return {
+        "seed_everything": 3,
+        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 25, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
+        "model": {
+            "encoder": str(encoder_folder),
+            "lr_encoder": 1e-3,
+            "lr_heads": 2e-2,
+            "warmup_steps": 2,
+            "max_span_tokens": 3,
+            "retrieved": 4,
+        },
+        "data": {
+            "catalogue": str(catalogue_file),
+            "entities": str(entities),
+            "build": {"precision": "fp32"},
+            "train": [{"epochs": 1, "bootstrap": 8}, {"epochs": 24, "sources": [{"file": str(question_file)}]}],
+            "dev": str(question_file),
+            "batch_size": 4,
+        },
+        "early_stopping": {"patience": 30},
+    }
+
+
+@pytest.fixture(scope="session")
+def run_folder(values, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny" / "run"
+    folder.mkdir(parents=True)
+    fit(values, folder)
+    return folder
+
+
+def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
+    metrics = json.loads((run_folder / "metrics.json").read_text())
+    assert metrics["set_in_catalogue_micro_f1"] > 0.9
+    assert metrics["main_entity_recall"] > 0.9
+    linker = Linker.from_pretrained(run_folder / "model")
+    assert evaluate(linker, read_questions(question_file)).items() <= metrics.items()  # the folder gives the same numbers
+    manifest = Manifest.load(run_folder / "model" / ENTITIES)
+    assert manifest.threshold == metrics["threshold"] == linker.threshold
+    assert manifest.candidates == 4
+    assert {link.entity for link in linker.link("who directed titanic?")} == {"Q44578"}
+    assert (run_folder.parent / "latest" / "model" / "config.json").is_file()
+
+
+def test_the_best_epoch_is_exported_by_dev_score(run_folder):
+    """The first ELQ chose by F1 on the training set, and saved the last epoch."""
+    lines = (run_folder / "metrics.csv").read_text().splitlines()
+    column = lines[0].split(",").index("dev_f1")
+    scores = [float(line.split(",")[column]) for line in lines[1:] if line.split(",")[column]]
+    checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
+    best = checkpoint["callbacks"][next(key for key in checkpoint["callbacks"] if key.startswith("ModelCheckpoint"))]
+    assert best["monitor"] == "dev_f1"
+    assert float(best["best_model_score"]) == pytest.approx(max(scores), abs=1e-6)
+    exported = Linker.from_pretrained(run_folder / "model").model.state_dict()
+    for key, value in exported.items():
+        assert torch.equal(value, checkpoint["state_dict"][f"model.{key}"])
+
+
+def test_a_checkpoint_holds_plain_values_and_no_table(run_folder):
+    checkpoint = torch.load(run_folder / "checkpoints" / "last.ckpt", weights_only=True)  # refuses anything but data
+    assert checkpoint["hyper_parameters"]["lr_heads"] == 2e-2
+    assert not any("table" in key for key in checkpoint["state_dict"])
+    again = ELQModule.load_from_checkpoint(run_folder / "checkpoints" / "last.ckpt")
+    assert again.model.config.max_span_tokens == 3
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return Linker.from_pretrained(folder / "model").model.state_dict()
+
+
+def test_the_saved_config_gives_the_same_run_through_the_other_door(run_folder, tmp_path):
+    config = ["--config", str(run_folder / "config.yaml"), "--trainer.default_root_dir", str(tmp_path)]
+    subprocess.run([sys.executable, "-m", "elq.cli", "fit", *config], check=True, capture_output=True)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == json.loads((run_folder / "metrics.json").read_text())
+    first, second = weights(run_folder), weights(tmp_path)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    configs = [yaml.safe_load((folder / "config.yaml").read_text()) for folder in (run_folder, tmp_path)]
+    for made in configs:
+        made["trainer"].pop("default_root_dir")
+        made.pop("ckpt_path", None)
+    assert configs[0] == configs[1]
+
+
+def test_a_resumed_fit_ends_with_the_weights_of_the_unbroken_one(run_folder, values, tmp_path):
+    broken = {**values, "trainer": {**values["trainer"], "max_steps": 20}}  # stops inside, its schedule cut there too
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    fit(broken, whole)
+    cli = ELQCLI({**broken, "trainer": {**broken["trainer"], "default_root_dir": str(part), "max_epochs": 5}}, run=False)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    fit({**broken, "ckpt_path": str(part / "checkpoints" / "last.ckpt")}, tmp_path / "resumed")
+    first = torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    second = torch.load(tmp_path / "resumed" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"candidates": "sampled"},
+        {"candidates": "sampled", "hard_negatives": 0},
+        {"mention_weight": 1.0},
+        {"projection": False},
+        {"unit_norm": False},
+        {"scale": 5.0},
+        {"lr_encoder": 0.0},
+        {"lr_heads": 1e-4},
+        {"weight_decay": 0.5},
+        {"warmup_steps": 9},
+        {"score_mode": "table"},
+    ],
+)
+def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_path):
+    short = {**values, "trainer": {**values["trainer"], "max_epochs": 2}}
+    fit(short, tmp_path / "plain")
+    fit({**short, "model": {**short["model"], **change}}, tmp_path / "changed")
+    plain, changed = weights(tmp_path / "plain"), weights(tmp_path / "changed")
+    scores = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("plain", "changed")]
+    differs = plain.keys() != changed.keys() or any(not torch.equal(plain[key], changed[key]) for key in plain)
+    assert differs or scores[0]["threshold"] != scores[1]["threshold"]
+
+
+def test_sampled_candidates_bound_the_table_loss_from_below(values, run_folder):
+    """A softmax over fewer entities can only be easier; over all of them the two are the same number."""
+    table = EntityTable.open(run_folder / "model" / ENTITIES / "table.npy")
+    cli = ELQCLI({**values, "model": {**values["model"], "candidates": "sampled", "hard_negatives": 2}}, run=False)
+    cli.datamodule.prepare_data()
+    cli.datamodule.setup("validate")
+    cli.model.trainer = cli.trainer
+    cli.trainer._data_connector.attach_datamodule(cli.model, datamodule=cli.datamodule)
+    vectors, gold = torch.randn(3, table.width), torch.tensor([0, 4, 4])
+    exact = table_loss(vectors, gold, table.tensor())
+    assert cli.model.disambiguation_loss(vectors, gold) < exact
+    cli.model.hard_negatives = len(table)
+    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, gold), exact)
+
+
+def test_bad_training_input(values, tmp_path):
+    with pytest.raises(ElqError, match="data files are missing"):
+        fit({**values, "data": {**values["data"], "dev": "none.jsonl"}}, tmp_path)
+    with pytest.raises(ElqError, match=r"model\.candidates is 'some'"):
+        fit({**values, "model": {**values["model"], "candidates": "some"}}, tmp_path)
+    with pytest.raises(ElqError, match=r"trainer\.max_epochs is -1"):
+        fit({**values, "trainer": {**values["trainer"], "max_epochs": -1}}, tmp_path)
+
+
+def test_the_catalogue_in_the_model_folder_is_the_one_trained_on(run_folder, catalogue_file):
+    titles = [json.loads(line)["title"] for line in catalogue_file.read_text().splitlines()]
+    assert [entity.title for entity in Catalogue(run_folder / "model" / ENTITIES / "catalogue.arrow")] == titles
