@@ -39,7 +39,7 @@ BATCH = 128  # texts in one encoder pass
 PLAN, PARTS = "plan.json", "parts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
 class BuildSettings:
     """Everything that changes what a build makes; each is a knob of ``elq build``."""
 

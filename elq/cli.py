@@ -23,7 +23,9 @@ class ELQCLI(LightningCLI):
 
     def __init__(self, args: ArgsType = None, *, run: bool = True) -> None:
         self.metrics: dict[str, float] = {}
-        super().__init__(ELQModule, QuestionData, args=args, run=run, seed_everything_default=0, trainer_defaults={})
+        super().__init__(
+            ELQModule, QuestionData, args=args, run=run, seed_everything_default=0, save_config_kwargs={"overwrite": True}
+        )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Callbacks that an experiment may set but not lose by replacing a list, and settings that two rooms share."""
@@ -34,11 +36,13 @@ class ELQCLI(LightningCLI):
                 "checkpoint.monitor": "dev_f1",
                 "checkpoint.mode": "max",
                 "checkpoint.save_last": True,
+                "checkpoint.save_on_train_epoch_end": True,  # a checkpoint of a whole epoch resumes at the next one
                 "checkpoint.filename": "best",
                 "checkpoint.enable_version_counter": False,
                 "early_stopping.monitor": "dev_f1",
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 5,
+                "early_stopping.check_on_train_epoch_end": False,  # after a validation, which max_steps may leave out
                 "trainer.reload_dataloaders_every_n_epochs": 1,
                 "trainer.use_distributed_sampler": False,
                 "trainer.num_sanity_val_steps": 0,
@@ -55,11 +59,8 @@ class ELQCLI(LightningCLI):
         return {"fit": hidden, "validate": hidden, "test": hidden}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Plain values are taken as they are; the command line is not looked at."""
-        if isinstance(args, dict):
-            self.config = parser.parse_object(args)
-        else:
-            super().parse_arguments(parser, args)
+        """Plain values are taken as they are, and a list of arguments too: only None stands for the command line."""
+        self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)  # type: ignore[arg-type]
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer that logs to ``metrics.csv`` in the run folder, with a progress bar on a terminal only."""

@@ -105,7 +105,7 @@ class Encoder(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """The transformers configuration as plain values."""
-        values: dict[str, Any] = self.transformer.config.to_dict()
+        values: dict[str, Any] = json.loads(self.transformer.config.to_json_string(use_diff=False))  # as it reads from a file
         return values
 
     @property

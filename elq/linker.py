@@ -166,7 +166,7 @@ class Linker:
                 vectors = self.model.mention_vectors(
                     self.model.encode(tokens.to(self.device)), Spans(question, start, end).to(self.device)
                 )
-            _, rows = self.entities.index.search(vectors, candidates)  # (Q, K)
+                _, rows = self.entities.index.search(vectors, candidates)  # (Q, K)
             for place, row in zip(at, rows, strict=True):
                 hits = (row == gold[place]).nonzero()
                 ranks[place] = int(hits[0]) if len(hits) else -1
@@ -195,10 +195,10 @@ class Linker:
             logits = self.model.mention_logits(hidden, tokens.text_mask.to(self.device))  # (B, T, L)
             # log p(entity | mention) ≤ 0, so a span below γ can give no link above it
             spans, mention_scores = keep_spans(logits, threshold, self.max_mentions)  # Q spans, (Q,)
-            vectors = self.model.mention_vectors(hidden, spans).cpu()  # (Q, D)
-        scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
-        normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
-        log_probs = entity_log_probs(scores, normaliser)  # (Q, K)
+            vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
+            scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
+            normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
+            log_probs = entity_log_probs(scores, normaliser)  # (Q, K)
         joint = mention_scores.cpu() + log_probs[:, 0]  # (Q,)
         spans = spans.to("cpu")
         links: list[list[Link]] = []

@@ -104,6 +104,11 @@ class ELQModule(LightningModule):
         """Let the table go."""
         self._table = None
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Let dropout depend on seed, epoch, batch and rank alone: resuming, or building a table before, changes nothing."""
+        step = (self.data.seed * 1_009 + self.current_epoch) * 1_000_003 + batch_idx
+        torch.manual_seed(step * 1_009 + self.global_rank)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted sum of the mention loss and the disambiguation loss."""
         hidden = self.model.encode(batch.tokens)  # (B, T, D)

@@ -6,7 +6,7 @@ from elq.errors import ElqError
 from elq.types import Entity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the training parser reads its __dict__
 class EntityText:
     """How a record becomes the text that is encoded: ``title (aliases) [types]: description``, parts selectable.
 

@@ -72,7 +72,7 @@ def test_an_experiment_keeps_the_checkpoint_and_what_two_rooms_share():
     assert config.data.encoder == config.model.encoder
 
 
-@pytest.mark.parametrize("override", ["+model.surprise=1", "model.lr_heads=fast", "+data.train.0.surprise=1"])
+@pytest.mark.parametrize("override", ["+model.surprise=1", "+model.lr_heads=fast", "+data.train.0.surprise=1"])
 def test_an_unknown_key_or_a_wrong_type_leaves_with_code_2(override, capsys):
     with pytest.raises(SystemExit) as left:
         parsed(composed("+experiment=webqsp", override))

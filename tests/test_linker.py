@@ -85,6 +85,17 @@ def test_batched_equals_single_and_the_batch_size_is_no_matter(linker, model, to
         same(links, others)
 
 
+def test_a_bf16_training_run_around_it_changes_nothing(linker):
+    """Validation runs inside the trainer's autocast, and must score as the exported folder does."""
+    expected = linker.link(TEXTS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = linker.link(TEXTS)
+        mentions = [Mention(0, len(text), "Q90") for text in TEXTS]
+        inside = linker.gold_ranks(TEXTS, mentions)
+    assert found == expected
+    assert inside == linker.gold_ranks(TEXTS, mentions)
+
+
 def test_threads_share_a_linker(linker):
     expected = linker.link(TEXTS)
     with ThreadPoolExecutor(4) as pool:

@@ -70,10 +70,8 @@ def read_input(source: str) -> Iterator[Question]:
     Files ending in .jsonl hold objects with a "text"; elsewhere a line that starts with "{" is such an object too.
 
     Raises:
-        ElqError: a missing file or a bad line.
+        ElqError: a bad line.
     """
-    if source != "-" and not Path(source).is_file():
-        raise ElqError(f"--input {source} does not exist: give a .jsonl or .txt file, or - for standard input")
     with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
         for line, raw in enumerate(stream, 1):
             if source.endswith(".jsonl") or raw.startswith(b"{"):
@@ -113,6 +111,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_intermixed_args(arguments)
     if bool(options.questions) == bool(options.input):
         raise ElqError('give either questions or --input FILE: for example `elq predict "who directed titanic?"`')
+    if options.input not in (None, "-") and not Path(options.input).is_file():
+        raise ElqError(f"--input {options.input} does not exist: give a .jsonl or .txt file, or - for standard input")
     questions: Iterable[Question]
     if options.input:
         questions = track(read_input(options.input), "linking") if options.output else read_input(options.input)
