@@ -11,31 +11,29 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from filelock import FileLock
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
-from elq.encoder import DEFAULT, POOLINGS, Encoder
+from elq.encoder import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encoder
+from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
 from elq.errors import ElqError
 from elq.files import promote, write_json
 from elq.folder import CATALOGUE, MANIFEST, TABLE, Manifest
-from elq.index import INDEX_KINDS, build_index
-from elq.model import load_tokenizer
+from elq.index import INDEX_KINDS, build_index, recall_against_exact
 from elq.progress import track
 from elq.table import DTYPES, EntityTable
 from elq.texts import EntityText
-from elq.tokens import QuestionTokenizer
 
 log = logging.getLogger(__name__)
 
+GRAPH_BYTES = 300  # of an hnsw graph per entity, beside its fp32 vector
 PART = 8_192  # rows encoded between two markers
-BATCH = 128  # texts in one encoder pass
 PLAN, PARTS = "plan.json", "parts"
 
 
@@ -60,48 +58,6 @@ class BuildSettings:
             raise ElqError(f"max_tokens is {self.max_tokens}, but a text needs at least 3 (two of them special)")
 
 
-class EntityEncoder:
-    """Texts → vectors of one frozen encoder."""
-
-    def __init__(self, settings: BuildSettings, *, device: str = "cpu") -> None:
-        self.encoder = Encoder.from_pretrained(settings.encoder or DEFAULT).to(device).eval()
-        limit = min(settings.max_tokens, self.encoder.max_tokens)
-        self.tokenizer: QuestionTokenizer = load_tokenizer(settings.encoder or DEFAULT, max_tokens=limit)
-        self.pool = POOLINGS[settings.pooling]
-        self.device = device
-        self.precision = resolve_precision(settings.precision, device)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        device_type = torch.device(self.device).type
-        return torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
-
-    def batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Tensor]]:
-        """Encode in batches of similar length, which leaves little padding: (places in ``texts``, vectors (B, D) fp32)."""
-        order = np.argsort([len(text) for text in texts], kind="stable")
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
-            tokens = self.tokenizer([texts[place] for place in places]).to(self.device)
-            with torch.inference_mode(), self._autocast():
-                vectors = self.pool(self.encoder(tokens.ids, tokens.attention), tokens.attention).cpu()  # (B, D)
-            yield places, vectors
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Vectors (len(texts), D) fp32 in the order of the texts."""
-        vectors = torch.empty(len(texts), self.encoder.width)
-        for places, found in self.batches(texts):
-            vectors[torch.from_numpy(places)] = found
-        return vectors
-
-
-def resolve_precision(precision: str, device: str) -> str:
-    """``bf16`` or ``fp32``; ``auto`` is bf16 where the processor computes in it."""
-    if precision != "auto":
-        return precision
-    if torch.device(device).type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
-
-
 def build_entities(
     source: str | Path,
     output: str | Path,
@@ -123,10 +79,20 @@ def build_entities(
         ElqError: a bad catalogue, no room on the disk, or vectors that are not numbers.
     """
     settings, output, source = settings or BuildSettings(), Path(output), Path(source)
+    resolve_device(device)
     plan = _plan(source, settings, columns, device)
-    if _holds(output, plan):
-        log.info("%s is up to date", output)
-        return Manifest.load(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(output.with_name(f".{output.name}.lock")):  # another process may want the same folder: it waits
+        if _holds(output, plan):
+            log.info("%s is up to date", output)
+        else:
+            _build(source, output, settings, columns, plan, device)
+    return Manifest.load(output)
+
+
+def _build(
+    source: Path, output: Path, settings: BuildSettings, columns: Mapping[str, str] | None, plan: dict[str, object], device: str
+) -> None:
     if output.exists() and not (output / PLAN).is_file():
         raise ElqError(f"{output} exists and was not made by `elq build`: choose another output folder or remove it")
     work = output.with_name(f".{output.name}.building")
@@ -139,22 +105,32 @@ def build_entities(
         _index(work, settings, plan)
     promote(work, output)
     shutil.rmtree(output / PARTS, ignore_errors=True)
-    manifest = Manifest.load(output)
-    log.info("%s holds %s entities", output, f"{manifest.entities:,}")
-    return manifest
+    log.info("%s holds %s entities", output, f"{Manifest.load(output).entities:,}")
 
 
 def _plan(source: Path, settings: BuildSettings, columns: Mapping[str, str] | None, device: str) -> dict[str, object]:
     """What a build is made from; two builds of one plan make the same folder."""
     if not source.is_file():
         raise ElqError(f"catalogue {source} does not exist: give the path of a JSONL, CSV or Parquet file")
-    with source.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-    digest.update(json.dumps(sorted((columns or {}).items())).encode())
+    encoder = resolve_encoder(settings.encoder or DEFAULT)
     made_with = {**asdict(settings), "encoder": settings.encoder or DEFAULT}
     made_with["precision"] = resolve_precision(settings.precision, device)
-    plan: dict[str, object] = json.loads(json.dumps({"source_sha256": digest.hexdigest(), "settings": made_with}))
-    return plan
+    plan = {
+        "source_sha256": _digest([source], json.dumps(sorted((columns or {}).items()))),
+        "encoder_sha256": _digest([encoder / name for name in FILES]),
+        "settings": made_with,
+    }
+    found: dict[str, object] = json.loads(json.dumps(plan))
+    return found
+
+
+def _digest(paths: Sequence[Path], also: str = "") -> str:
+    """sha256 over the contents of files, and over a text."""
+    digest = hashlib.sha256(also.encode())
+    for path in paths:
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _holds(folder: Path, plan: dict[str, object]) -> bool:
@@ -168,8 +144,17 @@ def _holds(folder: Path, plan: dict[str, object]) -> bool:
 
 def _encode(work: Path, settings: BuildSettings, device: str) -> None:
     """Fill the table part by part; parts with a marker are in it already."""
-    catalogue, encoder = Catalogue(work / CATALOGUE), EntityEncoder(settings, device=device)
+    catalogue = Catalogue(work / CATALOGUE)
+    encoder = EntityEncoder(
+        settings.encoder or DEFAULT,
+        pooling=settings.pooling,
+        max_tokens=settings.max_tokens,
+        precision=settings.precision,
+        device=device,
+    )
     parts = [(start, min(start + PART, len(catalogue))) for start in range(0, len(catalogue), PART)]
+    if not (work / TABLE).is_file():
+        shutil.rmtree(work / PARTS, ignore_errors=True)  # markers of rows that are gone
     (work / PARTS).mkdir(exist_ok=True)
     todo = [part for part in parts if not (work / PARTS / str(part[0])).is_file()]
     _announce(work, catalogue, encoder, settings, sum(end - start for start, end in todo))
@@ -195,34 +180,37 @@ def _encode(work: Path, settings: BuildSettings, device: str) -> None:
 def _allocate(path: Path, rows: int, width: int, dtype: str) -> "np.memmap[Any, np.dtype[Any]]":
     """The table file in its full size: opened where it is there already, made otherwise."""
     if path.is_file():
-        found = np.load(path, mmap_mode="r+", allow_pickle=False)
-        if found.shape == (rows, width):
-            return cast("np.memmap[Any, np.dtype[Any]]", found)
+        return cast("np.memmap[Any, np.dtype[Any]]", np.load(path, mmap_mode="r+", allow_pickle=False))
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(rows, width))
 
 
 def _announce(work: Path, catalogue: Catalogue, encoder: EntityEncoder, settings: BuildSettings, rows: int) -> None:
     """Say what the build will take: rows, disk, and time measured on a sample spread over the catalogue."""
-    sample = [settings.text(catalogue[row]) for row in range(0, len(catalogue), -(-len(catalogue) // (2 * BATCH)))]
+    sample = [settings.text(catalogue[row]) for row in range(0, len(catalogue), -(-len(catalogue) // (8 * BATCH)))]
     encoder(sample[:BATCH])  # the first pass is slower
     began = time.perf_counter()
     encoder(sample)
     seconds = (time.perf_counter() - began) / len(sample) * rows
     size = len(catalogue) * encoder.encoder.width * np.dtype(settings.dtype).itemsize
-    size += size * 4 if settings.index == "hnsw" else 0  # the graph keeps fp32 vectors and its links
+    if settings.index == "hnsw":
+        size += len(catalogue) * (encoder.encoder.width * 4 + GRAPH_BYTES)
     log.info(
-        "%s of %s entities to encode: %.0f MB of disk, about %.1f minutes (%s)",
+        "%s of %s entities to encode: %.0f MB of disk, about %.1f minutes (%s)%s",
         *(f"{rows:,}", f"{len(catalogue):,}", size / 1e6, seconds / 60, encoder.precision),
+        ", and then the hnsw graph" if settings.index == "hnsw" else "",
     )
-    free = shutil.disk_usage(work).free
-    if size > free + ((work / TABLE).stat().st_size if (work / TABLE).is_file() else 0):
+    free = shutil.disk_usage(work).free + ((work / TABLE).stat().st_size if (work / TABLE).is_file() else 0)
+    if size > free:
         raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {work} has {free / 1e6:.0f} MB free: free space or move it")
 
 
 def _index(work: Path, settings: BuildSettings, plan: dict[str, object]) -> None:
     """Index the finished table and write the manifest, which says that the folder is complete."""
     table = EntityTable.open(work / TABLE)
-    build_index(settings.index, table).save(work)
+    index = build_index(settings.index, table)
+    index.save(work)
+    if not index.sees_all:
+        log.info("the %s index finds %.1f%% of the true 10 nearest", index.kind, 100 * recall_against_exact(index))
     made = json.loads((work / PLAN).read_text(encoding="utf-8"))
     Manifest(
         entities=len(table),

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from elq.errors import ElqError
 from elq.files import read_jsonl, replacing
+from elq.tokens import SURROGATES
 from elq.types import Entity
 
 SCHEMA = pa.schema(
@@ -71,25 +72,32 @@ def _text(field: str, value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ElqError(f"{field} is {value!r}, but must be a string: correct it or map another column to {field}")
-    return str(value).strip()
+    return _encodable(field, str(value).strip())
+
+
+def _encodable(field: str, text: str) -> str:
+    if SURROGATES.search(text):
+        raise ElqError(f"{field} is {text!r}, which holds half of a character (a lone surrogate): correct it")
+    return text
 
 
 def _strings(field: str, value: object) -> tuple[str, ...]:
     items = () if _is_empty(value) else value.split("|") if isinstance(value, str) else value
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
         raise ElqError(f'{field} is {value!r}, but must be a list of strings, or one string with "|" between them')
-    return tuple(item.strip() for item in items if item.strip())
+    return tuple(_encodable(field, item.strip()) for item in items if item.strip())
 
 
 def _count(field: str, value: object) -> int:
-    if _is_empty(value):
+    if _is_empty(value) or value == "":
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != int(value):
-        raise ElqError(f"{field} is {value!r}, but must be a whole number of at least 0 (0 = unknown)")
-    return int(value)
+    number = float(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 2**63 or number != int(number):
+        raise ElqError(f"{field} is {value!r}, but must be a whole number from 0 (unknown) to 2^63 - 1")
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
-def _raw_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _raw_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(place in the file, raw record) in file order.
 
     CSV and Parquet come through ``datasets``. JSON lines do not: where a column mixes types, its reader turns the values
@@ -102,8 +110,11 @@ def _raw_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import datasets
 
     kind, number = path.suffix.removeprefix("."), 0
+    # as text, since pandas would read the id 007 as 7 and the name Null as nothing
+    as_text = {"keep_default_na": False, "converters": {columns.get(field, field): str for field in SCHEMA.names}}
     try:
-        stream = datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True)
+        settings = as_text if kind == "csv" else {}
+        stream = datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True, **settings)
         for chunk in stream.with_format("arrow").iter(batch_size=CHUNK):
             for record in chunk.to_pylist():
                 number += 1
@@ -128,7 +139,7 @@ def read_entities(path: str | Path, columns: Mapping[str, str] | None = None) ->
     for field in columns or {}:
         if field not in known:
             raise ElqError(f"column mapping names the field {field!r}, but the fields are {', '.join(known)}")
-    for place, record in _raw_records(path):
+    for place, record in _raw_records(path, columns or {}):
         try:
             entity = entity_from_record(record, columns)
         except ElqError as error:

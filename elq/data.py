@@ -4,8 +4,9 @@ Training may go through stages (say, template questions first, then annotated on
 order depends on the seed and the epoch only, so a resumed run sees what the unbroken one would have seen.
 """
 
+import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,8 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from elq.bootstrap import bootstrap_questions
 from elq.build import BuildSettings, build_entities
-from elq.catalogue import Catalogue
-from elq.encoder import DEFAULT
+from elq.encoder import DEFAULT, position_limit, resolve_encoder
 from elq.errors import ElqError
 from elq.folder import Entities, open_entities
 from elq.model import load_tokenizer
@@ -71,25 +71,30 @@ class ShuffledBatches(Sampler[list[int]]):
 
 
 class Collator:
-    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows."""
+    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows.
 
-    def __init__(self, tokenizer: QuestionTokenizer, catalogue: Catalogue, *, max_span_tokens: int) -> None:
-        self.tokenizer, self.catalogue, self.max_span_tokens = tokenizer, catalogue, max_span_tokens
+    Args:
+        tokenizer: of the questions.
+        rows: gold entity → its catalogue row.
+        max_span_tokens: L.
+    """
+
+    def __init__(self, tokenizer: QuestionTokenizer, rows: Mapping[str, int], *, max_span_tokens: int) -> None:
+        self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses."""
         tokens = self.tokenizer([question.text for question in questions])
-        spans, entities = [], []
+        spans, rows = [], []
         for b, question in enumerate(questions):
             inside = tokens.text_mask[b].tolist()
             for mention in question.mentions:
                 span = token_span(mention, tokens.offsets[b], inside)
                 if span is not None and span[1] - span[0] <= self.max_span_tokens:
                     spans.append((b, *span))
-                    entities.append(mention.entity or "")
+                    rows.append(-1 if mention.entity is None else self.rows[mention.entity])
         question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
-        rows = torch.from_numpy(self.catalogue.rows(entities))  # (M,)
-        return Batch(tokens, Spans(question_of, start, end), rows, tuple(questions))
+        return Batch(tokens, Spans(question_of, start, end), torch.tensor(rows, dtype=torch.int64), tuple(questions))
 
 
 class QuestionData(LightningDataModule):
@@ -135,6 +140,7 @@ class QuestionData(LightningDataModule):
         self.columns, self.stages, self.dev_file, self.frames = columns, train, dev, frames
         self.batch_size, self.max_span_tokens, self.seed = batch_size, max_span_tokens, seed
         self._training: list[list[Question]] = []
+        self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
 
     def prepare_data(self) -> None:
         """Check that every file is there, and build the entities (on one process per host)."""
@@ -147,33 +153,42 @@ class QuestionData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the entities and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
-        self.tokenizer = load_tokenizer(self.encoder, max_tokens=512)
-        self.dev = read_questions(self.dev_file)
-        self._check_entities(self.dev_file, self.dev)
+        config = json.loads((resolve_encoder(self.encoder) / "config.json").read_text(encoding="utf-8"))
+        self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
+        self.dev = self._read(self.dev_file)
+        epochs = sum(stage.epochs for stage in self.stages)
+        if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
+            log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)
         if stage == "fit" and not self._training:
             self._training = [self._questions(number, stage) for number, stage in enumerate(self.stages)]
 
     def _questions(self, number: int, stage: Stage) -> list[Question]:
         questions: list[Question] = []
         for source in stage.sources:
-            found = read_questions(source.file)
-            self._check_entities(source.file, found)
-            questions += found * source.repeat
+            questions += self._read(source.file) * source.repeat
         if stage.bootstrap:
             seed = self.seed * 1_000_003 + number
-            questions += bootstrap_questions(self.entities.catalogue, stage.bootstrap, seed=seed, frames=self.frames)
+            made = list(bootstrap_questions(self.entities.catalogue, stage.bootstrap, seed=seed, frames=self.frames))
+            self._find_rows("template questions", made)
+            questions += made
         log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
         return questions
 
-    def _check_entities(self, file: str, questions: Sequence[Question]) -> None:
+    def _read(self, file: str) -> list[Question]:
+        questions = read_questions(file)
+        self._find_rows(file, questions)
+        return questions
+
+    def _find_rows(self, source: str, questions: Sequence[Question]) -> None:
         ids = [(q.id, m.entity) for q in questions for m in q.mentions if m.entity is not None]
         rows = self.entities.catalogue.rows([entity for _, entity in ids])
         if (unknown := rows < 0).any():
             question, entity = ids[int(unknown.argmax())]
             raise ElqError(
-                f"{file}: question {question} has the entity {entity}, which is not in the catalogue {self.catalogue_file}"
+                f"{source}: question {question} has the entity {entity}, which is not in the catalogue {self.catalogue_file}"
                 f" ({int(unknown.sum())} such mentions): correct it, or write null for a mention without an entry"
             )
+        self._rows |= dict(zip((entity for _, entity in ids), rows.tolist(), strict=True))
 
     def stage_of(self, epoch: int) -> int:
         """Number of the stage that an epoch belongs to.
@@ -210,4 +225,4 @@ class QuestionData(LightningDataModule):
     test_dataloader = val_dataloader
 
     def _collator(self) -> Collator:
-        return Collator(self.tokenizer, self.entities.catalogue, max_span_tokens=self.max_span_tokens)
+        return Collator(self.tokenizer, self._rows, max_span_tokens=self.max_span_tokens)

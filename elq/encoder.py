@@ -4,9 +4,11 @@ import hashlib
 import importlib.util
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from elq.errors import ElqError
@@ -35,12 +37,9 @@ def resolve_encoder(name: str | Path) -> Path:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        missing = [file for file in FILES if not (folder / file).is_file()]
-        if missing:
-            raise ElqError(f"encoder folder {folder} lacks {', '.join(missing)}: it needs {', '.join(FILES)}")
-        return folder
+        return _whole(folder)
     if str(name) != DEFAULT:
-        return _from_hub(str(name), None)
+        return _whole(_from_hub(str(name), None))
     spec = importlib.util.find_spec(DEFAULT_WHEEL)
     wheel = Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
     found = wheel if wheel is not None and wheel.is_dir() else _from_hub(DEFAULT, DEFAULT_REVISION)
@@ -50,6 +49,13 @@ def resolve_encoder(name: str | Path) -> Path:
         if actual != expected:
             raise ElqError(f"{found / file} has sha256 {actual}, but must have {expected}: install or download it again")
     return found
+
+
+def _whole(folder: Path) -> Path:
+    missing = [file for file in FILES if not (folder / file).is_file()]
+    if missing:
+        raise ElqError(f"encoder folder {folder} lacks {', '.join(missing)}: it needs {', '.join(FILES)}")
+    return folder
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -63,6 +69,41 @@ def _from_hub(name: str, revision: str | None) -> Path:
             f"encoder {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): {hint}give a folder"
             f" that holds {', '.join(FILES)}"
         ) from None
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of a name such as ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        ElqError: no such device on this machine, or in this build of torch.
+    """
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ElqError(f"device {name!r} cannot be used ({reason}): give cpu, or a device that this machine has") from None
+
+
+def position_limit(config: Mapping[str, Any]) -> int:
+    """Longest input in tokens, special ones included, that a transformers configuration allows.
+
+    RoBERTa and its kin count positions from behind the padding id, and so lose some.
+
+    >>> position_limit({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1})
+    512
+    """
+    kin = ("roberta", "camembert", "mpnet", "xlm-roberta", "xlm-roberta-xl")
+    reserved = config["pad_token_id"] + 1 if config.get("model_type") in kin else 0
+    return int(config["max_position_embeddings"]) - int(reserved)
+
+
+def _modern_name(key: str, prefix: str) -> str:
+    """A weight's name without the prefix of a model with a head, and without the oldest releases' names of the layer norm.
+
+    >>> _modern_name("bert.embeddings.LayerNorm.gamma", "bert.")
+    'embeddings.LayerNorm.weight'
+    """
+    return key.removeprefix(prefix).replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 class Encoder(nn.Module):
@@ -90,14 +131,22 @@ class Encoder(nn.Module):
         Raises:
             ElqError: see :func:`resolve_encoder`; or the file lacks weights that the configuration asks for.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         folder = resolve_encoder(name)
-        encoder = cls(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        weights = load_file(folder / "model.safetensors")
-        prefix = f"{encoder.transformer.base_model_prefix}."
-        weights = {key.removeprefix(prefix): value.float() for key, value in weights.items()}
-        missing, _ = encoder.transformer.load_state_dict(weights, strict=False)
+        try:
+            encoder = cls(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+            prefix = f"{encoder.transformer.base_model_prefix}."
+            weights = {
+                _modern_name(key, prefix): value.float() for key, value in load_file(folder / "model.safetensors").items()
+            }
+            missing, _ = encoder.transformer.load_state_dict(weights, strict=False)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise ElqError(
+                f"encoder folder {folder} cannot be loaded ({reason}): give a whole one of the BERT family"
+            ) from None
         if missing:
             raise ElqError(f"{folder} lacks the encoder weights {', '.join(missing[:3])} …: give the folder of a whole encoder")
         return encoder
@@ -115,10 +164,8 @@ class Encoder(nn.Module):
 
     @property
     def max_tokens(self) -> int:
-        """Longest input in tokens, special ones included (RoBERTa keeps two of its positions for itself)."""
-        config = self.transformer.config
-        reserved = config.pad_token_id + 1 if "roberta" in config.model_type else 0
-        return int(config.max_position_embeddings - reserved)
+        """Longest input in tokens, special ones included."""
+        return position_limit(self.config)
 
     def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
         """Token vectors (B, T, D) in fp32 for ids (B, T) and attention (B, T), False on padding."""
@@ -129,7 +176,6 @@ class Encoder(nn.Module):
 def mean_vectors(hidden: Tensor, attention: Tensor) -> Tensor:
     """Mean of each text's token vectors, unit norm: (B, T, D), (B, T) → (B, D).
 
-    >>> import torch
     >>> mean_vectors(torch.tensor([[[2.0, 0.0], [4.0, 0.0], [9.0, 9.0]]]), torch.tensor([[True, True, False]]))
     tensor([[1., 0.]])
     """

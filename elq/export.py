@@ -59,7 +59,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
     Returns:
         All metrics of the exported folder on the development questions.
     """
-    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
+    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
     if checkpoint is not None and checkpoint.best_model_path:
         log.info("best epoch: %s", checkpoint.best_model_path)
         module.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
@@ -79,6 +79,8 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         score_mode=module.score_mode,
     )
     metrics = evaluate(Linker.from_pretrained(folder), data.dev)
-    write_json(folder.parent / METRICS, {"questions_file": data.dev_file, "threshold": scores["dev_threshold"], **metrics})
+    write_json(
+        folder.parent / METRICS, {"questions_file": data.dev_file, "threshold": scores["dev_threshold"], "model": metrics}
+    )
     log.info("exported %s; its metrics on %s are in %s", folder, data.dev_file, folder.parent / METRICS)
     return metrics

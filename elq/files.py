@@ -57,6 +57,10 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         ElqError: the folder cannot be written to, or the disk is full. The old file then stays as it was.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # /dev/null, a pipe: nothing to replace
+        with path.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
+            yield stream
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +90,8 @@ def promote(folder: Path, path: Path) -> None:
             path.replace(retired)
         folder.replace(path)
     except OSError as error:
+        if retired.exists():
+            retired.replace(path)
         raise ElqError(f"{path} could not be written ({error.strerror}): choose another folder") from error
     shutil.rmtree(retired, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from elq.errors import ElqError
 from elq.table import BLOCK, EntityTable
 
 RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory: converting takes longer than scoring
+QUERIES = 1_024  # searched at a time: bounds the (Q, block) products
 HNSW_FILE = "index.faiss"
 
 
@@ -22,6 +23,7 @@ class EntityIndex(ABC):
     """Search over N frozen entity vectors. Safe to call from several threads."""
 
     kind: str
+    sees_all = False  # whether a search looks at every entity
 
     def __init__(self, table: EntityTable) -> None:
         self.table = table
@@ -49,7 +51,8 @@ class EntityIndex(ABC):
         k = min(k, len(self.table))
         if not len(vectors):
             return torch.empty(0, k), torch.empty(0, k, dtype=torch.int64)
-        return self._search(vectors.detach().float().cpu(), k)
+        found = [self._search(part, k) for part in torch.split(vectors.detach().float().cpu(), QUERIES)]
+        return torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])
 
     @abstractmethod
     def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]: ...
@@ -70,6 +73,7 @@ class ExactIndex(EntityIndex):
     """Brute force over the whole table, in blocks; the last, partial block included."""
 
     kind = "exact"
+    sees_all = True
 
     def __init__(self, table: EntityTable, *, block: int = BLOCK) -> None:
         super().__init__(table)
@@ -170,6 +174,14 @@ def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # t
 
 
 INDEX_KINDS: dict[str, type[EntityIndex]] = {"exact": ExactIndex, "hnsw": HnswIndex}
+
+
+def recall_against_exact(index: EntityIndex, *, k: int = 10, queries: int = 256) -> float:
+    """Share of the true k nearest that an index finds, with entities spread over the table as queries."""
+    table = index.table
+    vectors = table.gather(torch.arange(0, len(table), max(1, len(table) // queries)))  # (Q, D)
+    truth, found = ExactIndex(table).search(vectors, k)[1], index.search(vectors, k)[1]  # (Q, K)
+    return float((truth.unsqueeze(-1) == found.unsqueeze(-2)).any(-1).float().mean())
 
 
 def build_index(kind: str, table: EntityTable) -> EntityIndex:

@@ -15,10 +15,11 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from elq.encoder import resolve_device
 from elq.errors import ElqError
 from elq.folder import ALL_FILES, ENTITIES, MODEL_FILES, Entities, open_entities
 from elq.model import ELQ, load_tokenizer
-from elq.scoring import SCORE_MODES, entity_log_probs, without_overlaps
+from elq.scoring import check_score_mode, entity_log_probs, without_overlaps
 from elq.spans import keep_spans
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Candidate, Link, Mention, Spans, TokenBatch
@@ -62,8 +63,9 @@ class Linker:
                 f"the tokenizer has {tokenizer.size} entries, but the encoder knows {model.config.encoder['vocab_size']}:"
                 " they must come from the same folder"
             )
-        if score_mode not in SCORE_MODES:
-            raise ElqError(f"score mode {score_mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
+        check_score_mode(score_mode)
+        if score_mode == "table" and not entities.index.sees_all:
+            raise ElqError(f'score mode "table" needs all entities, but the {entities.index.kind} index sees some: use exact')
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
         self.max_mentions, self.batch_size = max_mentions, batch_size
@@ -77,13 +79,13 @@ class Linker:
             device: where the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …
 
         Raises:
-            ElqError: no such folder or name, a file missing, or parts that do not belong together.
+            ElqError: no such folder, name or device, a file missing, or parts that do not belong together.
         """
         path = Path(folder).expanduser()
         path = path if path.is_dir() else _from_hub(str(folder))
         if missing := [name for name in MODEL_FILES if not (path / name).is_file()]:
             raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
-        model, entities = ELQ.from_pretrained(path).to(device), open_entities(path / ENTITIES)
+        model, entities = ELQ.from_pretrained(path).to(resolve_device(device)), open_entities(path / ENTITIES)
         manifest = entities.manifest
         if manifest.threshold is None:
             raise ElqError(f"{path / ENTITIES} has no threshold: it was built, but no model was trained and exported with it")
@@ -127,8 +129,8 @@ class Linker:
         """
         if isinstance(texts, str):
             return self.link([texts], threshold=threshold, candidates=candidates)[0]
-        if wrong := next((text for text in texts if not isinstance(text, str)), None):
-            raise ElqError(f"a question must be a string, but one is {wrong!r}")
+        if wrong := [text for text in texts if not isinstance(text, str)]:
+            raise ElqError(f"a question must be a string, but one is {wrong[0]!r}")
         links: list[list[Link]] = [[] for _ in texts]
         for places, tokens in self._batches(texts):
             found = self._link_tokens(

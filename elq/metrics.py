@@ -9,7 +9,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -150,8 +150,8 @@ class LinkingMetrics(Metric):
     counts: Tensor  # (tasks, 4) int64: correct, predicted, gold, questions
     macro: Tensor  # (tasks, 3) float32: sums of the questions' precision, recall, F1 (not every device has float64)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **settings: Any) -> None:  # of torchmetrics
+        super().__init__(**settings)
         self.add_state("counts", torch.zeros(len(TASKS), 4, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("macro", torch.zeros(len(TASKS), 3), dist_reduce_fx="sum")
 
@@ -189,8 +189,8 @@ class RankMetrics(Metric):
     full_state_update = False
     hits: Tensor  # (ks + 1,) int64: gold entities within each k, then gold mentions
 
-    def __init__(self, ks: Sequence[int] = (1, 4, 10, 16, 64, 128)) -> None:
-        super().__init__()
+    def __init__(self, ks: Sequence[int] = (1, 4, 10, 16, 64, 128), **settings: Any) -> None:
+        super().__init__(**settings)
         if min(ks, default=0) < 1:
             raise ElqError(f"candidate recall is asked for at {list(ks)}: give at least one k, each of them at least 1")
         self.ks = sorted({1, *ks})

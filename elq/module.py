@@ -15,6 +15,7 @@ from elq.linker import Linker
 from elq.losses import candidate_rows, mention_loss, sampled_loss, table_loss
 from elq.metrics import ThresholdSweep
 from elq.model import ELQ
+from elq.scoring import check_score_mode
 from elq.types import Batch
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class ELQModule(LightningModule):
         super().__init__()
         if candidates not in CANDIDATE_KINDS:
             raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
+        check_score_mode(score_mode)
         self.save_hyperparameters()
         self.model = ELQ.from_encoder(
             encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale
@@ -107,7 +109,7 @@ class ELQModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout depend on seed, epoch, batch and rank alone: resuming, or building a table before, changes nothing."""
         step = (self.data.seed * 1_009 + self.current_epoch) * 1_000_003 + batch_idx
-        torch.manual_seed(step * 1_009 + self.global_rank)
+        torch.manual_seed((step * 1_009 + self.global_rank) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted sum of the mention loss and the disambiguation loss."""
@@ -139,7 +141,8 @@ class ELQModule(LightningModule):
         self.sweep.reset()
         scores = {"dev_f1": best.f1, "dev_precision": best.precision, "dev_recall": best.recall}
         self.log_dict({**scores, "dev_threshold": best.threshold})
-        log.info("epoch %d: %s at γ = %.3f", self.current_epoch, _readable(scores), best.threshold)
+        when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
+        log.info("%s: %s at γ = %.3f", when, _readable(scores), best.threshold)
 
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from elq.errors import ElqError
+
 SCORE_MODES = ("candidates", "table")
+
+
+def check_score_mode(mode: str) -> None:
+    """Refuse an unknown score mode with an ElqError."""
+    if mode not in SCORE_MODES:
+        raise ElqError(f"score mode {mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
 
 
 def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Tensor:

@@ -60,9 +60,9 @@ class EntityTable:
         taken = self.vectors[rows.reshape(-1).cpu().numpy()].astype(np.float32)
         return torch.from_numpy(taken).view(*rows.shape, self.width)
 
-    def tensor(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The whole table in memory, (N, D)."""
-        whole = torch.empty(len(self), self.width, dtype=dtype)
+    def tensor(self) -> Tensor:
+        """The whole table in memory, (N, D) fp32."""
+        whole = torch.empty(len(self), self.width)
         for start in range(0, len(self), BLOCK):
             whole[start : start + BLOCK] = self.block(start, min(start + BLOCK, len(self)))
         return whole

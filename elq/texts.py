@@ -25,6 +25,8 @@ class EntityText:
         for field in self.fields:
             if field not in known:
                 raise ElqError(f"entity text names the field {field!r}, but the fields are {', '.join(known)}")
+        if min(self.max_aliases, self.max_types) < 0:
+            raise ElqError(f"max_aliases is {self.max_aliases} and max_types {self.max_types}, but both must be at least 0")
         if not {"title", "label"} & set(self.fields):
             raise ElqError(f"entity text has the fields {list(self.fields)}, but needs title or label")
 

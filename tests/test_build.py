@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from elq.build import BuildSettings, EntityEncoder, build_entities, resolve_precision
+from elq.build import BuildSettings, build_entities
 from elq.encoder import cls_vectors
+from elq.entity_encoder import EntityEncoder, resolve_precision
 from elq.errors import ElqError
 from elq.folder import CATALOGUE, MANIFEST, TABLE, Manifest, open_entities
 from elq.texts import EntityText
@@ -30,13 +31,13 @@ def table_of(folder):
 
 def test_rows_are_the_texts_encoded_one_by_one(settings, catalogue_file, tmp_path):
     build_entities(catalogue_file, tmp_path / "e", settings)
-    entities, encoder = open_entities(tmp_path / "e"), EntityEncoder(settings)
+    entities, encoder = open_entities(tmp_path / "e"), EntityEncoder(settings.encoder, precision="fp32")
     singles = torch.cat([encoder([settings.text(entity)]) for entity in entities.catalogue])
     np.testing.assert_allclose(entities.table.vectors, singles.numpy(), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(entities.table.vectors, axis=1), 1, atol=1e-5)
     assert [entity.id for entity in entities.catalogue] == [record["id"] for record in RECORDS]
     assert sorted(path.name for path in (tmp_path / "e").iterdir()) == [CATALOGUE, MANIFEST, "plan.json", TABLE]
-    assert [path.name for path in tmp_path.iterdir()] == ["e"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".e.lock", "e"]
 
 
 def test_permuting_the_catalogue_permutes_rows_only(settings, tmp_path):
@@ -63,7 +64,6 @@ def test_every_setting_changes_the_table(settings, catalogue_file, tmp_path):
     build_entities(catalogue_file, tmp_path / "graph", replace(settings, index="hnsw"))
     assert (tmp_path / "graph" / "index.faiss").is_file()
     assert open_entities(tmp_path / "graph").index.kind == "hnsw"
-    assert {"mean": 1, "cls": 1}.keys() >= {settings.pooling}
     hidden = torch.randn(2, 3, 4)
     assert torch.equal(cls_vectors(hidden, torch.ones(2, 3)), hidden[:, 0])
 
@@ -113,7 +113,48 @@ def test_resumes_after_kill_9_and_loses_at_most_one_part(encoder_folder, setting
     assert (killed[first] == 0.5).all()
     killed[first] = plain[first]
     np.testing.assert_allclose(killed, plain, atol=1e-5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.jsonl", "killed", "plain"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".killed.lock", ".plain.lock", "c.jsonl", "killed", "plain"]
+
+
+def test_an_encoder_that_changed_in_place_builds_anew(settings, catalogue_file, encoder_folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    mine = shutil.copytree(encoder_folder, tmp_path / "mine")
+    settings = replace(settings, encoder=str(mine))
+    build_entities(catalogue_file, tmp_path / "e", settings)
+    before = table_of(tmp_path / "e")
+    weights = load_file(mine / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"] *= -1
+    save_file(weights, mine / "model.safetensors")
+    build_entities(catalogue_file, tmp_path / "e", settings)
+    assert not np.allclose(table_of(tmp_path / "e"), before)
+
+
+def test_markers_without_a_table_count_for_nothing(settings, catalogue_file, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("elq.build._index", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped")))
+        with pytest.raises(RuntimeError, match="stopped"):
+            build_entities(catalogue_file, tmp_path / "e", settings)
+    (tmp_path / ".e.building" / TABLE).unlink()
+    build_entities(catalogue_file, tmp_path / "e", settings)
+    assert np.linalg.norm(table_of(tmp_path / "e"), axis=1).min() > 0.9
+
+
+def test_two_builds_of_one_folder_wait_for_each_other(encoder_folder, catalogue_file, tmp_path):
+    script = (
+        "import elq.build as b, sys\n"
+        "b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], precision='fp32'))"
+    )
+    command = [sys.executable, "-c", script, str(encoder_folder), str(catalogue_file), str(tmp_path / "e")]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(open_entities(tmp_path / "e").table) == len(RECORDS)
+
+
+def test_an_approximate_index_prints_its_recall(settings, catalogue_file, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        build_entities(catalogue_file, tmp_path / "e", replace(settings, index="hnsw"))
+    assert "the hnsw index finds 100.0% of the true 10 nearest" in caplog.text
 
 
 def test_says_beforehand_what_it_takes(settings, catalogue_file, tmp_path, caplog):

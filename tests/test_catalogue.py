@@ -65,6 +65,10 @@ def test_jsonl_csv_and_parquet_give_the_same_entities(tmp_path):
         (b'{"id": "Q2", "title": ["x"]}', r"line 2: title is \['x'\], but must be a string"),
         (b'{"id": "Q2", "title": "x", "aliases": [1]}', r"line 2: aliases is \[1\], but must be a list of strings"),
         (b'{"id": "Q2", "title": "x", "popularity": -1}', "line 2: popularity is -1, but must be a whole number"),
+        (b'{"id": "Q2", "title": "x", "popularity": Infinity}', "line 2: popularity is inf"),
+        (b'{"id": "Q2", "title": "x", "popularity": 1e30}', r"line 2: popularity is 1e\+30"),
+        (b'{"id": "Q2", "title": "\\ud83d"}', r"line 2: title is '\\ud83d', which holds half of a character"),
+        (b'{"id": "Q2", "title": "x", "aliases": ["\\ud83d"]}', "line 2: aliases is .* half of a character"),
         (b'{"id": "Q2", "title": "x"', "line 2: not valid JSON"),
         (b'["Q2"]', "line 2: holds a list, but must hold an object"),
         (b'{"id": "Q2", "title": "\xff"}', r"line 2: byte 23 \(0xff\) is not UTF-8"),
@@ -77,6 +81,13 @@ def test_a_bad_record_is_named_by_file_and_line(line, message, tmp_path):
     with pytest.raises(ElqError, match=message):
         write_catalogue(read_entities(path), tmp_path / "c.arrow")
     assert [file.name for file in tmp_path.iterdir()] == ["bad.jsonl"]  # nothing half-written
+
+
+def test_csv_values_stay_as_they_are_written(tmp_path):
+    (tmp_path / "c.csv").write_text("id,title,aliases,popularity\n007,Null,NA|None,12\n08,1.50,,\n")
+    first, second = read_entities(tmp_path / "c.csv")
+    assert first == Entity("007", "Null", "Null", aliases=("NA", "None"), popularity=12)
+    assert second == Entity("08", "1.50", "1.50")
 
 
 def test_bad_sources(tmp_path):

@@ -118,6 +118,10 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
         (["predict", "who?", "--model", "none/none"], "model none/none is neither a folder nor"),
         (["evaluate", "--questions", "none.jsonl", "--model", "x"], "none.jsonl does not exist"),
         (["build", "--catalogue", "none.jsonl", "--output", "e"], "catalogue none.jsonl does not exist"),
+        (["train", "+experiment=typo"], "Could not find 'experiment/typo'"),
+        (["train"], "data.train has no value: choose an experiment"),
+        (["build", "--catalogue", "x", "--output", "e", "--index", "ivf"], "index is 'ivf', but must be one of exact, hnsw"),
+        (["build", "--catalogue", "x", "--output", "e", "--device", "gpu"], "device 'gpu' cannot be used"),
         (["build", "--catalogue", "x", "--output", "e", "--columns", "id"], "--columns has 'id'"),
         (["build", "--catalogue", "x", "--output", "e", "--text", "titel"], "field 'titel'"),
     ],
@@ -129,7 +133,7 @@ def test_bad_input_is_one_sentence_and_code_2(arguments, message, capsys, tmp_pa
     assert said.startswith("elq: ")
     assert message in said
     assert said.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path.name != "runs"] == []  # hydra logs into runs/
 
 
 @pytest.mark.parametrize("line", [b'{"text": 5}', b'{"text": "a', b"\xff\xfe"])
@@ -139,6 +143,28 @@ def test_a_bad_line_is_named_and_leaves_no_output(line, folder, tmp_path, capsys
     assert run("predict", ["--input", str(tmp_path / "q.jsonl"), "--output", str(output), "--model", folder]) == 2
     assert "q.jsonl, line 2: " in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_device_that_is_not_there(folder, capsys):
+    import torch
+
+    for name in ("gpu", *([] if torch.cuda.is_available() else ["cuda"])):
+        assert run("predict", ["who?", "--model", folder, "--device", name]) == 2
+        assert f"device '{name}' cannot be used" in capsys.readouterr().err
+
+
+def test_gold_entities_that_the_catalogue_lacks_count_as_null(folder, tmp_path, caplog):
+    mention = {"start": 0, "end": 5, "entity": "Q0"}
+    questions = write_lines(tmp_path / "q.jsonl", [{"text": "paris", "mentions": [mention]}, {"text": "paris"}])
+    assert run("evaluate", ["--model", folder, "--questions", str(questions), "--output", str(tmp_path / "m.json")]) == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())["model"]
+    assert (metrics["questions_in_catalogue"], metrics["questions_out_of_catalogue"], metrics["gold_mentions"]) == (0, 1, 0)
+    assert "1 gold entities are not in the catalogue" in caplog.text
+
+
+def test_output_to_a_device_leaves_it_a_device(folder):
+    assert run("predict", ["paris", "--model", folder, "--output", "/dev/null"]) == 0
+    assert Path("/dev/null").is_char_device()
 
 
 def test_no_model_anywhere(tmp_path, monkeypatch, capsys):

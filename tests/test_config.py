@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 
 from elq.cli import ELQCLI
 from elq.commands.train import CONF, plain_values
+from elq.errors import ElqError
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 TRAINERS = sorted(path.stem for path in (CONF / "trainer").glob("*.yaml"))
@@ -78,6 +79,11 @@ def test_an_unknown_key_or_a_wrong_type_leaves_with_code_2(override, capsys):
         parsed(composed("+experiment=webqsp", override))
     assert left.value.code == 2
     assert "surprise" in (said := capsys.readouterr().err) or "lr_heads" in said
+
+
+def test_no_experiment_is_one_sentence_that_names_them():
+    with pytest.raises(ElqError, match=r"data\.train has no value: choose an experiment .*own_data, webqsp"):
+        composed()
 
 
 def test_yaml_holds_values_only():

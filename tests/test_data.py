@@ -34,14 +34,15 @@ def test_collator_finds_token_spans_and_rows(tokenizer, entities):
         Question("b", "queen"),
         Question("c", "the ship titanic sang", (Mention(0, 21, "Q90"),)),
     ]
-    batch = Collator(tokenizer, entities.catalogue, max_span_tokens=3)(questions)
+    rows = {entity.id: row for row, entity in enumerate(entities.catalogue)}
+    batch = Collator(tokenizer, rows, max_span_tokens=3)(questions)
     assert batch.mentions.question.tolist() == [0, 0]  # the last one is longer than three tokens
     assert batch.mentions.start.tolist() == [3, 1]
     assert batch.mentions.end.tolist() == [5, 2]
     assert batch.rows.tolist() == [1, -1]
     assert batch.questions == tuple(questions)
-    assert len(Collator(tokenizer, entities.catalogue, max_span_tokens=4)(questions).mentions) == 3
-    empty = Collator(tokenizer, entities.catalogue, max_span_tokens=3)([questions[1]])
+    assert len(Collator(tokenizer, rows, max_span_tokens=4)(questions).mentions) == 3
+    empty = Collator(tokenizer, rows, max_span_tokens=3)([questions[1]])
     assert empty.rows.dtype == torch.int64
     assert len(empty.mentions) == 0
 

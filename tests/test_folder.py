@@ -45,8 +45,11 @@ def test_another_catalogue_or_table_is_refused(folder):
     write_catalogue([Entity("Q1", "One", "One")], folder / CATALOGUE)
     with pytest.raises(ElqError, match="rows is 1, but the manifest says 7"):
         open_entities(folder)
+
+
+def test_another_table_is_refused(folder):
     np.save(folder / TABLE, np.zeros((9, 32), np.float16))
-    with pytest.raises(ElqError, match="rows is 1"):
+    with pytest.raises(ElqError, match=r"table\.npy rows is 9, but the manifest says 7"):
         open_entities(folder)
 
 

@@ -9,18 +9,7 @@ import yaml
 from elq.errors import ElqError
 from elq.frames import OWN_FRAMES, ROOT, head_phrases, load_frames
 from elq.types import Entity
-
-RECORDS = [
-    Entity("Q1", "Paris", "Paris", "capital of France", ("City of Light", "Lutetia", "♁♁♁", "PA", "AND"), ("city",)),
-    Entity("Q2", "İstanbul", "İstanbul", "city in Turkey", ("Constantinople",), ("metropolis",)),
-    Entity("Q3", "Marie Curie", "Marie Curie", "Polish and French physicist and chemist", ("Madame Curie",), ("human",)),
-    Entity("Q4", "Arsenal F.C.", "Arsenal", "association football club in London, England", ("The Gunners",)),
-    Entity("Q5", "Thierry Henry", "Thierry Henry", "French association football player", ("Titi Henry",), ("human",)),
-    Entity("Q6", "Titanic (1997 film)", "Titanic (1997 film)", "1997 film by James Cameron", (), ("film",)),
-    Entity("Q7", "Emma Thompson", "Emma Thompson", "British actress", (), ("human",)),
-    Entity("Q8", "entropy", "entropy", "", (), ()),
-    Entity("Q9", "Paris, Texas", "Paris", "city in Texas, United States", (), ("city of the United States",)),
-]
+from tests.test_bootstrap import RECORDS
 
 
 def write_frames(path: Path, content: object) -> Path:

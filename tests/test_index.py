@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from elq.errors import ElqError
-from elq.index import INDEX_KINDS, ExactIndex, HnswIndex, build_index, open_index
+from elq.index import INDEX_KINDS, ExactIndex, HnswIndex, build_index, open_index, recall_against_exact
 from elq.table import EntityTable
 
 SIZE, WIDTH = 1_003, 24
@@ -91,6 +91,34 @@ def test_ef_search_is_a_knob(queries):
         for ef in (5, 400)
     ]
     assert recalls[0].float().mean() < recalls[1].float().mean()
+
+
+def test_the_table_is_not_read_where_an_index_is_used(table, queries, tmp_path, monkeypatch):
+    """The first ELQ loaded its 24 GB table beside the index; only the candidates' rows are wanted, for their scores."""
+    HnswIndex(table).save(tmp_path)
+    taken = []
+    plain = EntityTable.gather
+    monkeypatch.setattr(EntityTable, "tensor", lambda *_: pytest.fail("the whole table was read"))
+    monkeypatch.setattr(EntityTable, "block", lambda *_: pytest.fail("a block of the table was read"))
+    monkeypatch.setattr(EntityTable, "gather", lambda self, rows: taken.append(rows.shape) or plain(self, rows))
+    open_index("hnsw", table, tmp_path).search(queries, 4)
+    assert taken == [(len(queries), 4)]
+
+
+def test_recall_against_exact_sees_a_worse_index(table):
+    assert recall_against_exact(ExactIndex(table)) == 1.0
+    narrow = HnswIndex(
+        EntityTable(np.random.default_rng(2).standard_normal((5_000, 64)).astype(np.float32)), links=4, ef_search=10
+    )
+    assert 0.05 < recall_against_exact(narrow) < 0.95
+
+
+def test_many_queries_are_searched_in_parts(table, monkeypatch, queries):
+    expected = ExactIndex(table).search(queries, 5)
+    monkeypatch.setattr("elq.index.QUERIES", 7)
+    found = ExactIndex(table).search(queries, 5)
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
+    assert torch.equal(found[1], expected[1])
 
 
 def test_bad_input(table, tmp_path):

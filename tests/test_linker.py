@@ -244,7 +244,8 @@ def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder
 
 
 def test_bad_arguments(linker):
-    with pytest.raises(ElqError, match="one is 5"):
-        linker.link(["a", 5])
+    for wrong in (5, None, 0, b""):
+        with pytest.raises(ElqError, match=f"one is {wrong!r}"):
+            linker.link(["a", wrong])
     with pytest.raises(ElqError, match="0 candidates"):
         linker.link("paris", candidates=0)

@@ -68,6 +68,40 @@ def test_encoder_folders_of_ones_own(encoder_folder, tmp_path):
         resolve_encoder("nobody/nothing")
 
 
+def test_an_encoder_that_cannot_be_loaded_is_one_sentence(encoder_folder, tmp_path):
+    import shutil
+
+    broken = shutil.copytree(encoder_folder, tmp_path / "broken")
+    config = json.loads((broken / "config.json").read_text())
+    for change in ({"hidden_size": 64}, {"model_type": "nothing"}):
+        (broken / "config.json").write_text(json.dumps({**config, **change}))
+        with pytest.raises(ElqError, match="cannot be loaded"):
+            Encoder.from_pretrained(broken)
+    (broken / "config.json").write_text(json.dumps(config))
+    (broken / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(ElqError, match="cannot be loaded"):
+        Encoder.from_pretrained(broken)
+
+
+def test_weights_of_a_model_with_a_head_and_old_names_load_the_same(encoder_folder, tmp_path):
+    """bert-base-uncased is published like this."""
+    from safetensors.torch import load_file, save_file
+
+    plain = load_file(encoder_folder / "model.safetensors")
+    old = {f"bert.{key}".replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+           for key, value in plain.items()}  # fmt: skip
+    save_file({**old, "cls.predictions.bias": torch.zeros(3)}, tmp_path / "model.safetensors")
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((encoder_folder / name).read_bytes())
+    loaded = Encoder.from_pretrained(tmp_path).transformer.state_dict()
+    assert loaded.keys() == plain.keys()
+    assert all(torch.equal(loaded[key], plain[key]) for key in plain)
+    del old["bert.embeddings.LayerNorm.gamma"]
+    save_file(old, tmp_path / "model.safetensors")
+    with pytest.raises(ElqError, match=r"lacks the encoder weights embeddings\.LayerNorm\.weight"):
+        Encoder.from_pretrained(tmp_path)
+
+
 def test_the_default_encoder_is_checked_and_never_imported(monkeypatch):
     import sys
 

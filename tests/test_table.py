@@ -16,7 +16,6 @@ def test_rows_come_back_in_every_form(tmp_path):
     assert torch.equal(table.block(3, 9), expected[3:9])
     assert torch.equal(table.gather(torch.tensor([[9, 0], [4, 4]])), expected[torch.tensor([[9, 0], [4, 4]])])
     assert torch.equal(table.tensor(), expected)
-    assert table.tensor(torch.bfloat16).dtype == torch.bfloat16
 
 
 def test_refuses_what_is_no_table(tmp_path):

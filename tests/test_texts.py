@@ -19,5 +19,7 @@ def test_every_field_and_limit_is_a_knob():
 def test_bad_fields():
     with pytest.raises(ElqError, match="field 'name'"):
         EntityText(fields=("title", "name"))
+    with pytest.raises(ElqError, match="max_aliases is -1"):
+        EntityText(max_aliases=-1)
     with pytest.raises(ElqError, match="needs title or label"):
         EntityText(fields=("description",))

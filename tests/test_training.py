@@ -13,6 +13,7 @@ from lightning import Callback
 from elq import Linker
 from elq.catalogue import Catalogue
 from elq.cli import ELQCLI
+from elq.commands import run
 from elq.commands.train import fit
 from elq.errors import ElqError
 from elq.evaluate import evaluate
@@ -60,10 +61,10 @@ def run_folder(values, tmp_path_factory) -> Path:
 
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
     metrics = json.loads((run_folder / "metrics.json").read_text())
-    assert metrics["set_in_catalogue_micro_f1"] > 0.9
-    assert metrics["main_entity_recall"] > 0.9
+    assert metrics["model"]["set_in_catalogue_micro_f1"] > 0.9
+    assert metrics["model"]["main_entity_recall"] > 0.9
     linker = Linker.from_pretrained(run_folder / "model")
-    assert evaluate(linker, read_questions(question_file)).items() <= metrics.items()  # the folder gives the same numbers
+    assert evaluate(linker, read_questions(question_file)) == metrics["model"]  # the folder gives the same numbers
     manifest = Manifest.load(run_folder / "model" / ENTITIES)
     assert manifest.threshold == metrics["threshold"] == linker.threshold
     assert manifest.candidates == 4
@@ -133,6 +134,83 @@ def test_a_resumed_fit_ends_with_the_weights_of_the_unbroken_one(values, tmp_pat
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_a_resumed_run_goes_on_in_its_own_folder_and_keeps_its_best_epoch_and_log(run_folder, values, tmp_path):
+    """In another folder Lightning forgets the best score so far, and a worse epoch would be exported."""
+    run = tmp_path / "run"
+    fit({**values, "trainer": {**values["trainer"], "max_epochs": 6}}, run)
+    best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    # two more epochs with a rate so high that they can only harm
+    harm = {**values, "model": {**values["model"], "lr_encoder": 5.0, "lr_heads": 5.0}}
+    harm = {**harm, "trainer": {**values["trainer"], "max_epochs": 8}, "ckpt_path": str(run / "checkpoints" / "last.ckpt")}
+    fit(harm, tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+    exported = weights(run)
+    assert all(torch.equal(exported[key], best[f"model.{key}"]) for key in exported)
+    assert (run / "metrics.1.csv").read_text().count("\n") > 6
+    assert (run / "metrics.csv").is_file()
+
+
+def test_two_processes_train_evaluate_and_export(run_folder, tmp_path):
+    """One Lightning process per device (gloo): the metrics of the exported folder are rank 0's alone, and nobody waits."""
+    command = [sys.executable, "-m", "elq.cli", "fit", "--config", str(run_folder / "config.yaml")]
+    options = ["--trainer.default_root_dir", str(tmp_path), "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    done = subprocess.run([*command, *options, "--trainer.max_epochs", "3"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["model"]["questions"] == 8
+    assert Linker.from_pretrained(tmp_path / "model").threshold == metrics["threshold"]
+
+
+def test_a_finished_run_is_not_overwritten_by_elq_fit(run_folder, capsys):
+    assert run("fit", ["--config", str(run_folder / "config.yaml")]) == 2
+    assert "holds a finished run" in capsys.readouterr().err
+
+
+def test_validating_leaves_the_run_folder_as_it_is(run_folder):
+    before = {path: path.read_bytes() for path in run_folder.glob("*.*") if path.is_file()}
+    checkpoint = ["--ckpt_path", str(run_folder / "checkpoints" / "best.ckpt")]
+    config = yaml.safe_load((run_folder / "config.yaml").read_text())
+    config = {key: value for key, value in config.items() if key not in ("ckpt_path", "weights_only")}
+    (run_folder / "validate.yml").write_text(yaml.safe_dump(config))
+    assert run("validate", ["--config", str(run_folder / "validate.yml"), *checkpoint]) == 0
+    (run_folder / "validate.yml").unlink()
+    assert {path: path.read_bytes() for path in run_folder.glob("*.*") if path.is_file()} == before
+
+
+def test_any_seed_will_do(values, tmp_path):
+    fit({**values, "seed_everything": 4_294_967_295, "trainer": {**values["trainer"], "max_epochs": 1}}, tmp_path / "run")
+
+
+def test_early_stopping_waits_for_the_last_stage(values, tmp_path, question_file):
+    stages = [
+        {"epochs": 4, "sources": [{"file": str(question_file)}]},
+        {"epochs": 6, "sources": [{"file": str(question_file)}]},
+    ]
+    still = {**values["model"], "lr_encoder": 0.0, "lr_heads": 0.0}  # nothing ever gets better
+    still = {**values, "model": still, "data": {**values["data"], "train": stages}, "early_stopping": {"patience": 1}}
+    fit({**still, "trainer": {**values["trainer"], "max_epochs": 10}}, tmp_path / "run")
+    epoch = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["epoch"]
+    assert epoch == 5  # the first epoch of the last stage sets its mark, the second is no better
+
+
+@pytest.mark.parametrize(
+    ("trainer", "steps"),
+    [
+        ({}, 2 + 11 * 16),
+        ({"accumulate_grad_batches": 4}, 1 + 11 * 4),
+        ({"limit_train_batches": 3}, 2 + 11 * 3),
+        ({"max_steps": 9}, 9),
+    ],
+)
+def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tmp_path):
+    settings = {**values["trainer"], **trainer, "default_root_dir": str(tmp_path)}
+    cli = ELQCLI({**values, "trainer": settings}, run=False)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    assert cli.model.optimizer_steps() == steps == cli.trainer.global_step
+    schedule = cli.trainer.lr_scheduler_configs[0].scheduler
+    assert [schedule.lr_lambdas[0](step) for step in (0, 1, steps)] == [0.5, 1.0, 0.0]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -179,6 +257,13 @@ def test_bad_training_input(values, tmp_path):
         fit({**values, "data": {**values["data"], "dev": "none.jsonl"}}, tmp_path)
     with pytest.raises(ElqError, match=r"model\.candidates is 'some'"):
         fit({**values, "model": {**values["model"], "candidates": "some"}}, tmp_path)
+    with pytest.raises(ElqError, match="score mode 'x' is unknown"):
+        fit({**values, "model": {**values["model"], "score_mode": "x"}}, tmp_path)
+    with pytest.raises(ElqError, match=r"ckpt_path none\.ckpt does not exist"):
+        fit({**values, "ckpt_path": "none.ckpt"}, tmp_path)
+    if not torch.cuda.is_available():
+        with pytest.raises(ElqError, match=r"this trainer cannot run here .*trainer=cpu"):
+            fit({**values, "trainer": {**values["trainer"], "accelerator": "gpu"}}, tmp_path)
     with pytest.raises(ElqError, match=r"trainer\.max_epochs is -1"):
         fit({**values, "trainer": {**values["trainer"], "max_epochs": -1}}, tmp_path)
 

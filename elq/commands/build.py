@@ -3,11 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from elq.encoder import DEFAULT
 from elq.errors import ElqError
 
 
-def parse_columns(text: str | None) -> dict[str, str]:
+def parse_columns(text: str) -> dict[str, str]:
     """Our field → their column, from ``id=qid,title=name``.
 
     >>> parse_columns("id=qid,title=name")
@@ -22,39 +21,37 @@ def parse_columns(text: str | None) -> dict[str, str]:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
-        prog="elq build", description="Make the entities folder of a catalogue. A killed build goes on where it was."
+        prog="elq build",
+        description="Make the entities folder of a catalogue. A killed build goes on where it was.",
+        argument_default=argparse.SUPPRESS,  # what is not given keeps the default of BuildSettings and EntityText
     )
     made.add_argument("--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet, one entity a record")
     made.add_argument("--output", required=True, metavar="DIR", help="the entities folder to make")
-    made.add_argument("--columns", metavar="F=C,…", help="our field=your column, where the names differ")
-    made.add_argument("--encoder", default=DEFAULT, help="folder or name of the entity encoder (default: %(default)s)")
-    made.add_argument("--pooling", default="mean", choices=("mean", "cls"), help="entity vector from token vectors")
-    made.add_argument("--text", default="title,aliases,description", help="fields the encoder reads (default: %(default)s)")
-    made.add_argument("--max-aliases", type=int, default=3, help="aliases in the text (default: %(default)s)")
-    made.add_argument("--max-types", type=int, default=3, help="types in the text (default: %(default)s)")
-    made.add_argument("--max-tokens", type=int, default=64, help="text is cut there (default: %(default)s)")
-    made.add_argument("--dtype", default="float16", choices=("float16", "float32"), help="of the table (default: %(default)s)")
-    made.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp32"), help="of the encoder")
-    made.add_argument("--index", default="exact", choices=("exact", "hnsw"), help="kind of index (default: %(default)s)")
+    made.add_argument("--columns", default="", metavar="F=C,…", help="our field=your column, where the names differ")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    made.add_argument("--encoder", help="folder or name of the entity encoder (default: all-MiniLM-L6-v2)")
+    made.add_argument("--pooling", help="entity vector from token vectors: mean (default) or cls")
+    made.add_argument("--max-tokens", type=int, help="longer entity texts are cut there (default: 64)")
+    made.add_argument("--dtype", help="of the table: float16 (default) or float32")
+    made.add_argument("--precision", help="of the encoder: bf16, fp32, or auto (default: bf16 where the processor has it)")
+    made.add_argument("--index", help="exact (default) or hnsw")
+    made.add_argument(
+        "--text", dest="fields", metavar="F,…", help="what the encoder reads (default: title,aliases,description)"
+    )
+    made.add_argument("--max-aliases", type=int, help="aliases in the text (default: 3)")
+    made.add_argument("--max-types", type=int, help="types in the text (default: 3)")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
     """Build."""
-    options = parser().parse_args(arguments)
-    columns = parse_columns(options.columns)
+    options = vars(parser().parse_args(arguments))
+    source, output, device = (options.pop(name) for name in ("catalogue", "output", "device"))
+    columns = parse_columns(options.pop("columns"))
     from elq.build import BuildSettings, build_entities
     from elq.texts import EntityText
 
-    fields = tuple(field.strip() for field in options.text.split(","))
-    settings = BuildSettings(
-        encoder=options.encoder,
-        pooling=options.pooling,
-        text=EntityText(fields=fields, max_aliases=options.max_aliases, max_types=options.max_types),
-        max_tokens=options.max_tokens,
-        dtype=options.dtype,
-        precision=options.precision,
-        index=options.index,
-    )
-    build_entities(options.catalogue, options.output, settings, columns=columns, device=options.device)
+    text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types") if name in options}
+    if "fields" in text:
+        text["fields"] = tuple(field.strip() for field in text["fields"].split(","))
+    build_entities(source, output, BuildSettings(text=EntityText(**text), **options), columns=columns, device=device)

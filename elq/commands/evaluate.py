@@ -9,6 +9,7 @@ from elq.files import write_json
 QUALITIES = ("precision", "recall", "f1")
 TASKS = {
     "set_in_catalogue": "entities, main one in the catalogue",
+    "set_out_of_catalogue": "entities, main one outside",
     "set_all": "entities, all questions",
     "strong": "links, same span",
     "weak": "links, overlapping span",
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, print a table, write the metrics."""
     options = parser().parse_args(arguments)
     from elq.dictionary import Dictionary
-    from elq.evaluate import evaluate, evaluate_links
+    from elq.evaluate import evaluate, evaluate_links, known_questions
     from elq.linker import Linker
     from elq.questions import read_questions
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     metrics: dict[str, Mapping[str, float]] = {"model": evaluate(linker, questions, threshold=options.threshold)}
     if options.baseline:
         found = Dictionary(linker.entities.catalogue).link([question.text for question in questions])
-        metrics[options.baseline] = evaluate_links(questions, found)
+        metrics[options.baseline] = evaluate_links(known_questions(questions, linker.entities.catalogue), found)
     threshold = linker.threshold if options.threshold is None else options.threshold
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}")
     if options.output:
@@ -64,7 +65,7 @@ def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
             names = [f"{task}_{average}_{quality}" for quality in QUALITIES]
             cells = [" / ".join(f"{values[name]:.3f}" for name in names) for values in metrics.values()]
             table.add_row(f"{meaning}, {average} P/R/F1", *cells)
-    tasks = tuple(f"{task}_{average}_" for task in (*TASKS, "set_out_of_catalogue") for average in ("micro", "macro"))
+    tasks = tuple(f"{task}_{average}_" for task in TASKS for average in ("micro", "macro"))
     rest = dict.fromkeys(name for values in metrics.values() for name in values if not name.startswith(tasks))
     for name in rest:
         cells = [f"{values[name]:.4g}" if name in values else "" for values in metrics.values()]

@@ -24,7 +24,7 @@ def latest_model() -> Path:
     Raises:
         ElqError: there is none.
     """
-    found = sorted(Path("runs").glob("*/latest/model"), key=lambda path: path.stat().st_mtime)
+    found = sorted([*Path("runs").glob("*/latest/model"), *Path("runs").glob("*/model")], key=lambda path: path.stat().st_mtime)
     if not found:
         raise ElqError(
             "no --model is given and runs/ holds no trained one: run `python train.py +experiment=webqsp`, or give a folder"
@@ -49,7 +49,7 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
         lines.append(
             "  ".join([f"  {link.mention} → {link.entity}", link.title, link.description, f"(score {link.score:.3f})"])
         )
-    return "\n".join(lines)
+    return "\n".join(lines).encode("utf-8", "replace").decode()  # half a character (a lone surrogate) cannot be written
 
 
 def as_json(question: Question, links: Sequence[Link]) -> str:

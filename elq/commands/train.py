@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from elq.commands import speak
+from elq.errors import ElqError
 
 HERE = Path(__file__).resolve().parent.parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in the wheel, or in a checkout
 
 
 def plain_values(config: DictConfig) -> dict[str, Any]:
-    """The composed config as plain values for the training parser, without hydra's own keys."""
+    """The composed config as plain values for the training parser, without hydra's own keys.
+
+    Raises:
+        ElqError: a value that an experiment must give is missing.
+    """
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        known = ", ".join(sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+        raise ElqError(f"{', '.join(missing)} has no value: choose an experiment with +experiment=NAME ({known}), or set it")
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
     values.pop("hydra", None)
@@ -23,15 +31,28 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
 
 
 def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
-    """Train from plain values into a run folder, and return the metrics of the exported model."""
+    """Train from plain values and return the metrics of the exported model.
+
+    Args:
+        values: the training parser's keys; with a ``ckpt_path`` that run goes on, in its own run folder.
+        folder: the run folder of a new run.
+
+    Raises:
+        ElqError: bad values, or data that cannot be used.
+    """
     from elq.cli import ELQCLI
 
+    checkpoint = values.get("ckpt_path")
+    if checkpoint is not None:
+        if not Path(checkpoint).is_file():
+            raise ElqError(f"ckpt_path {checkpoint} does not exist: give runs/…/checkpoints/last.ckpt of the run to go on with")
+        folder = Path(checkpoint).resolve().parent.parent  # elsewhere the best epoch so far would be forgotten
     values = {**values, "trainer": {**values.get("trainer", {}), "default_root_dir": str(folder)}}
-    checkpoint = values.pop("ckpt_path", None)
-    cli = ELQCLI(values, run=False)
+    cli = ELQCLI({key: value for key, value in values.items() if key != "ckpt_path"}, run=False)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     cli.after_fit()
-    _point_latest(Path(folder))
+    if cli.trainer.is_global_zero:
+        _point_latest(Path(folder))
     return cli.metrics
 
 
@@ -43,16 +64,26 @@ def _point_latest(folder: Path) -> None:
     temporary.replace(folder.parent / "latest")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Compose the config and train."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
 
-    if arguments is not None:
-        sys.argv[1:] = list(arguments)
+    command, os.environ["HYDRA_FULL_ERROR"] = sys.argv[:], "1"  # hydra hands its errors on instead of printing them
+    failures: list[ElqError] = []  # kept from hydra, which would announce them
 
     def task(config: DictConfig) -> None:
-        if code := speak(lambda: fit(plain_values(config), HydraConfig.get().runtime.output_dir)):
-            sys.exit(code)
+        sys.argv[:] = command  # a further DDP process is started with the command line of this one
+        try:
+            fit(plain_values(config), HydraConfig.get().runtime.output_dir)
+        except ElqError as error:
+            failures.append(error)
 
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(task)()
+    sys.argv[1:] = arguments
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ElqError(" ".join(str(error).split())) from None
+    for failure in failures:
+        raise failure
