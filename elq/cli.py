@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import ArgumentError
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -58,6 +59,7 @@ class ELQCLI(LightningCLI):
             args=args,
             run=run,
             seed_everything_default=0,
+            parser_kwargs={"exit_on_error": False},  # errors come through to us, without a page of usage
             save_config_callback=SaveFitConfig,
             save_config_kwargs={"overwrite": True},  # a resumed run writes it again
         )
@@ -93,8 +95,15 @@ class ELQCLI(LightningCLI):
         return {"fit": hidden, "validate": hidden, "test": hidden}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Plain values are taken as they are, and a list of arguments too: only None stands for the command line."""
-        self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)  # type: ignore[arg-type]
+        """Plain values are taken as they are, and a list of arguments too: only None stands for the command line.
+
+        Raises:
+            ElqError: an unknown key or a value of the wrong type.
+        """
+        try:
+            self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)  # type: ignore[arg-type]
+        except ArgumentError as error:
+            raise ElqError(f"{' '.join(str(error).split())} (`elq fit --help` lists the settings)") from None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose fit logs to ``metrics.csv`` in the run folder, with a progress bar on a terminal only."""

@@ -120,6 +120,8 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
         (["build", "--catalogue", "none.jsonl", "--output", "e"], "catalogue none.jsonl does not exist"),
         (["train", "+experiment=typo"], "Could not find 'experiment/typo'"),
         (["train"], "data.train has no value: choose an experiment"),
+        (["train", "+experiment=webqsp", "+model.lr_heads=fast"], "Expected a <class 'float'>. Got value: fast"),
+        (["fit", "--model.surprise", "1"], "model.surprise"),
         (["build", "--catalogue", "x", "--output", "e", "--index", "ivf"], "index is 'ivf', but must be one of exact, hnsw"),
         (["build", "--catalogue", "x", "--output", "e", "--device", "gpu"], "device 'gpu' cannot be used"),
         (["build", "--catalogue", "x", "--output", "e", "--columns", "id"], "--columns has 'id'"),
