@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help venv test lint format train clean
 
 help:
-	@echo "make venv    set up .venv (torch for the CPU, versions from constraints.txt)"
+	@echo "make venv    set up .venv with the versions in constraints.txt"
 	@echo "make test    ruff, mypy, pytest: offline, on the CPU"
 	@echo "make format  put the code into shape"
 	@echo "make train   python train.py +experiment=webqsp"

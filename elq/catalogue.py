@@ -111,7 +111,7 @@ def _raw_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, 
 
     kind, number = path.suffix.removeprefix("."), 0
     # as text, since pandas would read the id 007 as 7 and the name Null as nothing
-    as_text = {"keep_default_na": False, "converters": {columns.get(field, field): str for field in SCHEMA.names}}
+    as_text = {"converters": {columns.get(field, field): str for field in SCHEMA.names}}
     try:
         settings = as_text if kind == "csv" else {}
         stream = datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True, **settings)

@@ -167,6 +167,11 @@ class Encoder(nn.Module):
         """Longest input in tokens, special ones included."""
         return position_limit(self.config)
 
+    @property
+    def padding(self) -> int:
+        """Vocabulary id that stands on padding."""
+        return int(self.transformer.config.pad_token_id or 0)
+
     def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
         """Token vectors (B, T, D) in fp32 for ids (B, T) and attention (B, T), False on padding."""
         hidden: Tensor = self.transformer(input_ids=ids, attention_mask=attention).last_hidden_state

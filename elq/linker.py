@@ -6,7 +6,6 @@
 'Jamaica'
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +23,6 @@ from elq.spans import keep_spans
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Candidate, Link, Mention, Spans, TokenBatch
 
-log = logging.getLogger(__name__)
-
 
 class Linker:
     """Finds the mentions of entities in questions. Holds no state between calls: threads may share it.
@@ -37,7 +34,8 @@ class Linker:
         threshold: γ, the least joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
         candidates: K, entities retrieved per span.
         score_mode: what p(entity | mention) is normalised over, see elq/scoring.py.
-        max_mentions: spans per question that are looked up in the index, those with the best mention score.
+        max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
+            times the encoder's limit may have as many times more.
         batch_size: questions per encoder pass.
     """
 
@@ -91,7 +89,7 @@ class Linker:
             raise ElqError(f"{path / ENTITIES} has no threshold: it was built, but no model was trained and exported with it")
         return cls(
             model,
-            load_tokenizer(path, max_tokens=model.encoder.max_tokens),
+            load_tokenizer(path),
             entities,
             threshold=manifest.threshold,
             candidates=manifest.candidates,
@@ -179,10 +177,7 @@ class Linker:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), self.batch_size):
             places = order[start : start + self.batch_size]
-            tokens = self.tokenizer([texts[place] for place in places])
-            if tokens.ids.shape[1] == self.tokenizer.max_tokens:
-                log.warning("questions of more than %d tokens are linked up to there only", self.tokenizer.max_tokens)
-            yield places, tokens
+            yield places, self.tokenizer([texts[place] for place in places])
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
@@ -196,7 +191,9 @@ class Linker:
             hidden = self.model.encode(tokens.to(self.device))  # (B, T, D)
             logits = self.model.mention_logits(hidden, tokens.text_mask.to(self.device))  # (B, T, L)
             # log p(entity | mention) ≤ 0, so a span below γ can give no link above it
-            spans, mention_scores = keep_spans(logits, threshold, self.max_mentions)  # Q spans, (Q,)
+            passes = tokens.attention.sum(-1).div(self.model.encoder.max_tokens).ceil().long()  # (B,) 1 for a question
+            limits = (passes * self.max_mentions).to(self.device)  # (B,)
+            spans, mention_scores = keep_spans(logits, threshold, limits)  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
             scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
             normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None

@@ -20,6 +20,7 @@ from elq.files import write_json
 from elq.spans import SpanPooler, SpanScorer
 from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
+from elq.windows import encode_windows
 
 FORMAT = 1
 
@@ -57,7 +58,9 @@ class ELQ(nn.Module):
         return model
 
     def encode(self, tokens: TokenBatch) -> Tensor:
-        """Token vectors (B, T, D) fp32."""
+        """Token vectors (B, T, D) fp32; a text beyond the encoder's limit goes through it in overlapping windows."""
+        if tokens.ids.shape[1] > self.encoder.max_tokens:
+            return encode_windows(self.encoder, tokens)
         hidden: Tensor = self.encoder(tokens.ids, tokens.attention)
         return hidden
 
@@ -123,7 +126,7 @@ def read_config(path: str | Path) -> ELQConfig:
     return ELQConfig(**values)
 
 
-def load_tokenizer(folder: str | Path, *, max_tokens: int) -> QuestionTokenizer:
+def load_tokenizer(folder: str | Path, *, max_tokens: int | None = None) -> QuestionTokenizer:
     """The tokenizer of a model folder or of an encoder (folder or name)."""
     folder = Path(folder)
     file = folder / "tokenizer.json"

@@ -14,7 +14,7 @@ from elq.errors import ElqError
 from elq.linker import Linker
 from elq.losses import candidate_rows, mention_loss, sampled_loss, table_loss
 from elq.metrics import ThresholdSweep
-from elq.model import ELQ
+from elq.model import ELQ, load_tokenizer
 from elq.scoring import check_score_mode
 from elq.types import Batch
 
@@ -90,7 +90,7 @@ class ELQModule(LightningModule):
         """A linker over the network as it is now (the weights are shared, not copied)."""
         return Linker(
             self.model,
-            self.data.tokenizer,
+            load_tokenizer(self.data.encoder),
             self.data.entities,
             threshold=threshold,
             candidates=self.retrieved,

@@ -42,21 +42,23 @@ def span_logits(start: Tensor, end: Tensor, inside: Tensor, mask: Tensor) -> Ten
     return scores.masked_fill(~mask, -torch.inf)
 
 
-def keep_spans(logits: Tensor, threshold: float, limit: int) -> tuple[Spans, Tensor]:
-    """The spans with log p(mention) ≥ threshold, at most the ``limit`` best of a question.
+def keep_spans(logits: Tensor, threshold: float, limits: Tensor) -> tuple[Spans, Tensor]:
+    """The spans with log p(mention) ≥ threshold, at most the ``limits`` best of each question.
 
     Args:
         logits: (B, T, L) mention logits, −inf off the text.
         threshold: natural logarithm of a probability; −inf keeps all spans of text.
-        limit: spans kept per question.
+        limits: (B,) spans kept of each question.
 
     Returns:
         Q spans, question by question and best first, and their log p(mention), (Q,) fp32.
     """
     batch, tokens, length = logits.shape
     scores = nn.functional.logsigmoid(logits).view(batch, tokens * length)  # (B, T·L)
-    best, cells = scores.topk(min(limit, tokens * length), dim=-1)  # (B, S)
-    kept = (best >= threshold) & (best > -torch.inf)  # (B, S)
+    most = min(int(limits.max()), tokens * length) if batch else 0  # S
+    best, cells = scores.topk(most, dim=-1)  # (B, S)
+    ranks = torch.arange(most, device=logits.device)  # (S,)
+    kept = (best >= threshold) & (best > -torch.inf) & (ranks < limits.unsqueeze(-1))  # (B, S)
     question = torch.arange(batch, device=logits.device).unsqueeze(-1).expand_as(cells)[kept]  # (Q,)
     start = cells[kept].div(length, rounding_mode="floor")  # (Q,)
     return Spans(question, start, start + cells[kept] % length + 1), best[kept]

@@ -21,10 +21,10 @@ class QuestionTokenizer:
 
     Args:
         tokenizer: a ``tokenizers.Tokenizer``; its own padding and truncation are switched off.
-        max_tokens: tokens the encoder can take, special ones included; longer text is cut there.
+        max_tokens: longer text is cut there, special tokens included; None keeps all of it.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int = 512) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int | None = None) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
@@ -32,7 +32,7 @@ class QuestionTokenizer:
         self._pad = next((i for i in map(tokenizer.token_to_id, ("[PAD]", "<pad>")) if i is not None), 0)
 
     @classmethod
-    def from_file(cls, path: str | Path, *, max_tokens: int = 512) -> "QuestionTokenizer":
+    def from_file(cls, path: str | Path, *, max_tokens: int | None = None) -> "QuestionTokenizer":
         """Read ``tokenizer.json``.
 
         Raises:
@@ -73,13 +73,13 @@ class QuestionTokenizer:
         return TokenBatch(ids, attention.bool(), special == 0, offsets)  # all (B, T)
 
 
-def _cut(length: int, closing: int, limit: int) -> list[int]:
+def _cut(length: int, closing: int, limit: int | None) -> list[int]:
     """Which tokens stay: the first of the text, and the closing special tokens.
 
     >>> _cut(6, 1, 4)
     [0, 1, 2, 5]
     """
-    if length <= limit:
+    if limit is None or length <= limit:
         return list(range(length))
     return [*range(limit - closing), *range(length - closing, length)]
 

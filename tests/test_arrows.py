@@ -7,7 +7,19 @@ import pytest
 
 ORDER = [
     *("errors", "types", "files", "scoring", "spans", "tokens", "texts", "table", "catalogue", "index", "progress"),
-    *("encoder", "model", "folder", "linker", "questions", "entity_encoder", "build", "dictionary", "frames", "bootstrap"),
+    *(
+        "encoder",
+        "windows",
+        "model",
+        "folder",
+        "linker",
+        "questions",
+        "entity_encoder",
+        "build",
+        "dictionary",
+        "frames",
+        "bootstrap",
+    ),
     *("losses", "metrics", "evaluate", "data", "module", "export", "cli"),
 ]
 

@@ -147,6 +147,16 @@ def test_a_bad_line_is_named_and_leaves_no_output(line, folder, tmp_path, capsys
     assert not output.exists()
 
 
+def test_bad_lines_are_skipped_on_request_and_named(folder, tmp_path, caplog):
+    (tmp_path / "q.jsonl").write_bytes(b'{"text": "one"}\n{"text": 5}\n\xff\n\n{"text": "two"}\n')
+    output = tmp_path / "out.jsonl"
+    arguments = ["--input", str(tmp_path / "q.jsonl"), "--output", str(output), "--model", folder]
+    assert run("predict", [*arguments, "--skip-bad-lines"]) == 0
+    assert [json.loads(line)["text"] for line in output.read_text().splitlines()] == ["one", "two"]
+    assert "q.jsonl, line 2: text is 5" in caplog.text
+    assert "q.jsonl, line 3: " in caplog.text
+
+
 def test_a_device_that_is_not_there(folder, capsys):
     import torch
 

@@ -13,8 +13,9 @@ from elq.export import export_folder
 from elq.folder import ENTITIES, Manifest
 from elq.model import ELQ
 from elq.scoring import entity_log_probs, without_overlaps
+from elq.tokens import QuestionTokenizer
 from elq.types import Mention
-from tests.conftest import QUESTIONS
+from tests.conftest import QUESTIONS, tiny_tokenizer
 
 TEXTS = [text for text, _, _ in QUESTIONS]
 
@@ -214,10 +215,17 @@ def test_save_then_load_is_the_identity(linker, folder):
     assert (manifest.index, manifest.candidates, manifest.score_mode, manifest.threshold) == ("exact", 3, "candidates", -3.5)
 
 
-def test_a_long_question_is_linked_up_to_the_limit_and_says_so(linker, caplog):
-    with caplog.at_level("WARNING"):
-        linker.link("paris " * 100)
-    assert "more than 64 tokens" in caplog.text
+def test_a_long_text_is_linked_in_full(linker, model, tokenizer, entities):
+    """Far beyond the tiny encoder's 64 tokens; what stands in the middle of a window is linked as in that window alone."""
+    text = "who sang the queen song in paris texas " * 40
+    linker = Linker(model, QuestionTokenizer(tiny_tokenizer()), entities, threshold=-4.0, candidates=3, max_mentions=1_000)
+    long = linker.link(text, threshold=-6.0)
+    assert long[-1].end > len(text) - 60
+    assert all(one.end <= other.start for one, other in itertools.pairwise(long))
+    assert all(text[link.start : link.end] == link.mention for link in long)
+    batched = linker.link([TEXTS[0], text, TEXTS[1]], threshold=-6.0)
+    same(batched[1], long)
+    same(batched[0], linker.link(TEXTS[0], threshold=-6.0))
 
 
 def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder, tokenizer, entities, tmp_path):

@@ -35,7 +35,9 @@ def test_no_span_is_longer_than_l_tokens():
 
 def test_special_tokens_and_padding_are_in_no_span():
     text_mask = torch.tensor([[False, True, True, False, False]])  # [CLS] a b [SEP] [PAD]
-    spans, _ = keep_spans(span_logits(*torch.full((3, 1, 5), 9.0), span_mask(text_mask, 4)), threshold=-torch.inf, limit=100)
+    spans, _ = keep_spans(
+        span_logits(*torch.full((3, 1, 5), 9.0), span_mask(text_mask, 4)), threshold=-torch.inf, limits=torch.tensor([100])
+    )
     assert sorted(zip(spans.start.tolist(), spans.end.tolist(), strict=True)) == [(1, 2), (1, 3), (2, 3)]
 
 
@@ -52,10 +54,11 @@ def test_padding_scores_of_any_value_change_nothing():
 
 def test_keep_spans_threshold_and_limit():
     logits = torch.tensor([[[3.0, -1.0], [0.0, -torch.inf]], [[-5.0, 2.0], [1.0, -torch.inf]]])
-    spans, scores = keep_spans(logits, threshold=torch.tensor(0.5).log().item() - 1e-6, limit=1)
+    spans, scores = keep_spans(logits, threshold=torch.tensor(0.5).log().item() - 1e-6, limits=torch.tensor([1, 1]))
     assert [spans.question.tolist(), spans.start.tolist(), spans.end.tolist()] == [[0, 1], [0, 0], [1, 2]]
     torch.testing.assert_close(scores, torch.tensor([3.0, 2.0]).sigmoid().log())
-    assert len(keep_spans(logits, threshold=-torch.inf, limit=9)[0]) == 6
+    assert len(keep_spans(logits, threshold=-torch.inf, limits=torch.tensor([9, 9]))[0]) == 6
+    assert keep_spans(logits, threshold=-torch.inf, limits=torch.tensor([1, 2]))[0].question.tolist() == [0, 1, 1]
 
 
 def test_mean_of_spans_equals_the_mean():

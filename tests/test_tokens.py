@@ -46,6 +46,7 @@ def test_empty_and_odd_texts(tiny):
     batch = tiny(["", "   ", "\ud800\x00", "who\u0301"])
     assert not batch.text_mask[:2].any()
     assert tiny([]).ids.shape == (0, 0)
+    assert tiny(["\ud800 paris"]).offsets[0][-2] == (2, 7)  # a lone surrogate still counts as a character
 
 
 @settings(max_examples=200, deadline=None)

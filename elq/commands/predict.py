@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -14,6 +15,8 @@ from elq.files import parse_json_line, replacing
 from elq.progress import track
 from elq.questions import question_from_record
 from elq.types import Link, Question
+
+log = logging.getLogger(__name__)
 
 CHUNK = 256  # questions linked at a time: what a run holds in memory
 
@@ -64,32 +67,45 @@ def as_json(question: Question, links: Sequence[Link]) -> str:
     return line if line.isprintable() else json.dumps(value)  # what no terminal or UTF-8 file can hold goes out as \uXXXX
 
 
-def read_input(source: str) -> Iterator[Question]:
+def read_input(source: str, *, skip_bad_lines: bool = False) -> Iterator[Question]:
     """Stream the questions of a file or of standard input ("-"): a question a line, or a JSON object a line.
 
     Files ending in .jsonl hold objects with a "text"; elsewhere a line that starts with "{" is such an object too.
 
+    Args:
+        source: path, or "-".
+        skip_bad_lines: report a bad line in the log and go on, instead of stopping there.
+
     Raises:
-        ElqError: a bad line.
+        ElqError: a bad line, with its number.
     """
     with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
         for line, raw in enumerate(stream, 1):
-            if source.endswith(".jsonl") or raw.startswith(b"{"):
-                if raw.strip():
-                    yield _checked(raw, source, line)
-                continue
             try:
-                yield Question(str(line), raw.decode("utf-8").rstrip("\r\n"))
-            except UnicodeDecodeError:
-                raise ElqError(f"{source}, line {line}: not UTF-8: save the file as UTF-8") from None
+                question = _question(raw, source, line)
+            except ElqError as error:
+                if not skip_bad_lines:
+                    raise
+                log.warning("skipped: %s", error)
+                continue
+            if question is not None:
+                yield question
 
 
-def _checked(raw: bytes, source: str, line: int) -> Question:
-    record = parse_json_line(raw, source, line)
+def _question(raw: bytes, source: str, line: int) -> Question | None:
+    """The question of one line; None for an empty line between JSON objects."""
+    if source.endswith(".jsonl") or raw.startswith(b"{"):
+        if not raw.strip():
+            return None
+        record = parse_json_line(raw, source, line)
+        try:
+            return question_from_record(record, line)
+        except ElqError as error:
+            raise ElqError(f"{source}, line {line}: {error}") from None
     try:
-        return question_from_record(record, line)
-    except ElqError as error:
-        raise ElqError(f"{source}, line {line}: {error}") from None
+        return Question(str(line), raw.decode("utf-8").rstrip("\r\n"))
+    except UnicodeDecodeError:
+        raise ElqError(f"{source}, line {line}: not UTF-8: save the file as UTF-8") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -97,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="elq predict", description="Link the entities in questions.")
     made.add_argument("questions", nargs="*", metavar="QUESTION", help="question text; several are linked one by one")
     made.add_argument("--input", metavar="FILE", help="file with a question, or a JSON object, a line; - is standard input")
+    made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input and go on")
     made.add_argument("--output", metavar="FILE", help="write here instead of standard output; appears when it is complete")
     made.add_argument("--model", metavar="DIR", help="model folder or Hub name (default: the newest below runs/)")
     made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
@@ -115,7 +132,8 @@ def main(arguments: Sequence[str]) -> None:
         raise ElqError(f"--input {options.input} does not exist: give a .jsonl or .txt file, or - for standard input")
     questions: Iterable[Question]
     if options.input:
-        questions = track(read_input(options.input), "linking") if options.output else read_input(options.input)
+        questions = read_input(options.input, skip_bad_lines=options.skip_bad_lines)
+        questions = track(questions, "linking") if options.output else questions
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
     from elq.linker import Linker
