@@ -201,6 +201,13 @@ def test_every_command_has_help(name, capsys):
     assert "usage:" in capsys.readouterr().out
 
 
+def test_a_folder_that_cannot_be_made_is_one_sentence(encoder_folder, catalogue_file, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "file" / "e"), "--encoder", str(encoder_folder)]
+    assert run("build", arguments) == 2
+    assert f"{tmp_path / 'file'} cannot be used" in capsys.readouterr().err
+
+
 def test_the_command_itself(capsys):
     done = subprocess.run([sys.executable, "-m", "elq", "--help"], capture_output=True, text=True, check=True)
     assert all(name in done.stdout for name in COMMANDS)

@@ -35,6 +35,11 @@ def speak(command: Callable[[], object]) -> int:
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `elq predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is None:
+            raise  # no file's fault
+        print(f"elq: {error.filename} cannot be used ({error.strerror}): give another path, or mend this one", file=sys.stderr)
+        return 2
     return 0
 
 
