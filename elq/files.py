@@ -75,6 +75,49 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[tuple[IO[str], int]]:
+    """Write lines in whole chunks to a hidden neighbour of ``path`` that outlives a kill; rename it when the block ends well.
+
+    Args:
+        path: the file that appears in the end.
+        plan: what the lines are made from; lines of another plan are thrown away.
+        chunk: lines written at a time. What follows the last whole chunk is dropped, so that a run which goes on works on
+            the same chunks as an unbroken one.
+
+    Returns:
+        The stream, and how many lines stand there already.
+    """
+    path = Path(path)
+    partial, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        same = json.loads(about.read_text(encoding="utf-8")) == plan
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        partial.unlink(missing_ok=True)
+        write_json(about, plan)
+    done, size = _whole_chunks(partial, chunk)
+    with partial.open("a", encoding="utf-8") as stream:
+        stream.truncate(size)
+        yield stream, done
+    partial.replace(path)
+    about.unlink()
+
+
+def _whole_chunks(path: Path, chunk: int) -> tuple[int, int]:
+    """(lines, bytes) of the whole chunks in a file; (0, 0) where it is missing."""
+    done = size = position = 0
+    if path.is_file():
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                position += len(line)
+                if number % chunk == 0 and line.endswith(b"\n"):
+                    done, size = number, position
+    return done, size
+
+
 def write_json(path: str | Path, value: object) -> None:
     """Write one JSON value, whole or not at all."""
     with replacing(path) as stream:

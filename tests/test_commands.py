@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from elq.commands import COMMANDS, run
 from elq.commands.predict import as_json, as_text, read_input
 from elq.export import export_folder
+from elq.files import continuing
 from elq.types import Candidate, Link, Question
 from tests.conftest import QUESTIONS, write_lines
 
@@ -145,6 +147,40 @@ def test_a_bad_line_is_named_and_leaves_no_output(line, folder, tmp_path, capsys
     assert run("predict", ["--input", str(tmp_path / "q.jsonl"), "--output", str(output), "--model", folder]) == 2
     assert "q.jsonl, line 2: " in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_killed_run_goes_on_behind_the_last_whole_chunk(folder, tmp_path):
+    write_lines(tmp_path / "q.jsonl", [{"id": f"{n}", "text": f"{text} {n}"} for n, text in enumerate(TEXTS * 250)])
+    command = [sys.executable, "-m", "elq", "predict", "--input", str(tmp_path / "q.jsonl"), "--model", folder, "--output"]
+    partial = tmp_path / ".killed.jsonl.partial"
+    process = subprocess.Popen([*command, str(tmp_path / "killed.jsonl")], cwd=ROOT)
+    while process.poll() is None and not (partial.is_file() and partial.read_bytes().count(b"\n") > 600):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "killed.jsonl").exists()
+    whole = partial.read_bytes().count(b"\n") // 256
+    assert whole > 0
+    with partial.open("ab") as stream:
+        stream.write(b'{"id": "half a li')
+    subprocess.run([*command, str(tmp_path / "plain.jsonl")], cwd=ROOT, check=True)
+    again = subprocess.run([*command, str(tmp_path / "killed.jsonl")], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert f"{whole * 256:,} questions are linked already" in again.stderr
+    assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "plain.jsonl").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.jsonl", "plain.jsonl", "q.jsonl"]
+
+
+def test_what_another_model_or_setting_left_behind_is_not_gone_on_with(tmp_path):
+    def killed_run(plan: dict) -> int:
+        with continuing(tmp_path / "out", plan, 2) as (stream, done):
+            stream.write("a\nb\nc\n")
+            stream.flush()
+            raise RuntimeError(str(done))
+
+    for plan, done in (({"k": 1}, 0), ({"k": 1}, 2), ({"k": 1}, 4), ({"k": 2}, 0)):
+        with pytest.raises(RuntimeError, match=f"^{done}$"):
+            killed_run(plan)
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_lines_are_skipped_on_request_and_named(folder, tmp_path, caplog):

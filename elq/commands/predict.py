@@ -5,16 +5,20 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from elq.errors import ElqError
-from elq.files import parse_json_line, replacing
+from elq.files import continuing, parse_json_line, replacing
 from elq.progress import track
 from elq.questions import question_from_record
 from elq.types import Link, Question
+
+if TYPE_CHECKING:
+    from elq.linker import Linker
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +118,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("questions", nargs="*", metavar="QUESTION", help="question text; several are linked one by one")
     made.add_argument("--input", metavar="FILE", help="file with a question, or a JSON object, a line; - is standard input")
     made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input and go on")
-    made.add_argument("--output", metavar="FILE", help="write here instead of standard output; appears when it is complete")
+    made.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write here instead of standard output; appears when it is complete, and a killed run of a file goes on",
+    )
     made.add_argument("--model", metavar="DIR", help="model folder or Hub name (default: the newest below runs/)")
     made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
     made.add_argument("--candidates", type=int, metavar="K", help="entities retrieved per mention (default: the model's own)")
@@ -143,10 +151,31 @@ def main(arguments: Sequence[str]) -> None:
     show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-    stream = iter(questions)
-    with replacing(options.output) if options.output else nullcontext(sys.stdout) as output:
+    with _opened(options, linker, jsonl) as (output, done):
+        if done:
+            log.info("%s questions are linked already: going on behind them", f"{done:,}")
+        stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
             texts = [question.text for question in chunk]
             found = linker.link(texts, threshold=options.threshold, candidates=options.candidates)
             output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
             output.flush()
+
+
+@contextmanager
+def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Iterator[tuple[IO[str], int]]:
+    """Where the links go, and how many questions an earlier, killed run of the same kind has done."""
+    if not options.output:
+        yield sys.stdout, 0
+    elif options.input in (None, "-") or not jsonl or Path(options.output).is_char_device():
+        with replacing(options.output) as output:
+            yield output, 0
+    else:
+        about = Path(options.input).stat()
+        plan = {
+            "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
+            "model": asdict(linker.entities.manifest),
+            "settings": [options.threshold, options.candidates, options.skip_bad_lines],
+        }
+        with continuing(options.output, plan, CHUNK) as opened:
+            yield opened
