@@ -102,7 +102,7 @@ def _build(
         write_json(work / PLAN, {**plan, "catalogue_sha256": digest})
     if not (work / MANIFEST).is_file():
         _encode(work, settings, device)
-        _index(work, settings, plan)
+        _index(work, settings)
     promote(work, output)
     shutil.rmtree(output / PARTS, ignore_errors=True)
     log.info("%s holds %s entities", output, f"{Manifest.load(output).entities:,}")
@@ -204,7 +204,7 @@ def _announce(work: Path, catalogue: Catalogue, encoder: EntityEncoder, settings
         raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {work} has {free / 1e6:.0f} MB free: free space or move it")
 
 
-def _index(work: Path, settings: BuildSettings, plan: dict[str, object]) -> None:
+def _index(work: Path, settings: BuildSettings) -> None:
     """Index the finished table and write the manifest, which says that the folder is complete."""
     table = EntityTable.open(work / TABLE)
     index = build_index(settings.index, table)

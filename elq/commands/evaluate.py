@@ -40,10 +40,11 @@ def main(arguments: Sequence[str]) -> None:
     questions = read_questions(options.questions)
     model = options.model or latest_model()
     linker = Linker.from_pretrained(model, device=options.device)
+    questions = known_questions(questions, linker.entities.catalogue)
     metrics: dict[str, Mapping[str, float]] = {"model": evaluate(linker, questions, threshold=options.threshold)}
     if options.baseline:
         found = Dictionary(linker.entities.catalogue).link([question.text for question in questions])
-        metrics[options.baseline] = evaluate_links(known_questions(questions, linker.entities.catalogue), found)
+        metrics[options.baseline] = evaluate_links(questions, found)
     threshold = linker.threshold if options.threshold is None else options.threshold
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}")
     if options.output:
