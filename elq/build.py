@@ -1,31 +1,32 @@
 """Build: catalogue → table → index → manifest, resumable.
 
-Work goes on in a hidden neighbour of the output folder, part by part: the table file is there in full size from the start,
-and a marker file says that a part's rows are in it. A killed build finds the markers and encodes only what is missing.
-The output folder appears when everything is done.
+Work goes on in a hidden neighbour of the output folder, part by part (elq/parts.py): the table file is there in full size
+from the start, and a marker file says that a part's rows are in it. A killed build finds the markers and encodes only what is
+missing. The same build started on several processes, by torchrun, srun or by hand, shares the parts. The output folder appears
+when everything is done.
 """
 
 import hashlib
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
-import torch
 from filelock import FileLock
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
 from elq.encoder import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encoder
 from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
 from elq.errors import ElqError
-from elq.files import promote, write_json
-from elq.folder import CATALOGUE, MANIFEST, TABLE, Manifest
+from elq.files import promote, replacing, write_json
+from elq.folder import CATALOGUE, TABLE, Manifest
 from elq.index import INDEX_KINDS, build_index, recall_against_exact
+from elq.parts import claimed_parts, open_parts
 from elq.progress import track
 from elq.table import DTYPES, EntityTable
 from elq.texts import EntityText
@@ -68,6 +69,8 @@ def build_entities(
 ) -> Manifest:
     """Make an entities folder from a catalogue file, or return at once where it is already made from the same content.
 
+    Several processes may build the same folder from the same input: they share the work, and all return when it is done.
+
     Args:
         source: JSONL, CSV or Parquet file.
         output: the folder to make; one made from other content or settings is replaced when the new one is complete.
@@ -81,31 +84,47 @@ def build_entities(
     settings, output, source = settings or BuildSettings(), Path(output), Path(source)
     resolve_device(device)
     plan = _plan(source, settings, columns, device)
+    work, locks = (output.with_name(f".{output.name}.{ending}") for ending in ("building", "locks"))
     output.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(output.with_name(f".{output.name}.lock")):  # another process may want the same folder: it waits
+    alone = FileLock(output.with_name(f".{output.name}.lock"))  # another process may want the same folder
+    with alone:
         if _holds(output, plan):
             log.info("%s is up to date", output)
-        else:
-            _build(source, output, settings, columns, plan, device)
+            return Manifest.load(output)
+        if output.exists() and not (output / PLAN).is_file():
+            raise ElqError(f"{output} exists and was not made by `elq build`: choose another output folder or remove it")
+        encoder = EntityEncoder(
+            settings.encoder or DEFAULT,
+            pooling=settings.pooling,
+            max_tokens=settings.max_tokens,
+            precision=settings.precision,
+            device=device,
+        )
+        _prepare(work, source, settings, columns, plan, encoder.encoder.width)
+        catalogue, table = Catalogue(work / CATALOGUE), EntityTable.open(work / TABLE)  # from now on the folder may move
+    _encode(work, locks, settings, encoder, catalogue, table)
+    with alone:
+        if not _holds(output, plan):  # else another process was first
+            _index(work, settings)
+            promote(work, output)
+            shutil.rmtree(output / PARTS, ignore_errors=True)
+            log.info("%s holds %s entities", output, f"{Manifest.load(output).entities:,}")
+        shutil.rmtree(locks, ignore_errors=True)
     return Manifest.load(output)
 
 
-def _build(
-    source: Path, output: Path, settings: BuildSettings, columns: Mapping[str, str] | None, plan: dict[str, object], device: str
+def _prepare(
+    work: Path, source: Path, settings: BuildSettings, columns: Mapping[str, str] | None, plan: dict[str, object], width: int
 ) -> None:
-    if output.exists() and not (output / PLAN).is_file():
-        raise ElqError(f"{output} exists and was not made by `elq build`: choose another output folder or remove it")
-    work = output.with_name(f".{output.name}.building")
+    """Make the catalogue and the table file in its full size, where an earlier build has not."""
     if not _holds(work, plan):
         shutil.rmtree(work, ignore_errors=True)
         digest = write_catalogue(track(read_entities(source, columns), "reading the catalogue"), work / CATALOGUE)
         write_json(work / PLAN, {**plan, "catalogue_sha256": digest})
-    if not (work / MANIFEST).is_file():
-        _encode(work, settings, device)
-        _index(work, settings)
-    promote(work, output)
-    shutil.rmtree(output / PARTS, ignore_errors=True)
-    log.info("%s holds %s entities", output, f"{Manifest.load(output).entities:,}")
+    if not (work / TABLE).is_file():
+        shutil.rmtree(work / PARTS, ignore_errors=True)  # markers of rows that are gone
+        _allocate(work / TABLE, len(Catalogue(work / CATALOGUE)), width, settings)
+    (work / PARTS).mkdir(exist_ok=True)
 
 
 def _plan(source: Path, settings: BuildSettings, columns: Mapping[str, str] | None, device: str) -> dict[str, object]:
@@ -142,66 +161,68 @@ def _holds(folder: Path, plan: dict[str, object]) -> bool:
     return isinstance(found, dict) and found.items() >= plan.items()
 
 
-def _encode(work: Path, settings: BuildSettings, device: str) -> None:
+def _allocate(path: Path, rows: int, width: int, settings: BuildSettings) -> None:
+    """Make the table file in its full size, so that a full disk is found before the work and not in it."""
+    dtype = np.dtype(settings.dtype)
+    header = {"shape": (rows, width), "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
+    size = rows * width * dtype.itemsize
+    later = rows * (width * 4 + GRAPH_BYTES) if settings.index == "hnsw" else 0  # what the index will take
+    log.info("%s entities: %.0f MB of disk", f"{rows:,}", (size + later) / 1e6)
+    free = shutil.disk_usage(path.parent).free
+    if size + later > free:
+        raise ElqError(
+            f"the build needs {(size + later) / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: free some"
+        )
+    with replacing(path, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), stream.tell(), size)
+        else:
+            stream.truncate(stream.tell() + size)
+
+
+def _encode(
+    work: Path, locks: Path, settings: BuildSettings, encoder: EntityEncoder, catalogue: Catalogue, table: EntityTable
+) -> None:
     """Fill the table part by part; parts with a marker are in it already."""
-    catalogue = Catalogue(work / CATALOGUE)
-    encoder = EntityEncoder(
-        settings.encoder or DEFAULT,
-        pooling=settings.pooling,
-        max_tokens=settings.max_tokens,
-        precision=settings.precision,
-        device=device,
-    )
-    parts = [(start, min(start + PART, len(catalogue))) for start in range(0, len(catalogue), PART)]
-    if not (work / TABLE).is_file():
-        shutil.rmtree(work / PARTS, ignore_errors=True)  # markers of rows that are gone
-    (work / PARTS).mkdir(exist_ok=True)
-    todo = [part for part in parts if not (work / PARTS / str(part[0])).is_file()]
-    _announce(work, catalogue, encoder, settings, sum(end - start for start, end in todo))
-    table = _allocate(work / TABLE, len(catalogue), encoder.encoder.width, settings.dtype)
+    parts = [(start, min(start + PART, len(table))) for start in range(0, len(table), PART)]
+    if not (todo := open_parts(work / PARTS, parts)):
+        return
+    _announce(catalogue, encoder, settings, sum(end - start for start, end in todo))
+    offset, row_bytes = table.vectors.offset, table.vectors[0].nbytes  # type: ignore[attr-defined]  # of the mapped file
 
     def steps() -> Iterator[None]:
-        for start, end in todo:
+        for start, end in claimed_parts(work / PARTS, locks, parts):
             texts = [settings.text(catalogue[row]) for row in range(start, end)]
-            for first, vectors in encoder.batches(texts):
-                if not torch.isfinite(vectors).all():
-                    raise ElqError(
-                        f"encoder {settings.encoder or DEFAULT} gave NaN or Inf for rows {start} to {end}: use another"
-                    )
-                table[start + first] = vectors.numpy().astype(settings.dtype)
+            vectors = np.empty((end - start, table.width), table.dtype)
+            for places, found in encoder.batches(texts):
+                vectors[places] = found.numpy()
                 yield None
-            table.flush()
-            write_json(work / PARTS / str(start), end)
+            if not np.isfinite(vectors).all():
+                name = settings.encoder or DEFAULT
+                raise ElqError(f"encoder {name} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another")
+            with (work / TABLE).open("r+b") as stream:  # written, not mapped: a full disk is then an error, not a crash
+                stream.seek(offset + row_bytes * start)
+                stream.write(vectors.tobytes())
+                stream.flush()
+                os.fsync(stream.fileno())
 
     for _ in track(steps(), "encoding the entities", sum(-(-(end - start) // BATCH) for start, end in todo)):
         pass
 
 
-def _allocate(path: Path, rows: int, width: int, dtype: str) -> "np.memmap[Any, np.dtype[Any]]":
-    """The table file in its full size: opened where it is there already, made otherwise."""
-    if path.is_file():
-        return cast("np.memmap[Any, np.dtype[Any]]", np.load(path, mmap_mode="r+", allow_pickle=False))
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(rows, width))
-
-
-def _announce(work: Path, catalogue: Catalogue, encoder: EntityEncoder, settings: BuildSettings, rows: int) -> None:
-    """Say what the build will take: rows, disk, and time measured on a sample spread over the catalogue."""
+def _announce(catalogue: Catalogue, encoder: EntityEncoder, settings: BuildSettings, rows: int) -> None:
+    """Say what the encoding will take: rows, and time measured on a sample spread over the catalogue."""
     sample = [settings.text(catalogue[row]) for row in range(0, len(catalogue), -(-len(catalogue) // (8 * BATCH)))]
     encoder(sample[:BATCH])  # the first pass is slower
     began = time.perf_counter()
     encoder(sample)
     seconds = (time.perf_counter() - began) / len(sample) * rows
-    size = len(catalogue) * encoder.encoder.width * np.dtype(settings.dtype).itemsize
-    if settings.index == "hnsw":
-        size += len(catalogue) * (encoder.encoder.width * 4 + GRAPH_BYTES)
     log.info(
-        "%s of %s entities to encode: %.0f MB of disk, about %.1f minutes (%s)%s",
-        *(f"{rows:,}", f"{len(catalogue):,}", size / 1e6, seconds / 60, encoder.precision),
+        "%s of %s entities to encode: about %.1f minutes (%s)%s",
+        *(f"{rows:,}", f"{len(catalogue):,}", seconds / 60, encoder.precision),
         ", and then the hnsw graph" if settings.index == "hnsw" else "",
     )
-    free = shutil.disk_usage(work).free + ((work / TABLE).stat().st_size if (work / TABLE).is_file() else 0)
-    if size > free:
-        raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {work} has {free / 1e6:.0f} MB free: free space or move it")
 
 
 def _index(work: Path, settings: BuildSettings) -> None:

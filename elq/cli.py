@@ -17,6 +17,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from elq.data import QuestionData
 from elq.errors import ElqError
@@ -26,6 +27,8 @@ from elq.module import ELQModule
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
     logging.getLogger(noisy).setLevel(logging.WARNING)  # which devices there are, and advertising
 warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # lightning 2.6 with a newer torch
+warnings.filterwarnings("ignore", message=".*functional.all_gather is deprecated")  # lightning 2.6 calls it
+warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed")  # torchmetrics has reduced it already
 warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")  # hydra's log is in it
 
 
@@ -140,7 +143,7 @@ class ELQCLI(LightningCLI):
 
 def _csv_logger(folder: Path) -> CSVLogger:
     """Logs to ``metrics.csv``; that of a run which now goes on is kept as ``metrics.1.csv``, since the logger deletes it."""
-    if (folder / "metrics.csv").is_file():
+    if rank_zero_only.rank == 0 and (folder / "metrics.csv").is_file():
         number = next(n for n in itertools.count(1) if not (folder / f"metrics.{n}.csv").exists())
         (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
     return CSVLogger(folder, name="", version="")

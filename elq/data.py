@@ -45,7 +45,11 @@ class Stage:
 
 
 class ShuffledBatches(Sampler[list[int]]):
-    """Batches of indices in an order that depends on seed and epoch only; each rank gets every world-th batch's share."""
+    """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
+
+    All ranks' shares of a batch together are the batch of one process with world times the batch size. Every rank has the
+    same number of batches; in the last one a share may be empty.
+    """
 
     def __init__(self, length: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
         self.length, self.batch_size, self.seed, self.epoch, self.rank, self.world = (
@@ -65,7 +69,6 @@ class ShuffledBatches(Sampler[list[int]]):
             self.length, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         ).tolist()
         step = self.batch_size * self.world
-        order += order[: -len(order) % step] if self.world > 1 else []  # every rank needs the same number of batches
         for start in range(0, len(order), step):
             yield order[start : start + step][self.rank :: self.world]
 
@@ -83,8 +86,11 @@ class Collator:
         self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
-        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses."""
-        tokens = self.tokenizer([question.text for question in questions])
+        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
+
+        Of no questions (an empty share of a last batch) it has one empty text, which has no span and so no loss.
+        """
+        tokens = self.tokenizer([question.text for question in questions] or [""])
         spans, rows = [], []
         for b, question in enumerate(questions):
             inside = tokens.text_mask[b].tolist()

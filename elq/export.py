@@ -1,10 +1,10 @@
 """Export: what happens when training is over. Best epoch → γ → model folder → metrics."""
 
+import copy
 import logging
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
@@ -60,9 +60,12 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         All metrics of the exported folder on the development questions.
     """
     checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
+    model = module.model
     if checkpoint is not None and checkpoint.best_model_path:
         log.info("best epoch: %s", checkpoint.best_model_path)
-        module.load_state_dict(torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
+        # into a module of its own: the trained one may be spread over processes
+        module = ELQModule.load_from_checkpoint(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+        model = copy.deepcopy(module.model)
     [scores] = trainer.validate(module, datamodule=data, verbose=False)
     trainer.strategy.barrier()
     folder = Path(trainer.default_root_dir) / MODEL
@@ -70,7 +73,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         return dict(scores)
     export_folder(
         folder,
-        module.model,
+        model,
         data.tokenizer,
         data.entities,
         data.entities_folder,

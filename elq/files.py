@@ -90,20 +90,26 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
     """
     path = Path(path)
     partial, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        same = json.loads(about.read_text(encoding="utf-8")) == plan
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _holds_json(about, plan):
+            partial.unlink(missing_ok=True)
+            write_json(about, plan)
+        done, size = _whole_chunks(partial, chunk)
+        with partial.open("a", encoding="utf-8") as stream:
+            stream.truncate(size)
+            yield stream, done
+        partial.replace(path)
+        about.unlink()
+    except OSError as error:
+        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+
+
+def _holds_json(path: Path, value: object) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")) == value)
     except (OSError, ValueError):
-        same = False
-    if not same:
-        partial.unlink(missing_ok=True)
-        write_json(about, plan)
-    done, size = _whole_chunks(partial, chunk)
-    with partial.open("a", encoding="utf-8") as stream:
-        stream.truncate(size)
-        yield stream, done
-    partial.replace(path)
-    about.unlink()
+        return False
 
 
 def _whole_chunks(path: Path, chunk: int) -> tuple[int, int]:

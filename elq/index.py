@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elq.errors import ElqError
+from elq.files import replacing
 from elq.table import BLOCK, EntityTable
 
 RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory: converting takes longer than scoring
@@ -78,11 +79,12 @@ class ExactIndex(EntityIndex):
     def __init__(self, table: EntityTable, *, block: int = BLOCK) -> None:
         super().__init__(table)
         self.block = block
-        self._resident = table.tensor() if len(table) * table.width * 4 <= RESIDENT_BYTES else None
+        mapped, size = table.dtype == "float32", len(table) * table.width * 4
+        self._resident = table.tensor() if mapped or size <= RESIDENT_BYTES else None
 
     def _rows(self, start: int) -> Tensor:
         end = min(start + self.block, len(self.table))
-        return self.table.block(start, end) if self._resident is None else self._resident[start:end]
+        return self.table.tensor(start, end) if self._resident is None else self._resident[start:end]
 
     def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
         scores = torch.full((len(vectors), 0), -torch.inf)
@@ -137,7 +139,7 @@ class HnswIndex(EntityIndex):
         self._faiss = faiss.IndexHNSWFlat(table.width, links, faiss.METRIC_INNER_PRODUCT)
         self._faiss.hnsw.efConstruction = ef_construction
         for start in range(0, len(table), BLOCK):
-            self._faiss.add(table.block(start, min(start + BLOCK, len(table))).numpy())
+            self._faiss.add(table.tensor(start, start + BLOCK).numpy())
 
     def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
         import faiss
@@ -154,7 +156,8 @@ class HnswIndex(EntityIndex):
         """Write ``index.faiss``."""
         import faiss
 
-        faiss.write_index(self._faiss, str(Path(folder) / HNSW_FILE))
+        with replacing(Path(folder) / HNSW_FILE, "wb") as stream:  # faiss itself passes over a write that fails at the end
+            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))
 
 
 def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # type: ignore[name-defined]  # noqa: F821

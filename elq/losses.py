@@ -1,4 +1,10 @@
-"""Losses: mention detection and disambiguation (Li et al. 2020, section 3.4). Pure functions."""
+"""Losses: mention detection and disambiguation (Li et al. 2020, section 3.4). Pure functions.
+
+Each returns a sum and the number of terms in it, not their mean: where several processes share a batch, the mean is that over
+all of them (elq/module.py), and so the gradients are those of one process with the whole batch.
+"""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -7,28 +13,28 @@ from torch.nn import functional
 from elq.types import Spans
 
 
-def mention_loss(logits: Tensor, gold: Spans) -> Tensor:
-    """Binary cross-entropy, averaged over all spans of text in the batch.
+def mention_loss(logits: Tensor, gold: Spans) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy of all spans of text in the batch.
 
     Args:
         logits: (B, T, L) mention logits, −inf where there is no span of text.
         gold: M gold mentions of at most L tokens, NIL ones included.
 
     Returns:
-        Scalar; 0 where the batch has no span at all.
+        Sum and number of spans, both scalars.
 
     >>> logits = torch.tensor([[[0.0, -torch.inf]]])
     >>> mention_loss(logits, Spans(torch.tensor([0]), torch.tensor([0]), torch.tensor([1])))
-    tensor(0.6931)
+    (tensor(0.6931), tensor(1))
     """
     targets = torch.zeros_like(logits)
     targets[gold.question, gold.start, gold.end - gold.start - 1] = 1.0  # (B, T, L)
     valid = logits > -torch.inf  # (B, T, L)
     total = functional.binary_cross_entropy_with_logits(logits[valid], targets[valid], reduction="sum")
-    return total / valid.sum().clamp_min(1)
+    return total, valid.sum()
 
 
-def table_loss(vectors: Tensor, gold: Tensor, table: Tensor) -> Tensor:
+def table_loss(vectors: Tensor, gold: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy over all N entities, exact.
 
     Args:
@@ -37,12 +43,37 @@ def table_loss(vectors: Tensor, gold: Tensor, table: Tensor) -> Tensor:
         table: (N, D) frozen entity vectors.
 
     Returns:
-        Scalar, averaged over the mentions that have an entity; 0 where none has.
+        Sum over the mentions that have an entity, and their number, both scalars.
     """
     linked = gold >= 0  # (M,)
-    if not linked.any():
-        return vectors.sum() * 0.0
-    return functional.cross_entropy(vectors[linked] @ table.T, gold[linked])  # (M', N) → scalar
+    return functional.cross_entropy(vectors[linked] @ table.T, gold[linked], reduction="sum"), linked.sum()  # (M', N) → scalar
+
+
+def sharded_table_loss(
+    vectors: Tensor, gold: Tensor, own: Tensor, shard: Tensor, gather: Callable[[Tensor], Tensor], rank: int
+) -> tuple[Tensor, Tensor]:
+    """:func:`table_loss` where each of W processes holds a share of the table's rows, and M mentions of its own.
+
+    Every process scores the mentions of all processes against its rows; the log-sum-exps of the shares add up to that of the
+    whole table.
+
+    Args:
+        vectors: (M, D) mention vectors of this process; M may differ between processes.
+        gold: (M,) table rows; −1 (NIL) takes no part.
+        own: (M, D) vectors of the gold rows; anything for NIL.
+        shard: (N', D) this process's rows of the table.
+        gather: stacks a tensor of one shape over the processes, (…) → (W, …), and leads gradients back to each.
+        rank: number of this process among them.
+
+    Returns:
+        Sum over this process's mentions that have an entity, and their number, both scalars.
+    """
+    most = int(gather(torch.tensor(len(gold), device=vectors.device)).max())
+    everyone = gather(functional.pad(vectors, (0, 0, 0, most - len(gold))))  # (W, M⁺, D), M⁺ the largest M
+    log_sums = gather((everyone.flatten(0, 1) @ shard.T).logsumexp(-1))  # (W, W·M⁺): process × mention
+    mine = log_sums.logsumexp(0).view(-1, most)[rank, : len(gold)]  # (M,)
+    linked = gold >= 0  # (M,)
+    return (mine - (vectors * own).sum(-1))[linked].sum(), linked.sum()
 
 
 def candidate_rows(gold: Tensor, nearest: Tensor) -> Tensor:
@@ -63,7 +94,7 @@ def candidate_rows(gold: Tensor, nearest: Tensor) -> Tensor:
     return unique
 
 
-def sampled_loss(vectors: Tensor, gold: Tensor, rows: Tensor, table_rows: Tensor) -> Tensor:
+def sampled_loss(vectors: Tensor, gold: Tensor, rows: Tensor, table_rows: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy over the candidates of the batch instead of all entities.
 
     Each candidate stands in the list once, so a mention's own gold is never its negative, while it stays a negative of
@@ -72,11 +103,11 @@ def sampled_loss(vectors: Tensor, gold: Tensor, rows: Tensor, table_rows: Tensor
     Args:
         vectors: (M, D) mention vectors.
         gold: (M,) table rows; −1 (NIL) takes no part. Every other one must be among ``rows``.
-        rows: (C,) candidate rows, ascending, from :func:`candidate_rows`.
+        rows: (C,) candidate rows, ascending, from :func:`candidate_rows`; of all processes where several share a batch.
         table_rows: (C, D) their vectors.
 
     Returns:
-        Scalar, averaged over the mentions that have an entity; 0 where none has.
+        Sum over the mentions that have an entity, and their number, both scalars.
     """
     places = torch.where(gold >= 0, torch.searchsorted(rows, gold), -1)  # (M,)
     return table_loss(vectors, places, table_rows)

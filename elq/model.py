@@ -76,12 +76,16 @@ class ELQ(nn.Module):
 
     def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         folder = Path(folder)
         write_json(folder / "config.json", asdict(self.config))
         weights = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        try:
+            save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise ElqError(f"{folder / 'model.safetensors'} could not be written ({error}): free space") from None
         tokenizer.save(folder / "tokenizer.json")
 
     @classmethod

@@ -2,17 +2,21 @@
 
 import logging
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.nn import functional
 
 from elq.data import QuestionData
 from elq.encoder import DEFAULT
 from elq.errors import ElqError
 from elq.linker import Linker
-from elq.losses import candidate_rows, mention_loss, sampled_loss, table_loss
+from elq.losses import candidate_rows, mention_loss, sampled_loss, sharded_table_loss, table_loss
 from elq.metrics import ThresholdSweep
 from elq.model import ELQ, load_tokenizer
 from elq.scoring import check_score_mode
@@ -37,6 +41,7 @@ class ELQModule(LightningModule):
         candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
             and nearest from the index).
         hard_negatives: nearest entities per mention in ``sampled``.
+        table_sharding: with several processes, each holds a share of the rows in ``table`` (the same loss, less memory).
         lr_encoder: peak learning rate of the encoder.
         lr_heads: peak learning rate of scorer and pooler.
         weight_decay: of matrices; vectors (biases, norms, the scale) have none.
@@ -56,6 +61,7 @@ class ELQModule(LightningModule):
         mention_weight: float = 20.0,
         candidates: str = "table",
         hard_negatives: int = 10,
+        table_sharding: bool = False,
         lr_encoder: float = 5e-5,
         lr_heads: float = 1e-3,
         weight_decay: float = 0.01,
@@ -66,14 +72,18 @@ class ELQModule(LightningModule):
         super().__init__()
         if candidates not in CANDIDATE_KINDS:
             raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
+        if table_sharding and candidates != "table":
+            raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
         check_score_mode(score_mode)
         self.save_hyperparameters()
         self.model = ELQ.from_encoder(
             encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale
         )
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
+        self.table_sharding = table_sharding
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
         self.score_mode, self.retrieved = score_mode, retrieved
+        self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
         self.sweep = ThresholdSweep()
         self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
 
@@ -98,9 +108,12 @@ class ELQModule(LightningModule):
         )
 
     def on_fit_start(self) -> None:
-        """Put the whole table beside the network where the loss runs over all of it."""
+        """Put the table, or this process's share of it, beside the network where the loss runs over all of it."""
         if self.candidates == "table":
-            self._table = self.data.entities.table.tensor().to(self.device)
+            rank, world = (self.global_rank, self.trainer.world_size) if self.table_sharding else (0, 1)
+            entities = len(self.data.entities.table)
+            rows = entities * rank // world, entities * (rank + 1) // world
+            self._table = self.data.entities.table.tensor(*rows).to(self.device)
 
     def on_fit_end(self) -> None:
         """Let the table go."""
@@ -117,19 +130,51 @@ class ELQModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
             logits = self.model.mention_logits(hidden, batch.tokens.text_mask)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            mention, entity = mention_loss(logits, batch.mentions), self.disambiguation_loss(vectors, batch.rows)
-        self.log_dict({"mention_loss": mention.detach(), "entity_loss": entity.detach()}, prog_bar=True)
-        return self.mention_weight * mention + entity
+            parts = [mention_loss(logits, batch.mentions), self.disambiguation_loss(vectors, batch.rows)]
+            mention, entity = self.mean_over_processes(parts)
+        shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
+        self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
+        loss: Tensor = self.mention_weight * mention + entity
+        return loss
 
-    def disambiguation_loss(self, vectors: Tensor, gold: Tensor) -> Tensor:
-        """Cross-entropy of (M, D) mention vectors over the chosen candidates; gold rows (M,), −1 for NIL."""
+    def mean_over_processes(self, losses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """Means of (sum, number of terms) pairs: (losses,), whose average over the W processes is the mean over all terms."""
+        sums, counts = (torch.stack(column) for column in zip(*losses, strict=True))  # each (losses,)
+        if self.trainer.world_size > 1:
+            counts = self.stacked(counts).sum(0)  # (W, losses) → (losses,)
+        means: Tensor = sums * self.trainer.world_size / counts.clamp_min(1)
+        return means
+
+    def stacked(self, value: Tensor, *, sync_grads: bool = False) -> Tensor:
+        """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
+        return cast(Tensor, self.all_gather(value, sync_grads=sync_grads))
+
+    def disambiguation_loss(self, vectors: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of (M, D) mention vectors over the chosen candidates; gold rows (M,), −1 for NIL.
+
+        Returns:
+            Sum over the mentions that have an entity, and their number, as in elq/losses.py.
+        """
+        table, world = self.data.entities.table, self.trainer.world_size
+        if self._table is not None and self.table_sharding and world > 1:
+            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
+            gather = partial(self.stacked, sync_grads=True)
+            return sharded_table_loss(vectors, gold, own, self._table, gather, self.global_rank)
         if self._table is not None:
             return table_loss(vectors, gold, self._table)
         nearest = torch.empty(len(gold), 0, dtype=torch.int64)
         if self.hard_negatives:
             nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
         rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
-        return sampled_loss(vectors, gold, rows, self.data.entities.table.gather(rows).to(vectors.device))
+        if world > 1:  # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
+            rows = self.gathered_rows(rows)
+        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device))
+
+    def gathered_rows(self, rows: Tensor) -> Tensor:
+        """Candidate rows (C,) of each process → those of all processes, each once, ascending."""
+        most = int(self.stacked(torch.tensor(len(rows), device=rows.device)).max())
+        filled = functional.pad(rows, (0, most - len(rows)), value=-1)  # one shape on every process
+        return candidate_rows(self.stacked(filled).flatten(), rows.new_empty(0))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Link the questions as the exported folder would, with everything above the sweep's floor."""
@@ -150,10 +195,11 @@ class ELQModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
         groups = []
-        for lr, modules in ((self.lr_encoder, [self.model.encoder]), (self.lr_heads, [self.model.scorer, self.model.pooler])):
-            weights = [weight for module in modules for weight in module.parameters()]
-            groups.append({"params": [w for w in weights if w.ndim > 1], "lr": lr, "weight_decay": self.weight_decay})
-            groups.append({"params": [w for w in weights if w.ndim <= 1], "lr": lr, "weight_decay": 0.0})
+        for lr, parts in ((self.lr_encoder, ("encoder.",)), (self.lr_heads, ("scorer.", "pooler."))):
+            weights = [(name, weight) for name, weight in self.model.named_parameters() if name.startswith(parts)]
+            decayed = [weight for name, weight in weights if name not in self.undecayed]
+            groups.append({"params": decayed, "lr": lr, "weight_decay": self.weight_decay})
+            groups.append({"params": [w for name, w in weights if name in self.undecayed], "lr": lr, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
         total = self.optimizer_steps()
 
@@ -163,6 +209,16 @@ class ELQModule(LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip as the trainer would; by norm under FSDP too, where only the wrapper knows the norm of all shares."""
+        wrapper = self.trainer.strategy.model
+        if isinstance(wrapper, FullyShardedDataParallel) and gradient_clip_val and gradient_clip_algorithm != "value":
+            wrapper.clip_grad_norm_(gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_steps(self) -> int:
         """Optimiser steps of the whole run: stages differ in length, so the trainer's own estimate does not hold."""

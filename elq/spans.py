@@ -101,7 +101,7 @@ class SpanPooler(nn.Module):
         if self.projection is not None:
             nn.init.eye_(self.projection.weight)
             nn.init.zeros_(self.projection.bias)
-        self.log_scale = nn.Parameter(torch.tensor(float(scale)).log()) if unit_norm else None
+        self.log_scale = nn.Parameter(torch.tensor([float(scale)]).log()) if unit_norm else None  # (1,): FSDP takes no scalar
 
     def forward(self, hidden: Tensor, spans: Spans) -> Tensor:
         """Mention vectors (Q, D) fp32 from token vectors (B, T, D) and Q spans."""

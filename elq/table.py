@@ -3,6 +3,7 @@
 File format: one ``.npy`` of shape (N, D), float16 or float32, C order.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,22 @@ class EntityTable:
         """``float16`` or ``float32``."""
         return str(self.vectors.dtype)
 
-    def block(self, start: int, end: int) -> Tensor:
-        """Rows [start, end) as a new fp32 tensor."""
-        return torch.from_numpy(self.vectors[start:end].astype(np.float32))
-
     def gather(self, rows: Tensor) -> Tensor:
         """fp32 vectors of int64 rows: (…) → (…, D)."""
         taken = self.vectors[rows.reshape(-1).cpu().numpy()].astype(np.float32)
         return torch.from_numpy(taken).view(*rows.shape, self.width)
 
-    def tensor(self) -> Tensor:
-        """The whole table in memory, (N, D) fp32."""
-        whole = torch.empty(len(self), self.width)
-        for start in range(0, len(self), BLOCK):
-            whole[start : start + BLOCK] = self.block(start, min(start + BLOCK, len(self)))
-        return whole
+    def tensor(self, start: int = 0, end: int | None = None) -> Tensor:
+        """Rows [start, end), by default all, as (rows, D) fp32.
+
+        A float32 table is not copied: the tensor lies over the mapped file, whose pages all processes of a host share. It
+        must not be written to.
+        """
+        vectors = self.vectors[start:end]
+        if vectors.dtype == np.float32:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the mapping is read-only
+                return torch.from_numpy(vectors)
+        copied = torch.empty(vectors.shape)
+        for first in range(0, len(vectors), BLOCK):  # in blocks: no second copy of the whole
+            copied[first : first + BLOCK] = torch.from_numpy(vectors[first : first + BLOCK].astype(np.float32))
+        return copied

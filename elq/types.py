@@ -101,14 +101,22 @@ class Spans:
         return Spans(self.question.to(target), self.start.to(target), self.end.to(target))
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """What a training or validation step gets: tokens, gold mentions as token spans, and the questions themselves."""
+    """What a training or validation step gets: tokens, gold mentions as token spans, and the questions themselves.
 
-    tokens: TokenBatch
-    mentions: Spans  # M gold mentions that lie within L tokens
-    rows: Tensor  # (M,) int64 catalogue row of the gold entity, -1 where it has none
-    questions: tuple[Question, ...]
+    No dataclass: Lightning's precision plugins open one and refuse what is frozen in it.
+
+    Args:
+        tokens: of B questions.
+        mentions: M gold mentions that lie within L tokens.
+        rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
+        questions: the B questions.
+    """
+
+    __slots__ = ("mentions", "questions", "rows", "tokens")
+
+    def __init__(self, tokens: TokenBatch, mentions: Spans, rows: Tensor, questions: tuple[Question, ...]) -> None:
+        self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""

@@ -1,5 +1,6 @@
 """A tiny encoder made in code, a tiny catalogue of colliding names, and the shared data where it exists."""
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -130,6 +131,43 @@ def tokenizer(encoder_folder: Path) -> QuestionTokenizer:
 def model(encoder_folder: Path) -> ELQ:
     torch.manual_seed(1)
     return ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
+
+
+@pytest.fixture(scope="session")
+def values(encoder_folder, catalogue_file, question_file, tmp_path_factory) -> dict:
+    """Plain values of a tiny training run."""
+    entities = tmp_path_factory.mktemp("training") / "entities"
+    return {
+        "seed_everything": 3,
+        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 12, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
+        "model": {
+            "encoder": str(encoder_folder),
+            "lr_encoder": 1e-3,
+            "lr_heads": 2e-2,
+            "warmup_steps": 2,
+            "max_span_tokens": 3,
+            "retrieved": 4,
+        },
+        "data": {
+            "catalogue": str(catalogue_file),
+            "entities": str(entities),
+            "build": {"precision": "fp32"},
+            "train": [{"epochs": 1, "bootstrap": 8}, {"epochs": 11, "sources": [{"file": str(question_file), "repeat": 8}]}],
+            "dev": str(question_file),
+            "batch_size": 4,
+        },
+        "early_stopping": {"patience": 30},
+    }
+
+
+@pytest.fixture(scope="session")
+def run_folder(values, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny" / "run"
+    folder.mkdir(parents=True)
+    from elq.commands.train import fit
+
+    fit(copy.deepcopy(values), folder)  # the training parser changes what it is given
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ ORDER = [
         "linker",
         "questions",
         "entity_encoder",
+        "parts",
         "build",
         "dictionary",
         "frames",

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from elq.build import BuildSettings, build_entities
+from elq.commands.build import own_device
 from elq.encoder import cls_vectors
 from elq.entity_encoder import EntityEncoder, resolve_precision
 from elq.errors import ElqError
@@ -140,15 +141,52 @@ def test_markers_without_a_table_count_for_nothing(settings, catalogue_file, tmp
     assert np.linalg.norm(table_of(tmp_path / "e"), axis=1).min() > 0.9
 
 
-def test_two_builds_of_one_folder_wait_for_each_other(encoder_folder, catalogue_file, tmp_path):
-    script = (
-        "import elq.build as b, sys\n"
-        "b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], precision='fp32'))"
-    )
-    command = [sys.executable, "-c", script, str(encoder_folder), str(catalogue_file), str(tmp_path / "e")]
-    processes = [subprocess.Popen(command) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
-    assert len(open_entities(tmp_path / "e").table) == len(RECORDS)
+SHARED_BUILD = """
+import sys, time, elq.build as b, elq.parts as p
+b.PART, p.WAIT_SECONDS, claimed = 256, 0.01, b.claimed_parts
+def told(*arguments):
+    for part in claimed(*arguments):
+        print(part[0], flush=True)
+        time.sleep(0.1)  # long enough for the other to start
+        yield part
+b.claimed_parts = told
+b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], precision="fp32", dtype="float32"))
+"""
+
+
+@pytest.mark.parametrize("one_dies", [False, True])
+def test_two_processes_share_a_build(one_dies, encoder_folder, settings, tmp_path):
+    records = [{"id": f"E{n}", "title": f"{['river', 'city', 'film'][n % 3]} {n}"} for n in range(6_000)]
+    source = write_lines(tmp_path / "c.jsonl", records)
+    command = [sys.executable, "-c", SHARED_BUILD, str(encoder_folder), str(source), str(tmp_path / "e")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    if one_dies:
+        processes[0].stdout.readline()  # it has a part
+        processes[0].kill()
+    told = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [-signal.SIGKILL if one_dies else 0, 0]
+    starts = [str(start) for start in range(0, 6_000, 256)]
+    if one_dies:
+        assert set(told[1]) >= {*starts} - {*told[0]}
+    else:
+        assert sorted(told[0] + told[1], key=int) == starts  # each part once
+        assert told[0]
+        assert told[1]
+    build_entities(source, tmp_path / "plain", settings)
+    np.testing.assert_allclose(table_of(tmp_path / "e"), table_of(tmp_path / "plain"), atol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".e.lock", ".plain.lock", "c.jsonl", "e", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("place", "cards", "device"), [(None, 4, "cuda"), ("3", 4, "cuda:3"), ("3", 1, "cuda"), ("5", 4, "cuda:1")]
+)
+def test_each_process_of_a_host_has_a_card_of_its_own(place, cards, device, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: cards)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if place:
+        monkeypatch.setenv("SLURM_LOCALID", place)
+    assert own_device("cuda") == device
+    assert own_device("cpu") == "cpu"
 
 
 def test_an_approximate_index_prints_its_recall(settings, catalogue_file, tmp_path, caplog):
@@ -160,7 +198,8 @@ def test_an_approximate_index_prints_its_recall(settings, catalogue_file, tmp_pa
 def test_says_beforehand_what_it_takes(settings, catalogue_file, tmp_path, caplog):
     with caplog.at_level("INFO"):
         build_entities(catalogue_file, tmp_path / "e", settings)
-    assert "7 of 7 entities to encode: 0 MB of disk, about 0.0 minutes (fp32)" in caplog.text
+    assert "7 entities: 0 MB of disk" in caplog.text
+    assert "7 of 7 entities to encode: about 0.0 minutes (fp32)" in caplog.text
 
 
 def test_no_room_on_the_disk(settings, catalogue_file, tmp_path, monkeypatch):

@@ -20,12 +20,12 @@ def test_batches_are_a_shuffle_that_depends_on_seed_and_epoch_only():
     assert order(seed=1) != batches
 
 
-def test_ranks_share_the_batches_evenly():
-    ranks = [order(rank=rank, world=3) for rank in range(3)]
-    assert {len(rank) for rank in ranks} == {len(ShuffledBatches(23, 4, seed=0, epoch=0, world=3))}
-    seen = [i for rank in ranks for batch in rank for i in batch]
-    assert set(seen) == set(range(23))
-    assert len(seen) == 24  # one question twice, so that every rank makes the same number of steps
+@pytest.mark.parametrize("length", [23, 24, 25])
+def test_the_shares_of_the_ranks_make_up_the_batches_of_one_process(length):
+    ranks = [order(rank=rank, world=3, length=length) for rank in range(3)]
+    assert {len(rank) for rank in ranks} == {len(ShuffledBatches(length, 4, seed=0, epoch=0, world=3))}
+    together = [sorted(i for share in shares for i in share) for shares in zip(*ranks, strict=True)]
+    assert together == [sorted(batch) for batch in order(batch_size=12, length=length)]
 
 
 def test_collator_finds_token_spans_and_rows(tokenizer, entities):

@@ -22,15 +22,18 @@ def test_mention_loss_equals_the_loops():
                     )
                     terms.append(-(p if positive else 1 - p).log())
     assert len(terms) == 6
-    torch.testing.assert_close(mention_loss(logits, gold), torch.stack(terms).mean())
+    total, spans = mention_loss(logits, gold)
+    torch.testing.assert_close(total, torch.stack(terms).sum())
+    assert spans == 6
 
 
 def test_table_loss_is_cross_entropy_over_all_and_nil_takes_no_part():
     torch.manual_seed(0)
     table, vectors = torch.randn(9, 4), torch.randn(3, 4, requires_grad=True)
-    expected = torch.stack([-(vectors[m] @ table.T).log_softmax(-1)[row] for m, row in ((0, 5), (2, 8))]).mean()
-    found = table_loss(vectors, torch.tensor([5, -1, 8]), table)
+    expected = torch.stack([-(vectors[m] @ table.T).log_softmax(-1)[row] for m, row in ((0, 5), (2, 8))]).sum()
+    found, mentions = table_loss(vectors, torch.tensor([5, -1, 8]), table)
     torch.testing.assert_close(found, expected)
+    assert mentions == 2
     found.backward()
     assert (vectors.grad[1] == 0).all()
     assert (vectors.grad[[0, 2]] != 0).all()
@@ -38,11 +41,11 @@ def test_table_loss_is_cross_entropy_over_all_and_nil_takes_no_part():
 
 def test_only_nil_gives_zero_with_a_gradient():
     vectors = torch.randn(2, 4, requires_grad=True)
-    loss = table_loss(vectors, torch.tensor([-1, -1]), torch.randn(3, 4))
+    loss, _ = table_loss(vectors, torch.tensor([-1, -1]), torch.randn(3, 4))
     loss.backward()
     assert loss.item() == 0
     assert (vectors.grad == 0).all()
-    assert table_loss(torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.randn(3, 4)).item() == 0
+    assert table_loss(torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.randn(3, 4)) == (0, 0)
 
 
 def test_sampled_loss_over_all_rows_equals_table_loss():
@@ -57,8 +60,8 @@ def test_a_gold_is_masked_for_its_own_mention_only():
     gold, nearest = torch.tensor([0, 1]), torch.tensor([[1, 2], [0, 2]])  # each one's gold is the other's hard negative
     rows = candidate_rows(gold, nearest)
     assert rows.tolist() == [0, 1, 2]
-    expected = torch.stack([-(vectors[m] @ table[rows].T).log_softmax(-1)[m] for m in (0, 1)]).mean()
-    torch.testing.assert_close(sampled_loss(vectors, gold, rows, table[rows]), expected)
+    expected = torch.stack([-(vectors[m] @ table[rows].T).log_softmax(-1)[m] for m in (0, 1)]).sum()
+    torch.testing.assert_close(sampled_loss(vectors, gold, rows, table[rows])[0], expected)
 
 
 @pytest.mark.parametrize("nearest", [torch.empty(2, 0, dtype=torch.int64), torch.tensor([[3, 4], [-1, -1]])])

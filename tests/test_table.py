@@ -13,7 +13,7 @@ def test_rows_come_back_in_every_form(tmp_path):
     expected = torch.from_numpy(vectors.astype(np.float32))
     assert (len(table), table.width, table.dtype) == (10, 4, "float16")
     assert isinstance(table.vectors, np.memmap)  # mapped, not read
-    assert torch.equal(table.block(3, 9), expected[3:9])
+    assert torch.equal(table.tensor(3, 9), expected[3:9])
     assert torch.equal(table.gather(torch.tensor([[9, 0], [4, 4]])), expected[torch.tensor([[9, 0], [4, 4]])])
     assert torch.equal(table.tensor(), expected)
 

@@ -24,41 +24,6 @@ from elq.questions import read_questions
 from elq.table import EntityTable
 
 
-@pytest.fixture(scope="session")
-def values(encoder_folder, catalogue_file, question_file, tmp_path_factory) -> dict:
-    """Plain values of a tiny training run."""
-    entities = tmp_path_factory.mktemp("training") / "entities"
-    return {
-        "seed_everything": 3,
-        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 12, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
-        "model": {
-            "encoder": str(encoder_folder),
-            "lr_encoder": 1e-3,
-            "lr_heads": 2e-2,
-            "warmup_steps": 2,
-            "max_span_tokens": 3,
-            "retrieved": 4,
-        },
-        "data": {
-            "catalogue": str(catalogue_file),
-            "entities": str(entities),
-            "build": {"precision": "fp32"},
-            "train": [{"epochs": 1, "bootstrap": 8}, {"epochs": 11, "sources": [{"file": str(question_file), "repeat": 8}]}],
-            "dev": str(question_file),
-            "batch_size": 4,
-        },
-        "early_stopping": {"patience": 30},
-    }
-
-
-@pytest.fixture(scope="session")
-def run_folder(values, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "tiny" / "run"
-    folder.mkdir(parents=True)
-    fit(values, folder)
-    return folder
-
-
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
     metrics = json.loads((run_folder / "metrics.json").read_text())
     assert metrics["model"]["set_in_catalogue_micro_f1"] > 0.9
@@ -246,10 +211,10 @@ def test_sampled_candidates_bound_the_table_loss_from_below(values, run_folder):
     cli.model.trainer = cli.trainer
     cli.trainer._data_connector.attach_datamodule(cli.model, datamodule=cli.datamodule)
     vectors, gold = torch.randn(3, table.width), torch.tensor([0, 4, 4])
-    exact = table_loss(vectors, gold, table.tensor())
-    assert cli.model.disambiguation_loss(vectors, gold) < exact
+    exact, mentions = table_loss(vectors, gold, table.tensor())
+    assert cli.model.disambiguation_loss(vectors, gold)[0] < exact
     cli.model.hard_negatives = len(table)
-    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, gold), exact)
+    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, gold), (exact, mentions))
 
 
 def test_bad_training_input(values, tmp_path):

@@ -1,5 +1,6 @@
 """The installed command ``elq``: one small module per subcommand, imported only when it is called."""
 
+import errno
 import importlib
 import logging
 import os
@@ -17,6 +18,8 @@ COMMANDS = {
     "build": "make the entities folder of a catalogue: table, index, manifest",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FREE_SPACE = "free space or choose another place, and give the command again; what was finished is kept"
 LIGHTNING = ("fit", "validate", "test")
 
 
@@ -36,6 +39,9 @@ def speak(command: Callable[[], object]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `elq predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
+        if error.errno in FULL:
+            print(f"elq: a file could not be written ({error.strerror}): {FREE_SPACE}", file=sys.stderr)
+            return 2
         if error.filename is None:
             raise  # no file's fault
         print(f"elq: {error.filename} cannot be used ({error.strerror}): give another path, or mend this one", file=sys.stderr)
@@ -46,6 +52,7 @@ def speak(command: Callable[[], object]) -> int:
 def run(name: str, arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # which instruction sets it tries
     if name in LIGHTNING:
         from elq.cli import main as lightning_main
 

@@ -1,6 +1,7 @@
 """``elq build``: a catalogue file → an entities folder."""
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from elq.errors import ElqError
@@ -18,11 +19,20 @@ def parse_columns(text: str) -> dict[str, str]:
     return {field.strip(): column.strip() for field, _, column in pairs}
 
 
+def own_device(name: str) -> str:
+    """``cuda`` is the card of this process where torchrun or srun started one process a card; any other name is itself."""
+    import torch
+
+    place, cards = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID"), torch.cuda.device_count()
+    return f"cuda:{int(place) % cards}" if name == "cuda" and place and cards > 1 else name
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
         prog="elq build",
-        description="Make the entities folder of a catalogue. A killed build goes on where it was.",
+        description="Make the entities folder of a catalogue. A killed build goes on where it was; one that is started on"
+        " several processes (torchrun, srun, by hand) shares the work.",
         argument_default=argparse.SUPPRESS,  # what is not given keeps the default of BuildSettings and EntityText
     )
     made.add_argument("--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet, one entity a record")
@@ -54,4 +64,5 @@ def main(arguments: Sequence[str]) -> None:
     text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types") if name in options}
     if "fields" in text:
         text["fields"] = tuple(field.strip() for field in text["fields"].split(","))
-    build_entities(source, output, BuildSettings(text=EntityText(**text), **options), columns=columns, device=device)
+    settings = BuildSettings(text=EntityText(**text), **options)
+    build_entities(source, output, settings, columns=columns, device=own_device(device))
