@@ -24,7 +24,7 @@ from elq.encoder import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encode
 from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
 from elq.errors import ElqError
 from elq.files import promote, replacing, write_json
-from elq.folder import CATALOGUE, TABLE, Manifest
+from elq.folder import CATALOGUE, TABLE, Manifest, file_sizes
 from elq.index import INDEX_KINDS, build_index, recall_against_exact
 from elq.parts import claimed_parts, open_parts
 from elq.progress import track
@@ -244,4 +244,5 @@ def _index(work: Path, settings: BuildSettings) -> None:
         catalogue_sha256=made["catalogue_sha256"],
         source_sha256=made["source_sha256"],
         index=settings.index,
+        files=file_sizes(work),
     ).save(work)

@@ -216,6 +216,7 @@ class Catalogue:
     def __init__(self, path: str | Path) -> None:
         try:
             self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            self._table.validate(full=True)  # its offsets are followed without a further look
         except (OSError, pa.ArrowInvalid) as error:
             raise ElqError(f"{path} is not a readable catalogue ({error}): build the folder again") from None
         self.sha256: str = (self._table.schema.metadata or {}).get(HASH_KEY.encode(), b"").decode()

@@ -115,7 +115,10 @@ class ELQCLI(LightningCLI):
         if self.subcommand == "fit":
             self._refuse_finished(folder)
         if config.get("logger") in (None, True):
-            kwargs["logger"] = _csv_logger(folder) if self.subcommand in (None, "fit") else False
+            fits = self.subcommand in (None, "fit")
+            if fits:
+                _keep_log(folder)
+            kwargs["logger"] = CSVLogger(folder, name="", version="") if fits else False
         kwargs["enable_progress_bar"] = config.get("enable_progress_bar") is not False and sys.stderr.isatty()
         try:
             trainer = super().instantiate_trainer(**kwargs)
@@ -141,12 +144,12 @@ class ELQCLI(LightningCLI):
         self.metrics = finish(self.trainer, self.model, self.datamodule)
 
 
-def _csv_logger(folder: Path) -> CSVLogger:
-    """Logs to ``metrics.csv``; that of a run which now goes on is kept as ``metrics.1.csv``, since the logger deletes it."""
-    if rank_zero_only.rank == 0 and (folder / "metrics.csv").is_file():
+@rank_zero_only
+def _keep_log(folder: Path) -> None:
+    """Keep the ``metrics.csv`` of a run which now goes on as ``metrics.1.csv``, since the logger deletes it."""
+    if (folder / "metrics.csv").is_file():
         number = next(n for n in itertools.count(1) if not (folder / f"metrics.{n}.csv").exists())
         (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
-    return CSVLogger(folder, name="", version="")
 
 
 def main(args: ArgsType = None) -> None:

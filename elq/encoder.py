@@ -22,6 +22,7 @@ DEFAULT_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+NOT_DATA = ("auto_map", "attn_implementation", "_attn_implementation", "experts_implementation")  # may name code to fetch
 FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 
 
@@ -119,7 +120,7 @@ class Encoder(nn.Module):
 
         if config.get("model_type") is None:
             raise ElqError("the encoder's config.json names no model_type: give the folder of a transformers encoder")
-        values = dict(config)
+        values = {key: value for key, value in config.items() if key not in NOT_DATA}
         self.transformer = AutoModel.from_config(AutoConfig.for_model(values.pop("model_type"), **values))  # type: ignore[no-untyped-call]
         if hasattr(self.transformer, "pooler"):
             self.transformer.pooler = None  # nothing reads it, and its weights would count as unused in training

@@ -11,8 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from elq.data import QuestionData
 from elq.evaluate import evaluate
 from elq.files import link_or_copy, replacing_folder, write_json
-from elq.folder import CATALOGUE, ENTITIES, TABLE, Entities
-from elq.index import HNSW_FILE
+from elq.folder import ENTITIES, ENTITY_FILES, Entities
 from elq.linker import Linker
 from elq.model import ELQ
 from elq.module import ELQModule
@@ -47,7 +46,7 @@ def export_folder(
     with replacing_folder(folder) as made:
         model.save_pretrained(made, tokenizer)
         (made / ENTITIES).mkdir()
-        for name in (CATALOGUE, TABLE, HNSW_FILE):
+        for name in ENTITY_FILES:
             if (Path(source) / name).is_file():
                 link_or_copy(Path(source) / name, made / ENTITIES / name)
         manifest.save(made / ENTITIES)

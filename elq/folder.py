@@ -9,6 +9,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ FORMAT = 1
 ENTITIES = "entities"
 MANIFEST, CATALOGUE, TABLE = "manifest.json", "catalogue.arrow", "table.npy"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-ALL_FILES = (*MODEL_FILES, *(f"{ENTITIES}/{name}" for name in (MANIFEST, CATALOGUE, TABLE, HNSW_FILE)))
+ENTITY_FILES = (CATALOGUE, TABLE, HNSW_FILE)
+ALL_FILES = (*MODEL_FILES, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *ENTITY_FILES)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Manifest:
     catalogue_sha256: str  # over the records in order
     source_sha256: str  # of the file the records came from, and of the column mapping
     index: str  # kind
+    files: dict[str, int]  # bytes of every file beside the manifest
     score_mode: str = "candidates"
     score_unit: str = "natural logarithm of a probability"
     candidates: int = 10  # K, on which scores of the mode "candidates" depend
@@ -54,8 +57,10 @@ class Manifest:
                 raise ElqError(f"manifest has {name} {getattr(self, name)!r}, but must have one of {', '.join(allowed)}")
         if self.format != FORMAT:
             raise ElqError(f"manifest has format {self.format}, but this version reads format {FORMAT}: build the folder again")
-        if self.threshold is not None and math.isnan(self.threshold):
-            raise ElqError("manifest has the threshold NaN, but it must be a number: export the model again")
+        if type(self.candidates) is not int or self.candidates < 1:
+            raise ElqError(f"manifest has candidates {self.candidates!r}, but must have a whole number of at least 1")
+        if self.threshold is not None and (type(self.threshold) not in (int, float) or math.isnan(self.threshold)):
+            raise ElqError(f"manifest has the threshold {self.threshold!r}, but it must be a number: export the model again")
 
     def save(self, folder: str | Path) -> None:
         """Write ``manifest.json`` into an entities folder."""
@@ -79,6 +84,27 @@ class Manifest:
             raise ElqError(f"{path} is not a manifest ({error}): it needs the keys {names}") from None
 
 
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Bytes of the catalogue, table and index files that an entities folder holds."""
+    return {name: (folder / name).stat().st_size for name in ENTITY_FILES if (folder / name).is_file()}
+
+
+def refuse_links_out(folder: Path, names: Sequence[str]) -> None:
+    """Refuse files that are symbolic links to places outside their folder: what is loaded is what the folder holds.
+
+    The Hub's cache, whose folders link to the files of the same repository beside them, is one folder in this sense.
+
+    Raises:
+        ElqError: such a link.
+    """
+    root = folder.resolve()
+    root = next((path.parent for path in root.parents if path.name == "snapshots" and (path.parent / "blobs").is_dir()), root)
+    for name in names:
+        target = (folder / name).resolve()
+        if not target.is_relative_to(root):
+            raise ElqError(f"{folder / name} is a link to {target}, outside the folder: put a copy of the file in its place")
+
+
 @dataclass(frozen=True, slots=True)
 class Entities:
     """An opened entities folder; every part is memory-mapped and has the same N."""
@@ -93,10 +119,13 @@ def open_entities(folder: str | Path) -> Entities:
     """Open an entities folder.
 
     Raises:
-        ElqError: a part is missing or unreadable, or contradicts the manifest (both values named).
+        ElqError: a part is missing, unreadable or a link out of the folder, or contradicts the manifest (both values named).
     """
     folder = Path(folder)
+    refuse_links_out(folder, (MANIFEST, *ENTITY_FILES))
     manifest = Manifest.load(folder)
+    if (sizes := file_sizes(folder)) != manifest.files:
+        raise ElqError(f"{folder} holds files of {sizes} bytes, but the manifest says {manifest.files}: build the folder again")
     catalogue, table = Catalogue(folder / CATALOGUE), EntityTable.open(folder / TABLE)
     for what, actual, expected in (
         (f"{CATALOGUE} rows", len(catalogue), manifest.entities),

@@ -40,7 +40,7 @@ class EntityIndex(ABC):
             Inner products (Q, K) fp32, best first, and table rows (Q, K) int64; −inf and −1 where nothing was found.
 
         Raises:
-            ElqError: another width than the table's, or k < 1.
+            ElqError: another width than the table's, k < 1, or a score that is NaN or Inf.
         """
         if vectors.shape[-1] != self.table.width:
             raise ElqError(
@@ -53,7 +53,14 @@ class EntityIndex(ABC):
         if not len(vectors):
             return torch.empty(0, k), torch.empty(0, k, dtype=torch.int64)
         found = [self._search(part, k) for part in torch.split(vectors.detach().float().cpu(), QUERIES)]
-        return torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])
+        scores, rows = torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])
+        if (wrong := ~(scores < torch.inf)).any():  # exact search ranks NaN first, so a bad row cannot hide
+            row = int(rows[wrong][0])
+            raise ElqError(
+                f"the score of row {row} of the entity table is {float(scores[wrong][0])}: the table or the model holds NaN or"
+                " Inf, build or export it again"
+            )
+        return scores, rows
 
     @abstractmethod
     def _search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]: ...
@@ -156,8 +163,9 @@ class HnswIndex(EntityIndex):
         """Write ``index.faiss``."""
         import faiss
 
-        with replacing(Path(folder) / HNSW_FILE, "wb") as stream:  # faiss itself passes over a write that fails at the end
-            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))
+        # faiss opening the file itself would pass over a write that fails at the end
+        with replacing(Path(folder) / HNSW_FILE, "wb") as stream:
+            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
 
 
 def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # type: ignore[name-defined]  # noqa: F821
@@ -173,7 +181,27 @@ def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # t
         raise ElqError(
             f"{path} holds {index.ntotal} × {index.d} vectors, but the table {len(table)} × {table.width}: build it again"
         )
+    if not _is_sound(index.hnsw, len(table)):
+        raise ElqError(f"{path} holds a graph that leads out of its {len(table)} vectors: build the folder again")
     return index
+
+
+def _is_sound(graph: "faiss.HNSW", size: int) -> bool:  # type: ignore[name-defined]  # noqa: F821
+    """Whether every link of a graph stays inside it; faiss would follow one that does not."""
+    import faiss
+
+    names = ("neighbors", "offsets", "levels", "cum_nneighbor_per_level")
+    vectors = [getattr(graph, name) for name in names]
+    if any(vector.size() == 0 for vector in vectors):
+        return False
+    neighbors, offsets, levels, room = (faiss.rev_swig_ptr(vector.data(), vector.size()) for vector in vectors)  # not copied
+    if not (len(levels) == size and len(offsets) == size + 1 and 0 <= graph.entry_point < size):
+        return False
+    if not (levels.min() >= 1 and levels.max() < len(room) and levels[graph.entry_point] == graph.max_level + 1):
+        return False
+    ends = offsets[0] == 0 and offsets[-1] == len(neighbors)
+    steps = np.array_equal(np.diff(offsets.astype(np.int64)), room[levels])
+    return bool(ends and steps and (np.diff(room) >= 0).all() and neighbors.min() >= -1 and neighbors.max() < size)
 
 
 INDEX_KINDS: dict[str, type[EntityIndex]] = {"exact": ExactIndex, "hnsw": HnswIndex}

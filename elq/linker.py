@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elq.encoder import resolve_device
 from elq.errors import ElqError
-from elq.folder import ALL_FILES, ENTITIES, MODEL_FILES, Entities, open_entities
+from elq.folder import ALL_FILES, ENTITIES, MODEL_FILES, Entities, open_entities, refuse_links_out
 from elq.model import ELQ, load_tokenizer
 from elq.scoring import check_score_mode, entity_log_probs, without_overlaps
 from elq.spans import keep_spans
@@ -83,6 +83,7 @@ class Linker:
         path = path if path.is_dir() else _from_hub(str(folder))
         if missing := [name for name in MODEL_FILES if not (path / name).is_file()]:
             raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
+        refuse_links_out(path, ALL_FILES)
         model, entities = ELQ.from_pretrained(path).to(resolve_device(device)), open_entities(path / ENTITIES)
         manifest = entities.manifest
         if manifest.threshold is None:

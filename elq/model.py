@@ -8,10 +8,12 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from elq.encoder import Encoder, resolve_encoder
@@ -35,6 +37,15 @@ class ELQConfig:
     unit_norm: bool = True
     scale: float = 20.0
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if type(self.max_span_tokens) is not int or self.max_span_tokens < 1:
+            raise ElqError(f"max_span_tokens is {self.max_span_tokens!r}, but must be a whole number of at least 1")
+        if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
+            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0")
+        for name in ("projection", "unit_norm"):
+            if type(getattr(self, name)) is not bool:
+                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
 
 
 class ELQ(nn.Module):
@@ -99,17 +110,39 @@ class ELQ(nn.Module):
         from safetensors.torch import load_file
 
         folder = Path(folder)
-        model = cls(read_config(folder / "config.json"))
+        file, config = folder / "model.safetensors", read_config(folder / "config.json")
         try:
-            weights = load_file(folder / "model.safetensors")
+            weights = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise ElqError(f"{folder / 'model.safetensors'} cannot be read ({error}): export the model again") from None
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            problem = str(error).replace("\n\t", " ").replace("\n", " ")
-            raise ElqError(f"{folder / 'model.safetensors'} does not fit config.json beside it: {problem}") from None
+            raise ElqError(f"{file} cannot be read ({error}): export the model again") from None
+        with torch.device("meta"):  # first without memory: a wrong config could ask for any amount
+            wanted = {key: value.shape for key, value in _configured(cls, config, folder).state_dict().items()}
+        wrong = sorted(
+            key for key in wanted.keys() | weights.keys() if key not in weights or weights[key].shape != wanted.get(key)
+        )
+        if wrong:
+            key = wrong[0]
+            there = list(weights[key].shape) if key in weights else "nothing"
+            raise ElqError(
+                f"{file} does not fit config.json beside it: {key} has the shape {there} instead of"
+                f" {list(wanted.get(key, ())) or 'nothing'} ({len(wrong)} such weights): export the model again"
+            )
+        model = _configured(cls, config, folder)
+        model.load_state_dict(weights)
         return model.eval()
+
+
+def _configured(kind: type[ELQ], config: ELQConfig, folder: Path) -> ELQ:
+    """The modules of a configuration, whose values may be anything that JSON can say."""
+    try:
+        return kind(config)
+    except ElqError:
+        raise
+    except Exception as error:  # transformers and torch name a bad value in many ways
+        reason = " ".join(str(error).split())[:200]
+        raise ElqError(
+            f"{folder / 'config.json'} describes no model ({type(error).__name__}: {reason}): export it again"
+        ) from None
 
 
 def read_config(path: str | Path) -> ELQConfig:

@@ -35,9 +35,10 @@ class EntityTable:
             ElqError: the file is missing, cut short, or no such array.
         """
         try:
-            return cls(np.load(path, mmap_mode="r", allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
+            vectors = np.lib.format.open_memmap(path, mode="r")  # reads nothing but .npy, and no objects
+        except Exception as error:  # numpy reads the header as Python source, which may be wrong in many ways
             raise ElqError(f"{path} is not a readable entity table ({error}): build the folder again") from None
+        return cls(vectors)
 
     def __len__(self) -> int:
         return int(self.vectors.shape[0])

@@ -72,12 +72,10 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-@pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_encoder(folder: Path) -> Path:
     """A two-layer BERT with random weights, as a folder of one's own."""
     from safetensors.torch import save_file
 
-    folder = tmp_path_factory.mktemp("encoder")
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {**TINY_CONFIG, "vocab_size": tokenizer.get_vocab_size()}
@@ -92,13 +90,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lines(tmp_path_factory.mktemp("catalogue") / "catalogue.jsonl", RECORDS)
-
-
-@pytest.fixture(scope="session")
-def question_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_questions(path: Path) -> Path:
     records = [
         {
             "id": f"q{number}",
@@ -107,7 +99,47 @@ def question_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for number, (text, name, entity) in enumerate(QUESTIONS)
     ]
-    return write_lines(tmp_path_factory.mktemp("questions") / "questions.jsonl", records)
+    return write_lines(path, records)
+
+
+def tiny_values(encoder: Path, catalogue: Path, questions: Path, entities: Path) -> dict:
+    """Plain values of a tiny training run."""
+    return {
+        "seed_everything": 3,
+        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 12, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
+        "model": {
+            "encoder": str(encoder),
+            "lr_encoder": 1e-3,
+            "lr_heads": 2e-2,
+            "warmup_steps": 2,
+            "max_span_tokens": 3,
+            "retrieved": 4,
+        },
+        "data": {
+            "catalogue": str(catalogue),
+            "entities": str(entities),
+            "build": {"precision": "fp32"},
+            "train": [{"epochs": 1, "bootstrap": 8}, {"epochs": 11, "sources": [{"file": str(questions), "repeat": 8}]}],
+            "dev": str(questions),
+            "batch_size": 4,
+        },
+        "early_stopping": {"patience": 30},
+    }
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lines(tmp_path_factory.mktemp("catalogue") / "catalogue.jsonl", RECORDS)
+
+
+@pytest.fixture(scope="session")
+def question_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_questions(tmp_path_factory.mktemp("questions") / "questions.jsonl")
 
 
 @pytest.fixture(scope="session")
@@ -135,29 +167,7 @@ def model(encoder_folder: Path) -> ELQ:
 
 @pytest.fixture(scope="session")
 def values(encoder_folder, catalogue_file, question_file, tmp_path_factory) -> dict:
-    """Plain values of a tiny training run."""
-    entities = tmp_path_factory.mktemp("training") / "entities"
-    return {
-        "seed_everything": 3,
-        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 12, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
-        "model": {
-            "encoder": str(encoder_folder),
-            "lr_encoder": 1e-3,
-            "lr_heads": 2e-2,
-            "warmup_steps": 2,
-            "max_span_tokens": 3,
-            "retrieved": 4,
-        },
-        "data": {
-            "catalogue": str(catalogue_file),
-            "entities": str(entities),
-            "build": {"precision": "fp32"},
-            "train": [{"epochs": 1, "bootstrap": 8}, {"epochs": 11, "sources": [{"file": str(question_file), "repeat": 8}]}],
-            "dev": str(question_file),
-            "batch_size": 4,
-        },
-        "early_stopping": {"patience": 30},
-    }
+    return tiny_values(encoder_folder, catalogue_file, question_file, tmp_path_factory.mktemp("training") / "entities")
 
 
 @pytest.fixture(scope="session")

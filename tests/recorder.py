@@ -1,4 +1,4 @@
-"""A recorded training run, for comparing runs on one and on several processes: ``python -m tests.recorder VALUES.json OUT``."""
+"""Recorded training runs, for comparing one and several processes: ``python -m tests.recorder RUNS.json OUT``."""
 
 import json
 import sys
@@ -41,6 +41,6 @@ def recorded(values: dict) -> dict:
 
 
 if __name__ == "__main__":
-    found = recorded(json.loads(Path(sys.argv[1]).read_text()))
-    if found["rank"] == 0:
+    found = {way: recorded(values) for way, values in json.loads(Path(sys.argv[1]).read_text()).items()}
+    if all(run.pop("rank") == 0 for run in found.values()):
         torch.save(found, sys.argv[2])

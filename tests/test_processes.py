@@ -47,13 +47,25 @@ def steady(values, tmp_path_factory) -> dict:
     return {**values, "model": {**values["model"], "encoder": str(encoder)}, "data": data, "trainer": trainer}
 
 
-def on_two_processes(values: dict, folder: Path) -> dict:
-    values = {**values, "trainer": {**values["trainer"], "devices": 2, "strategy": "ddp"}}
-    (folder / "values.json").write_text(json.dumps(values))
-    command = [sys.executable, "-m", "tests.recorder", str(folder / "values.json"), str(folder / "recorded.pt")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=HERE.parent)
+@pytest.fixture(scope="module")
+def on_two_processes(steady, tmp_path_factory) -> dict[str, dict]:
+    """Every way of training, on two processes with half the batch each; started once, since starting is what takes time."""
+    folder = tmp_path_factory.mktemp("shared")
+    settings = {"devices": 2, "strategy": "ddp"}
+    runs = {way: changed(steady, folder / way, batch_size=2, model=WAYS[way], trainer=settings) for way in WAYS}
+    (folder / "runs.json").write_text(json.dumps(runs))
+    command = [sys.executable, "-m", "tests.recorder", str(folder / "runs.json"), str(folder / "recorded.pt")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=HERE.parent)
     assert done.returncode == 0, done.stderr
     return torch.load(folder / "recorded.pt", weights_only=True)
+
+
+def changed(values: dict, folder: Path, *, batch_size: int, model: dict, trainer: dict) -> dict:
+    values = copy.deepcopy(values)  # the training parser changes what it is given
+    values["model"] |= model
+    values["data"]["batch_size"] = batch_size
+    values["trainer"] |= {**trainer, "default_root_dir": str(folder)}
+    return values
 
 
 def largest_difference(first, second) -> float:
@@ -64,16 +76,9 @@ def largest_difference(first, second) -> float:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_two_processes_train_as_one_with_the_whole_batch(way, steady, tmp_path):
-    def changed(name: str, batch_size: int, **model) -> dict:
-        values = copy.deepcopy(steady)  # the training parser changes what it is given
-        values["model"] |= model
-        values["data"]["batch_size"] = batch_size
-        values["trainer"]["default_root_dir"] = str(tmp_path / name)
-        return values
-
-    alone = recorded(changed("alone", 4, **{**WAYS[way], "table_sharding": False}))
-    shared = on_two_processes(changed("shared", 2, **WAYS[way]), tmp_path)
+def test_two_processes_train_as_one_with_the_whole_batch(way, on_two_processes, steady, tmp_path):
+    model = {**WAYS[way], "table_sharding": False}
+    alone, shared = recorded(changed(steady, tmp_path, batch_size=4, model=model, trainer={})), on_two_processes[way]
     assert len(alone["losses"]) == 9
     found = {what: largest_difference(alone[what], shared[what]) for what in ("gradients", "losses", "scores", "weights")}
     print(f"{way}: " + ", ".join(f"{what} {value:.1e}" for what, value in found.items()))
