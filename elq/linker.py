@@ -58,7 +58,7 @@ class Linker:
             )
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
-                f"the tokenizer has {tokenizer.size} entries, but the encoder knows {model.config.encoder['vocab_size']}:"
+                f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows {model.config.encoder['vocab_size']}:"
                 " they must come from the same folder"
             )
         check_score_mode(score_mode)

@@ -55,6 +55,10 @@ class ELQ(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.encoder)
+        if config.max_span_tokens > self.encoder.max_tokens:
+            raise ElqError(
+                f"max_span_tokens is {config.max_span_tokens}, but the encoder takes {self.encoder.max_tokens} tokens: lower it"
+            )
         self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens)
         self.pooler = SpanPooler(
             self.encoder.width, projection=config.projection, unit_norm=config.unit_norm, scale=config.scale
@@ -127,15 +131,19 @@ class ELQ(nn.Module):
                 f"{file} does not fit config.json beside it: {key} has the shape {there} instead of"
                 f" {list(wanted.get(key, ())) or 'nothing'} ({len(wrong)} such weights): export the model again"
             )
-        model = _configured(cls, config, folder)
+        model = _configured(cls, config, folder).eval()
         model.load_state_dict(weights)
-        return model.eval()
+        return model
 
 
 def _configured(kind: type[ELQ], config: ELQConfig, folder: Path) -> ELQ:
     """The modules of a configuration, whose values may be anything that JSON can say."""
     try:
-        return kind(config)
+        model, token = kind(config), torch.zeros(1, 1, dtype=torch.int64)
+        if not token.is_meta:
+            with torch.inference_mode():  # a pass over one token: some values are read only then
+                model.encoder(token, token == 0)
+        return model
     except ElqError:
         raise
     except Exception as error:  # transformers and torch name a bad value in many ways

@@ -49,8 +49,8 @@ class QuestionTokenizer:
 
     @property
     def size(self) -> int:
-        """Entries of the vocabulary, added tokens included."""
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+        """One more than the largest id it gives: of the vocabulary, the added tokens, and those around every text."""
+        return 1 + max([*self._tokenizer.get_vocab(with_added_tokens=True).values(), *self._tokenizer.encode("").ids, 0])
 
     def __call__(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenise B texts, padded to the longest of them.

@@ -241,7 +241,7 @@ def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder
     with pytest.raises(ElqError, match="width 64, but the entity table has width 32"):
         Linker(other, tokenizer, entities, threshold=0.0)
     small = ELQ(ELQConfig(encoder={**TINY_CONFIG, "vocab_size": 50}))
-    with pytest.raises(ElqError, match=f"the tokenizer has {tokenizer.size} entries, but the encoder knows 50"):
+    with pytest.raises(ElqError, match=f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows 50"):
         Linker(small, tokenizer, entities, threshold=0.0)
     with pytest.raises(ElqError, match="score mode 'x'"):
         Linker(ELQ.from_pretrained(folder), tokenizer, entities, threshold=0.0, score_mode="x")

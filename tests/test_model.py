@@ -60,6 +60,39 @@ def test_bad_folders_say_what_is_wrong(model, tokenizer, tmp_path):
         read_config(tmp_path / "config.json")
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_span_tokens": "x"}, "max_span_tokens is 'x', but must be a whole number"),
+        ({"max_span_tokens": 10**9}, "max_span_tokens is 1000000000, but the encoder takes 64 tokens"),
+        ({"scale": -1.0}, r"scale is -1\.0, but must be a number above 0"),
+        ({"scale": float("inf")}, "scale is inf"),
+        ({"unit_norm": 1}, "unit_norm is 1, but must be true or false"),
+        ({"hidden_size": 10**7}, r"has the shape .* instead of"),  # said before the memory is asked for
+        ({"hidden_act": []}, r"config\.json describes no model"),
+    ],
+)
+def test_odd_values_of_a_config_are_one_sentence(values, message, model, tokenizer, tmp_path):
+    model.save_pretrained(tmp_path, tokenizer)
+    config = json.loads((tmp_path / "config.json").read_text())
+    inner = values.keys() & config["encoder"].keys()
+    config = {**config, "encoder": {**config["encoder"], **values}} if inner else {**config, **values}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ElqError, match=message):
+        ELQ.from_pretrained(tmp_path)
+
+
+def test_a_config_cannot_name_code(model, tokenizer, tmp_path, monkeypatch):
+    """transformers would fetch and run what these keys name."""
+    model.save_pretrained(tmp_path, tokenizer)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["encoder"] |= {"auto_map": {"AutoModel": "me/mine--code.Model"}, "attn_implementation": "me/kernel"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    again = ELQ.from_pretrained(tmp_path)
+    assert not hasattr(again.encoder.transformer.config, "auto_map")
+    assert again.encoder.transformer.config._attn_implementation == "sdpa"
+
+
 def test_encoder_folders_of_ones_own(encoder_folder, tmp_path):
     assert resolve_encoder(encoder_folder) == encoder_folder
     with pytest.raises(ElqError, match=r"lacks config\.json, model\.safetensors, tokenizer\.json"):
