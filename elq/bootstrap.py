@@ -7,7 +7,7 @@ a name and which record a name means; they hold no facts, so the answer to "did 
 import random
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from string import ascii_lowercase
@@ -92,16 +92,18 @@ def misspell(name: str, draws: random.Random) -> str:
 class _Author:
     """Draws entities and writes questions. It holds the names and the rows of each kind, but no records."""
 
-    def __init__(self, catalogue: Catalogue, frames: Frames, knobs: Knobs, seed: int) -> None:
+    def __init__(self, catalogue: Catalogue, frames: Frames, knobs: Knobs, seed: int, without: Collection[str]) -> None:
         self.catalogue, self.frames, self.knobs, self.draws = catalogue, frames, knobs, random.Random(seed)
         self.first: dict[str, int] = {}  # case-folded name → its first row
         self.rows = {kind: array("I") for kind in frames.parents}  # with the rows of its children
         lines = {kind: frames.lineage(kind) for kind in frames.parents}
         for row, entity in enumerate(catalogue):
-            for kind in lines[frames.kind_of(entity)]:
+            for kind in lines[frames.kind_of(entity)] if entity.id not in without else ():
                 self.rows[kind].append(row)
             for name in usable_names(entity):
                 self.first.setdefault(name.casefold(), row)
+        if not self.rows[ROOT]:
+            raise ElqError("every entity of the catalogue is held out of the template questions: hold out fewer")
 
     def chance(self, share: float) -> bool:
         return self.draws.random() < share
@@ -166,7 +168,13 @@ class _Author:
 
 
 def bootstrap_questions(
-    catalogue: Catalogue, count: int, *, seed: int = 0, frames: str | Path | None = None, **knobs: float
+    catalogue: Catalogue,
+    count: int,
+    *,
+    seed: int = 0,
+    frames: str | Path | None = None,
+    without: Collection[str] = (),
+    **knobs: float,
 ) -> Iterator[Question]:
     """Write questions about a catalogue's entities, to train on where nobody has annotated any.
 
@@ -178,12 +186,16 @@ def bootstrap_questions(
         count: number of questions, at least 1.
         seed: another seed gives other questions.
         frames: a YAML file in the form of elq/frames.yaml that extends ours, or replaces them.
+        without: ids of entities that no question is about, such as those of a test set.
         knobs: see :class:`Knobs`.
 
     Raises:
-        ElqError: a count below 1, a knob that is no probability, or bad frames.
+        ElqError: a count below 1, an unknown knob or one that is no probability, bad frames, or no entity left.
     """
     if count < 1:
         raise ElqError(f"count is {count}, but at least 1 question must be asked for: raise it")
-    author = _Author(catalogue, load_frames(frames), Knobs(**knobs), seed)
+    known = [knob.name for knob in fields(Knobs)]
+    if unknown := sorted(knobs.keys() - set(known)):
+        raise ElqError(f"{unknown[0]!r} is no knob of the template questions: choose among {', '.join(known)}")
+    author = _Author(catalogue, load_frames(frames), Knobs(**knobs), seed, frozenset(without))
     return map(author.write, range(count))

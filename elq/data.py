@@ -37,11 +37,17 @@ class Source:
 
 @dataclass
 class Stage:
-    """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue."""
+    """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue.
+
+    ``bootstrap`` counts the template questions, ``knobs`` are those of elq/bootstrap.py, and ``held_out`` names question files
+    whose entities no template question is about.
+    """
 
     epochs: int = 1
     sources: list[Source] = field(default_factory=list)
     bootstrap: int = 0
+    knobs: dict[str, float] = field(default_factory=dict)
+    held_out: list[str] = field(default_factory=list)
 
 
 class ShuffledBatches(Sampler[list[int]]):
@@ -52,14 +58,8 @@ class ShuffledBatches(Sampler[list[int]]):
     """
 
     def __init__(self, length: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch_size, self.seed, self.epoch, self.rank, self.world = (
-            length,
-            batch_size,
-            seed,
-            epoch,
-            rank,
-            world,
-        )
+        self.length, self.batch_size, self.seed, self.epoch = length, batch_size, seed, epoch
+        self.rank, self.world = rank, world
 
     def __len__(self) -> int:
         return -(-self.length // (self.batch_size * self.world))
@@ -114,6 +114,7 @@ class QuestionData(LightningDataModule):
         columns: our field → the catalogue file's column, where the names differ.
         train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
         dev: question file on which epoch and threshold are chosen.
+        dev_bootstrap: that many template questions instead, other ones than in training, where nobody has annotated any.
         frames: YAML with further question frames for template questions.
         batch_size: questions per batch and device.
         max_span_tokens: L, the model's own setting.
@@ -126,7 +127,8 @@ class QuestionData(LightningDataModule):
         *,
         entities: str,
         train: list[Stage],
-        dev: str,
+        dev: str | None = None,
+        dev_bootstrap: int = 0,
         build: BuildSettings | None = None,
         encoder: str = DEFAULT,
         columns: dict[str, str] | None = None,
@@ -138,19 +140,26 @@ class QuestionData(LightningDataModule):
         super().__init__()
         if not train or any(stage.epochs < 1 or not (stage.sources or stage.bootstrap) for stage in train):
             raise ElqError(f"data.train is {train}, but needs stages of at least one epoch, with sources or template questions")
+        if (dev is None) == (dev_bootstrap < 1):
+            raise ElqError(
+                f"data.dev is {dev} and data.dev_bootstrap {dev_bootstrap}: give a question file, or a number of"
+                " template questions instead"
+            )
         if batch_size < 1 or max_span_tokens < 1:
             raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
         build = build or BuildSettings()
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
-        self.columns, self.stages, self.dev_file, self.frames = columns, train, dev, frames
+        self.columns, self.stages, self.frames = columns, train, frames
+        self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
         self.batch_size, self.max_span_tokens, self.seed = batch_size, max_span_tokens, seed
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
 
     def prepare_data(self) -> None:
         """Check that every file is there, and build the entities (on one process per host)."""
-        wanted = [self.catalogue_file, self.dev_file, *(s.file for stage in self.stages for s in stage.sources)]
+        used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
+        wanted = [self.catalogue_file, *([self.dev_file] if self.dev_file else []), *used]
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
             raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -161,7 +170,9 @@ class QuestionData(LightningDataModule):
         self.entities: Entities = open_entities(self.entities_folder)
         config = json.loads((resolve_encoder(self.encoder) / "config.json").read_text(encoding="utf-8"))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
-        self.dev = self._read(self.dev_file)
+        # the stages' template questions have the seeds from seed · 1,000,003 on
+        templates = Stage(bootstrap=self.dev_bootstrap)
+        self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, self.seed * 1_000_003 - 1)
         epochs = sum(stage.epochs for stage in self.stages)
         if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
             log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)
@@ -173,12 +184,16 @@ class QuestionData(LightningDataModule):
         for source in stage.sources:
             questions += self._read(source.file) * source.repeat
         if stage.bootstrap:
-            seed = self.seed * 1_000_003 + number
-            made = list(bootstrap_questions(self.entities.catalogue, stage.bootstrap, seed=seed, frames=self.frames))
-            self._find_rows("template questions", made)
-            questions += made
+            questions += self._templates(stage, self.seed * 1_000_003 + number)
         log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
         return questions
+
+    def _templates(self, stage: Stage, seed: int) -> list[Question]:
+        known = {m.entity for file in stage.held_out for q in read_questions(file) for m in q.mentions if m.entity is not None}
+        catalogue, count = self.entities.catalogue, stage.bootstrap
+        made = list(bootstrap_questions(catalogue, count, seed=seed, frames=self.frames, without=known, **stage.knobs))
+        self._find_rows("template questions", made)
+        return made
 
     def _read(self, file: str) -> list[Question]:
         questions = read_questions(file)

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from elq.data import QuestionData
 from elq.evaluate import evaluate
 from elq.files import link_or_copy, replacing_folder, write_json
-from elq.folder import ENTITIES, ENTITY_FILES, Entities
+from elq.folder import ENTITIES, ENTITY_FILES, METRICS, TRAINING, Entities
 from elq.linker import Linker
 from elq.model import ELQ
 from elq.module import ELQModule
@@ -19,7 +20,7 @@ from elq.tokens import QuestionTokenizer
 
 log = logging.getLogger(__name__)
 
-MODEL, METRICS = "model", "metrics.json"
+MODEL, CONFIG = "model", "config.yaml"  # in a run folder
 
 
 def export_folder(
@@ -81,8 +82,10 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         score_mode=module.score_mode,
     )
     metrics = evaluate(Linker.from_pretrained(folder), data.dev)
-    write_json(
-        folder.parent / METRICS, {"questions_file": data.dev_file, "threshold": scores["dev_threshold"], "model": metrics}
-    )
-    log.info("exported %s; its metrics on %s are in %s", folder, data.dev_file, folder.parent / METRICS)
+    source = data.dev_file or f"{len(data.dev)} template questions"
+    for place in (folder, folder.parent):
+        write_json(place / METRICS, {"questions_file": source, "threshold": scores["dev_threshold"], "model": metrics})
+    if (folder.parent / CONFIG).is_file():
+        shutil.copyfile(folder.parent / CONFIG, folder / TRAINING)
+    log.info("exported %s; its metrics on %s are in %s", folder, source, folder.parent / METRICS)
     return metrics

@@ -3,6 +3,7 @@
     config.json  model.safetensors  tokenizer.json        the model (elq/model.py)
     entities/manifest.json                                this room
     entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (only where its kind has a file)
+    metrics.json  training.yaml                           scores on the development questions, and how it was trained
 
 ``elq build`` makes the entities folder alone; training adds the model and the threshold. Nothing is pickled.
 """
@@ -26,6 +27,7 @@ ENTITIES = "entities"
 MANIFEST, CATALOGUE, TABLE = "manifest.json", "catalogue.arrow", "table.npy"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 ENTITY_FILES = (CATALOGUE, TABLE, HNSW_FILE)
+METRICS, TRAINING = "metrics.json", "training.yaml"  # for people and `elq info`: no linker reads them
 ALL_FILES = (*MODEL_FILES, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *ENTITY_FILES)))
 
 

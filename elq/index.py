@@ -173,7 +173,7 @@ def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # t
 
     try:
         index = faiss.read_index(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise ElqError(f"{path} is not a readable faiss index ({str(error).splitlines()[0]}): build the folder again") from None
     if not hasattr(index, "hnsw") or index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise ElqError(f"{path} holds a {type(index).__name__}, but must hold an HNSW index of inner products: build it again")

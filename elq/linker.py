@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elq.encoder import resolve_device
 from elq.errors import ElqError
-from elq.folder import ALL_FILES, ENTITIES, MODEL_FILES, Entities, open_entities, refuse_links_out
+from elq.folder import ALL_FILES, ENTITIES, METRICS, MODEL_FILES, TRAINING, Entities, open_entities, refuse_links_out
 from elq.model import ELQ, load_tokenizer
 from elq.scoring import check_score_mode, entity_log_probs, without_overlaps
 from elq.spans import keep_spans
@@ -228,7 +228,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(ALL_FILES)))
+        return Path(snapshot_download(name, allow_patterns=[*ALL_FILES, METRICS, TRAINING]))
     except Exception as error:  # offline, unknown name, no access: the remedy is the same
         raise ElqError(
             f"model {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): train one with"

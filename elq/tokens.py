@@ -59,7 +59,10 @@ class QuestionTokenizer:
             ids (B, T), masks (B, T), and offsets in characters of the texts as given (code points, end exclusive).
         """
         # A lone surrogate cannot be encoded; one replacement character in its place keeps every offset right.
-        encodings = self._tokenizer.encode_batch([SURROGATES.sub("\ufffd", text) for text in texts])
+        try:
+            encodings = self._tokenizer.encode_batch([SURROGATES.sub("\ufffd", text) for text in texts])
+        except Exception as error:  # of the tokenizers library, where tokenizer.json contradicts itself
+            raise ElqError(f"the tokenizer cannot be used ({error}): give a folder with a whole tokenizer.json") from None
         cuts = [_cut(len(e.ids), sum(e.special_tokens_mask[1:]), self.max_tokens) for e in encodings]
         width = max(map(len, cuts), default=0)
 

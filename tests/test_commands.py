@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from elq.bootstrap import bootstrap_questions
 from elq.commands import COMMANDS, run
-from elq.commands.predict import as_json, as_text, read_input
+from elq.commands.predict import STARTER, as_json, as_text, read_input
 from elq.export import export_folder
 from elq.files import continuing
+from elq.folder import Manifest
+from elq.questions import read_questions
 from elq.types import Candidate, Link, Question
 from tests.conftest import QUESTIONS, write_lines
 
@@ -215,21 +218,73 @@ def test_output_to_a_device_leaves_it_a_device(folder):
     assert Path("/dev/null").is_char_device()
 
 
-def test_no_model_anywhere(tmp_path, monkeypatch, capsys):
+def test_without_a_model_the_starter_is_used_and_trained_first_where_it_is_missing(
+    folder, tmp_path, monkeypatch, capsys, caplog
+):
     monkeypatch.chdir(tmp_path)
-    assert run("predict", ["who?"]) == 2
-    assert "runs/ holds no trained one" in capsys.readouterr().err
-
-
-def test_the_newest_model_below_runs_is_the_default(folder, tmp_path, monkeypatch, capsys):
-    (tmp_path / "runs" / "mine" / "latest").mkdir(parents=True)
-    (tmp_path / "runs" / "mine" / "latest" / "model").symlink_to(folder)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")  # the training cannot find its data, and so ends at once
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with caplog.at_level("INFO"):
+        assert run("predict", ["who sang the queen song"]) == 2
+    assert "runs/starter/latest/model is missing: training the starter first" in caplog.text
+    assert "training the starter ended with exit code 1" in capsys.readouterr().err
+    STARTER.parent.mkdir(parents=True)
+    STARTER.symlink_to(folder)
     assert run("predict", ["who sang the queen song"]) == 0
     assert "queen" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["predict", "build", "evaluate", "fit"])
+def test_bootstrap_writes_the_questions_that_training_would_make(catalogue_file, entities, tmp_path):
+    output = tmp_path / "q.jsonl"
+    options = ["--catalogue", str(catalogue_file), "--output", str(output), "--count", "40"]
+    assert run("bootstrap", [*options, "--seed", "3", "--knobs", "no_mention=0.5,fame=0"]) == 0
+    expected = list(bootstrap_questions(entities.catalogue, 40, seed=3, no_mention=0.5, fame=0.0))
+    assert read_questions(output) == expected
+    first = output.read_bytes()
+    assert run("bootstrap", [*options, "--seed", "4", "--knobs", "no_mention=0.5,fame=0"]) == 0
+    assert output.read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--knobs", "alias"], "--knobs is 'alias', but must be NAME=NUMBER pairs"),
+        (["--knobs", "surprise=1"], "'surprise' is no knob of the template questions: choose among no_mention"),
+        (["--knobs", "alias=2"], "alias is 2.0, but is a probability"),
+        (["--count", "0"], "count is 0, but at least 1"),
+        (["--frames", "none.yaml"], "frames none.yaml cannot be read"),
+        (["--catalogue", "none.jsonl"], "none.jsonl does not exist"),
+    ],
+)
+def test_bad_input_of_bootstrap_leaves_no_file(options, message, catalogue_file, tmp_path, capsys):
+    output = tmp_path / "q.jsonl"
+    assert run("bootstrap", ["--catalogue", str(catalogue_file), "--output", str(output), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities_folder, tmp_path, capsys):
+    assert run("info", [str(run_folder)]) == 0
+    said = capsys.readouterr().out
+    manifest, metrics = Manifest.load(run_folder / "model" / "entities"), json.loads((run_folder / "metrics.json").read_text())
+    for fact in (
+        "0.0 million parameters, mentions of up to 3 tokens",
+        "bert, 2 layers, 32 wide",
+        "7 (Q90 Paris, Q830149 Paris, Texas, Q44578 Titanic (1997 film), …)",
+        f"7 × 32 float16, by {manifest.encoder} (mean, fp32)",
+        f"threshold γ = {manifest.threshold:.3f} (score mode candidates, K = 4",
+        f"{metrics['model']['main_entity_recall']:.3f} on {metrics['questions_file']}",
+    ):
+        assert fact in said
+    assert run("info", [str(run_folder / "model")]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == said.splitlines()[1:]  # the scores travel with the folder
+    assert run("info", [str(entities_folder)]) == 0
+    assert capsys.readouterr().out.startswith("entities")
+    assert run("info", [str(tmp_path)]) == 2
+    assert "is neither a model folder (config.json) nor an entities folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit"])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as left:
         run(name, ["--help"])

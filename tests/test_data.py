@@ -79,6 +79,31 @@ def test_stages_follow_each_other(data):
     assert sum(len(batch.questions) for batch in made.val_dataloader()) == 8
 
 
+def test_template_questions_leave_out_what_is_held_out_and_have_their_knobs(data, question_file, tmp_path):
+    held = tmp_path / "held.jsonl"
+    held.write_text("".join(question_file.read_text().splitlines(keepends=True)[:2]))  # Q44578 and Q90
+    made = data(train=[Stage(bootstrap=200, knobs={"no_mention": 0.4, "two_mentions": 0.0}, held_out=[str(held)])])
+    made.prepare_data()
+    made.setup("fit")
+    questions = made._training[0]
+    assert not {m.entity for q in questions for m in q.mentions} & {"Q44578", "Q90"}
+    assert 0.3 < sum(not q.mentions for q in questions) / 200 < 0.5
+    assert max(len(q.mentions) for q in questions) == 1
+    with pytest.raises(ElqError, match="data files are missing"):
+        data(train=[Stage(bootstrap=9, held_out=["none.jsonl"])]).prepare_data()
+
+
+def test_template_questions_may_stand_in_for_a_dev_file(data):
+    made = data(dev=None, dev_bootstrap=30, train=[Stage(bootstrap=30)])
+    made.prepare_data()
+    made.setup("fit")
+    assert len(made.dev) == 30
+    assert [q.text for q in made.dev] != [q.text for q in made._training[0]]
+    for settings in ({"dev": None}, {"dev_bootstrap": 3}):
+        with pytest.raises(ElqError, match=r"data\.dev is .* give a question file, or a number of template questions"):
+            data(**settings)
+
+
 def test_every_bad_setting_is_one_sentence(data, tmp_path, question_file, catalogue_file):
     with pytest.raises(ElqError, match="needs stages"):
         data(train=[])

@@ -16,6 +16,8 @@ COMMANDS = {
     "validate": "validate a checkpoint (Lightning CLI)",
     "test": "test a checkpoint (Lightning CLI)",
     "build": "make the entities folder of a catalogue: table, index, manifest",
+    "bootstrap": "write training questions about a catalogue's entities",
+    "info": "say what a model or entities folder holds, how it was made, and its scores",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
 }
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 
-from elq.commands.predict import latest_model
+from elq.commands.predict import default_model
 from elq.files import write_json
 
 QUALITIES = ("precision", "recall", "f1")
@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
     made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
-    made.add_argument("--model", metavar="DIR", help="model folder or Hub name (default: the newest below runs/)")
+    made.add_argument(
+        "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
+    )
     made.add_argument("--output", metavar="FILE", help="write all metrics here as JSON")
     made.add_argument("--threshold", type=float, help="instead of the model's own")
     made.add_argument("--baseline", choices=("dictionary",), help="longest name or alias in the question, lowest QID")
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     from elq.questions import read_questions
 
     questions = read_questions(options.questions)
-    model = options.model or latest_model()
+    model = options.model or default_model()
     linker = Linker.from_pretrained(model, device=options.device)
     questions = known_questions(questions, linker.entities.catalogue)
     metrics: dict[str, Mapping[str, float]] = {"model": evaluate(linker, questions, threshold=options.threshold)}

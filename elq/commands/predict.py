@@ -3,7 +3,9 @@
 import argparse
 import json
 import logging
+import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -22,21 +24,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STARTER = Path("runs/starter/latest/model")
 CHUNK = 256  # questions linked at a time: what a run holds in memory
 
 
-def latest_model() -> Path:
-    """The model folder that was trained last below ``runs/``.
+def default_model() -> Path:
+    """The folder of the starter model, which is trained first where it is missing.
 
     Raises:
-        ElqError: there is none.
+        ElqError: the training failed.
     """
-    found = sorted([*Path("runs").glob("*/latest/model"), *Path("runs").glob("*/model")], key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ElqError(
-            "no --model is given and runs/ holds no trained one: run `python train.py +experiment=webqsp`, or give a folder"
-        )
-    return found[-1]
+    if not STARTER.is_dir():
+        log.info("no --model is given and %s is missing: training the starter first (two to three minutes)", STARTER)
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, "-m", "elq", "train", "+experiment=starter"], check=False, stdout=2)
+        if done.returncode:
+            raise ElqError(
+                f"training the starter ended with exit code {done.returncode} (see above): give a folder with --model"
+            )
+        log.info("trained the starter in %.0f s", time.monotonic() - began)
+    return STARTER
 
 
 def as_text(question: Question, links: Sequence[Link]) -> str:
@@ -123,7 +130,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write here instead of standard output; appears when it is complete, and a killed run of a file goes on",
     )
-    made.add_argument("--model", metavar="DIR", help="model folder or Hub name (default: the newest below runs/)")
+    made.add_argument(
+        "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
+    )
     made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
     made.add_argument("--candidates", type=int, metavar="K", help="entities retrieved per mention (default: the model's own)")
     made.add_argument("--format", choices=("text", "jsonl"), help="default: text, and jsonl for an --output ending in .jsonl")
@@ -146,7 +155,7 @@ def main(arguments: Sequence[str]) -> None:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
     from elq.linker import Linker
 
-    linker = Linker.from_pretrained(options.model or latest_model(), device=options.device)
+    linker = Linker.from_pretrained(options.model or default_model(), device=options.device)
     jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
     show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):

@@ -11,6 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from elq.errors import ElqError
 
+# ${elq:FILE} in conf/ is a file of the package itself
+OmegaConf.register_new_resolver("elq", lambda name: str(Path(__file__).resolve().parent.parent / name), replace=True)
 HERE = Path(__file__).resolve().parent.parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in the wheel, or in a checkout
 

@@ -30,7 +30,8 @@ def make_model(folder: Path) -> Path:
 
 
 def command(model: Path, lines: Path, output: Path) -> list[str]:
-    return [sys.executable, "-m", "elq", "predict", "--model", str(model), "--input", str(lines), "--output", str(output)]
+    options = ["--model", str(model), "--input", str(lines), "--output", str(output), "--threshold", "-1"]
+    return [sys.executable, "-m", "elq", "predict", *options]
 
 
 def peak(arguments: list[str]) -> tuple[float, float]:

@@ -1,0 +1,68 @@
+"""``elq bootstrap``: a catalogue file → annotated training questions, without anyone annotating."""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from elq.commands.build import parse_columns
+from elq.errors import ElqError
+
+
+def parse_knobs(text: str) -> dict[str, float]:
+    """Name → value, from ``alias=0.5,no_mention=0.1``.
+
+    >>> parse_knobs("alias=0.5,no_mention=0.1")
+    {'alias': 0.5, 'no_mention': 0.1}
+    """
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    try:
+        return {name.strip(): float(value) for name, _, value in pairs}
+    except ValueError:
+        raise ElqError(f"--knobs is {text!r}, but must be NAME=NUMBER pairs such as alias=0.5,no_mention=0.1") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="elq bootstrap",
+        description="Write training questions about a catalogue's entities: sentences with a slot for a name or an alias.",
+    )
+    made.add_argument(
+        "--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet, the most famous entities first"
+    )
+    made.add_argument("--output", required=True, metavar="FILE", help="JSON lines with text and mentions")
+    made.add_argument("--columns", default="", metavar="F=C,…", help="our field=your column, where the names differ")
+    made.add_argument("--count", type=int, default=10_000, help="questions to write (default: 10000)")
+    made.add_argument("--seed", type=int, default=0, help="another seed writes other questions (default: 0)")
+    made.add_argument("--frames", metavar="FILE", help="YAML with sentences of your own, in the form of elq/frames.yaml")
+    made.add_argument(
+        "--knobs",
+        default="",
+        metavar="K=P,…",
+        help="probabilities: no_mention, two_mentions, alias, lower_case, misspelling, bare_possessive, question_mark,"
+        " namesake, fame (see elq/bootstrap.py)",
+    )
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the questions."""
+    options = parser().parse_args(arguments)
+    columns, knobs = parse_columns(options.columns), parse_knobs(options.knobs)
+    from elq.bootstrap import bootstrap_questions
+    from elq.catalogue import Catalogue, read_entities, write_catalogue
+    from elq.files import replacing
+    from elq.progress import track
+
+    with tempfile.TemporaryDirectory() as folder:
+        mapped = Path(folder) / "catalogue.arrow"
+        write_catalogue(track(read_entities(options.catalogue, columns), "reading the catalogue"), mapped)
+        catalogue, count, seed = Catalogue(mapped), options.count, options.seed
+        questions = bootstrap_questions(catalogue, count, seed=seed, frames=options.frames, without=(), **knobs)
+        with replacing(options.output) as stream:
+            for question in track(questions, "writing questions", count):
+                mentions = [{"start": m.start, "end": m.end, "entity": m.entity} for m in question.mentions]
+                record = {"id": question.id, "text": question.text, "mentions": mentions}
+                stream.write(json.dumps(record, ensure_ascii=False) + "\n")

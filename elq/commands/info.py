@@ -1,0 +1,97 @@
+"""``elq info``: what a folder holds, how it was made, and its scores."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elq.errors import ElqError
+
+if TYPE_CHECKING:
+    from elq.folder import Entities
+
+SCORES = {
+    "set_in_catalogue_micro_f1": "set-level F1, main entity in the catalogue",
+    "main_entity_recall": "main-entity recall",
+    "strong_micro_f1": "strong F1 (same span and entity)",
+    "disambiguation_accuracy": "disambiguation accuracy on gold mentions",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="elq info", description="Say what a model or entities folder holds, and how it was made."
+    )
+    made.add_argument("folder", metavar="DIR", help="a model folder, a run folder, or an entities folder of `elq build`")
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print one fact a line."""
+    folder = Path(parser().parse_args(arguments).folder)
+    from elq.folder import ENTITIES, MANIFEST, open_entities
+
+    model = folder / "model" if (folder / "model").is_dir() else folder
+    if (model / "config.json").is_file():
+        facts = [*model_facts(model), *entity_facts(open_entities(model / ENTITIES)), *score_facts(model)]
+    elif (folder / MANIFEST).is_file():
+        facts = list(entity_facts(open_entities(folder)))
+    else:
+        raise ElqError(
+            f"{folder} is neither a model folder (config.json) nor an entities folder ({MANIFEST}): give one of them"
+        )
+    width = max(len(name) for name, _ in facts)
+    print("\n".join(f"{name:{width}}  {value}" for name, value in facts))
+
+
+def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
+    """What the network is."""
+    from safetensors import safe_open
+
+    from elq.model import read_config
+
+    config = read_config(folder / "config.json")
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        count = sum(int(weights.get_tensor(name).numel()) for name in weights.keys())  # noqa: SIM118 (no mapping)
+    encoder = config.encoder
+    yield "model", f"{folder}: {count / 1e6:.1f} million parameters, mentions of up to {config.max_span_tokens} tokens"
+    kind = f"{encoder.get('model_type')}, {encoder.get('num_hidden_layers')} layers, {encoder.get('hidden_size')} wide"
+    yield "question encoder", kind
+
+
+def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
+    """What the entities folder is, and how links are decided."""
+    about = entities.manifest
+    names = ", ".join(f"{entity.id} {entity.title}" for entity in islice(entities.catalogue, 3))
+    yield "entities", f"{about.entities:,} ({names}, …)"
+    megabytes = {name: f"{name} {size / 1e6:.1f} MB" for name, size in about.files.items()}
+    yield "files", ", ".join(megabytes.values())
+    yield "table", f"{about.entities:,} × {about.width} {about.dtype}, by {about.encoder} ({about.pooling}, {about.precision})"
+    yield "entity text", ", ".join(f"{name} {value}" for name, value in about.text.items())
+    yield "index", about.index
+    yield "catalogue sha256", about.catalogue_sha256
+    if about.threshold is not None:
+        mode = f"{about.score_mode}, K = {about.candidates}, {about.score_unit}"
+        yield "links", f"threshold γ = {about.threshold:.3f} (score mode {mode})"
+
+
+def score_facts(folder: Path) -> Iterator[tuple[str, str]]:
+    """How the model was trained, and its scores on the development questions, where the folder or its run says so."""
+    from elq.folder import METRICS, TRAINING
+
+    training = _read(folder / TRAINING)
+    if training:
+        yield "trained with", json.dumps(training.get("data", {}).get("train"))
+        yield "seed", str(training.get("seed_everything"))
+    metrics = _read(folder / METRICS)
+    for name, meaning in SCORES.items() if metrics else ():
+        yield meaning, f"{metrics['model'][name]:.3f} on {metrics['questions_file']}"
+
+
+def _read(path: Path) -> Any:
+    import yaml  # reads JSON too
+
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
