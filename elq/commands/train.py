@@ -66,8 +66,27 @@ def _point_latest(folder: Path) -> None:
     temporary.replace(folder.parent / "latest")
 
 
+def help_text() -> str:
+    """What ``elq train --help`` says: the experiments with their first line, and how to change a value."""
+    lines = ["usage: elq train +experiment=NAME [trainer=NAME] [KEY=VALUE …]", "", "experiments:"]
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        about = next(
+            line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ") and "@" not in line
+        )
+        lines.append(f"  {path.stem:14} {about.removeprefix('# ')}")
+    lines += [f"trainers: {', '.join(sorted(path.stem for path in (CONF / 'trainer').glob('*.yaml')))} (default: cpu)", ""]
+    lines += ["A value that a YAML names is changed by data.batch_size=32, one that none names by +model.lr_heads=5e-4;"]
+    lines += [
+        "`elq fit --help` lists all values. --cfg job shows the composed config, --config-dir DIR adds a folder of your own."
+    ]
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Compose the config and train."""
+    if {"--help", "-h"} & {*arguments}:
+        print(help_text())
+        sys.exit(0)
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
