@@ -83,7 +83,7 @@ def test_an_unknown_key_or_a_wrong_type_is_one_sentence_through_both_doors(overr
 
 
 def test_no_experiment_is_one_sentence_that_names_them():
-    with pytest.raises(ElqError, match=r"data\.train has no value: choose an experiment .*own_data, webqsp"):
+    with pytest.raises(ElqError, match=r"data\.train has no value: choose an experiment .*own_data, starter, webqsp"):
         composed()
 
 

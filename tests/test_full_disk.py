@@ -6,6 +6,7 @@ has room, and a process without privileges meets a folder that is not its own.
 
 import ctypes
 import json
+import logging
 import os
 import resource
 import shutil
@@ -34,6 +35,12 @@ def file_limit(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    """The commands log to the standard error of the first test that ran one in this process, which may be closed by now."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
 
 
 def refused(code: int, told: str, *said: str) -> None:
