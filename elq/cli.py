@@ -89,6 +89,7 @@ class ELQCLI(LightningCLI):
         )
         parser.link_arguments("model.encoder", "data.encoder")
         parser.link_arguments("model.max_span_tokens", "data.max_span_tokens")
+        parser.link_arguments("model.names", "data.names")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     @staticmethod

@@ -6,23 +6,24 @@ order depends on the seed and the epoch only, so a resumed run sees what the unb
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
+from elq.batches import Collator, ShuffledBatches
 from elq.bootstrap import bootstrap_questions
 from elq.build import BuildSettings, build_entities
+from elq.dictionary import Dictionary
 from elq.encoder import DEFAULT, position_limit, resolve_encoder
 from elq.errors import ElqError
 from elq.folder import Entities, open_entities
 from elq.model import load_tokenizer
 from elq.questions import read_questions
-from elq.tokens import QuestionTokenizer, token_span
-from elq.types import Batch, Question, Spans
+from elq.types import Batch, Question
 
 log = logging.getLogger(__name__)
 
@@ -50,59 +51,6 @@ class Stage:
     held_out: list[str] = field(default_factory=list)
 
 
-class ShuffledBatches(Sampler[list[int]]):
-    """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
-
-    All ranks' shares of a batch together are the batch of one process with world times the batch size. Every rank has the
-    same number of batches; in the last one a share may be empty.
-    """
-
-    def __init__(self, length: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch_size, self.seed, self.epoch = length, batch_size, seed, epoch
-        self.rank, self.world = rank, world
-
-    def __len__(self) -> int:
-        return -(-self.length // (self.batch_size * self.world))
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.randperm(
-            self.length, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        ).tolist()
-        step = self.batch_size * self.world
-        for start in range(0, len(order), step):
-            yield order[start : start + step][self.rank :: self.world]
-
-
-class Collator:
-    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows.
-
-    Args:
-        tokenizer: of the questions.
-        rows: gold entity → its catalogue row.
-        max_span_tokens: L.
-    """
-
-    def __init__(self, tokenizer: QuestionTokenizer, rows: Mapping[str, int], *, max_span_tokens: int) -> None:
-        self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
-
-    def __call__(self, questions: Sequence[Question]) -> Batch:
-        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
-
-        Of no questions (an empty share of a last batch) it has one empty text, which has no span and so no loss.
-        """
-        tokens = self.tokenizer([question.text for question in questions] or [""])
-        spans, rows = [], []
-        for b, question in enumerate(questions):
-            inside = tokens.text_mask[b].tolist()
-            for mention in question.mentions:
-                span = token_span(mention, tokens.offsets[b], inside)
-                if span is not None and span[1] - span[0] <= self.max_span_tokens:
-                    spans.append((b, *span))
-                    rows.append(-1 if mention.entity is None else self.rows[mention.entity])
-        question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
-        return Batch(tokens, Spans(question_of, start, end), torch.tensor(rows, dtype=torch.int64), tuple(questions))
-
-
 class QuestionData(LightningDataModule):
     """Questions for training and development, over one catalogue. Builds the entities folder when it is missing or stale.
 
@@ -118,6 +66,7 @@ class QuestionData(LightningDataModule):
         frames: YAML with further question frames for template questions.
         batch_size: questions per batch and device.
         max_span_tokens: L, the model's own setting.
+        names: whether the model asks which spans are names, its own setting.
         seed: of the order and of the template questions.
     """
 
@@ -135,6 +84,7 @@ class QuestionData(LightningDataModule):
         frames: str | None = None,
         batch_size: int = 64,
         max_span_tokens: int = 10,
+        names: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -152,7 +102,7 @@ class QuestionData(LightningDataModule):
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
         self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
-        self.batch_size, self.max_span_tokens, self.seed = batch_size, max_span_tokens, seed
+        self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
 
@@ -168,6 +118,7 @@ class QuestionData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the entities and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
+        self.dictionary = Dictionary(self.entities.catalogue) if self.names else None
         config = json.loads((resolve_encoder(self.encoder) / "config.json").read_text(encoding="utf-8"))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         # the stages' template questions have the seeds from seed · 1,000,003 on
@@ -246,4 +197,5 @@ class QuestionData(LightningDataModule):
     test_dataloader = val_dataloader
 
     def _collator(self) -> Collator:
-        return Collator(self.tokenizer, self._rows, max_span_tokens=self.max_span_tokens)
+        limit, dictionary = self.max_span_tokens, self.dictionary
+        return Collator(self.tokenizer, self._rows, max_span_tokens=limit, dictionary=dictionary)

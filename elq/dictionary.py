@@ -1,4 +1,6 @@
-"""The baseline without a model: the longest name or alias found in the question, linked to the lowest Wikidata id.
+"""The names of a catalogue found in a question: the baseline without a model, and what a model may be told about its spans.
+
+The baseline links the longest name or alias to the lowest Wikidata id.
 
 Names and questions are cut into words alike (case, accents, punctuation and spacing do not matter), and a match is a
 whole-word sequence, so that "france's" still holds "france" and "romania" does not hold "oman".
@@ -6,14 +8,21 @@ whole-word sequence, so that "france's" still holds "france" and "romania" does 
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
+import torch
+from torch import Tensor
+
 from elq.catalogue import Catalogue
-from elq.types import Entity, Link
+from elq.table import EntityTable
+from elq.tokens import token_span
+from elq.types import Entity, Link, Mention, Spans, TokenBatch
 
 WORD = re.compile(r"\w+")
+IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
+MOST_BEARERS = 32  # of one name that are looked at
 QID = re.compile(r"Q([0-9]+)")
 FUNCTION_WORDS = frozenset(
     WORD.findall(
@@ -83,28 +92,75 @@ def name_key(name: str) -> str | None:
     return None if len(key) < 2 or key in FUNCTION_WORDS else key
 
 
+def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[str]:
+    """The characters of each of Q spans, as they stand in its question."""
+    places = zip(spans.question.tolist(), spans.start.tolist(), spans.end.tolist(), strict=True)
+    return [texts[b][tokens.offsets[b][start][0] : tokens.offsets[b][end - 1][1]] for b, start, end in places]
+
+
 class Dictionary:
-    """Titles, labels and aliases of a catalogue, each with the row of its one entity."""
+    """Titles, labels and aliases of a catalogue, each with the row of its one entity, and with those of all that bear it."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._rows: dict[str, int] = {}
+        self._bearers: dict[str, list[int]] = {}
         best: dict[str, float] = {}
         for row, entity in enumerate(catalogue):
             fame = _fame(entity)
-            for name in (entity.title, entity.label, *entity.aliases):
-                key = name_key(name)
-                if key is not None and (key not in best or fame < best[key]):
+            names = (entity.title, IN_BRACKETS.sub("", entity.title), entity.label, *entity.aliases)
+            for key in {key for name in names if (key := name_key(name)) is not None}:
+                self._bearers.setdefault(key, []).append(row)
+                if key not in best or fame < best[key]:
                     best[key], self._rows[key] = fame, row
         self._longest = max((key.count(" ") + 1 for key in self._rows), default=0)
 
-    def _matches(self, text: str) -> Iterator[tuple[int, int, int]]:
+    def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """Every name in a text, longer and shorter ones: characters [start, end) and the row of its entity."""
         found = words(text)
         for first in range(len(found)):
             for after in range(first + 1, min(first + self._longest, len(found)) + 1):
                 row = self._rows.get(" ".join(word.text for word in found[first:after]))
                 if row is not None:
                     yield found[first].start, found[after - 1].end, row
+
+    def with_bearers(
+        self, names: Sequence[str], vectors: Tensor, found: tuple[Tensor, Tensor], table: EntityTable, bonus: float
+    ) -> tuple[Tensor, Tensor]:
+        """The candidates of Q spans with the entities that bear a span's very name among them, ``bonus`` added to their scores.
+
+        Args:
+            names: the text of each span.
+            vectors: (Q, D) mention vectors.
+            found: inner products and rows (Q, K) of the candidates so far.
+            table: the entity vectors.
+            bonus: natural logarithm.
+
+        Returns:
+            Scores and rows (Q, K), best first.
+        """
+        scores, rows = found
+        bearers = [self._bearers.get(name_key(name) or "", [])[:MOST_BEARERS] for name in names]
+        most = max(map(len, bearers), default=0)  # E
+        if not most:
+            return found
+        extra = torch.tensor([[*some, *[-1] * (most - len(some))] for some in bearers])  # (Q, E)
+        products = torch.einsum("qd,qed->qe", vectors.float().cpu(), table.gather(extra.clamp_min(0))) + bonus  # (Q, E)
+        again = (rows.unsqueeze(-1) == extra.unsqueeze(-2)).any(-1)  # (Q, K) found already, without the bonus
+        scores = torch.cat([scores.masked_fill(again, -torch.inf), products.masked_fill(extra < 0, -torch.inf)], -1)
+        best, order = scores.topk(rows.shape[-1], dim=-1)  # (Q, K)
+        return best, torch.cat([rows, extra], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
+
+    def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
+        """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) bool."""
+        grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.bool)  # (B, T, L)
+        for b, text in enumerate(texts):
+            inside = tokens.text_mask[b].tolist()
+            for start, end, _ in self.matches(text):
+                span = token_span(Mention(start, end, None), tokens.offsets[b], inside)
+                if span is not None and span[1] - span[0] <= max_tokens:
+                    grid[b, span[0], span[1] - span[0] - 1] = True
+        return grid
 
     @overload
     def link(self, texts: str) -> list[Link]: ...
@@ -121,7 +177,7 @@ class Dictionary:
         """
         if not isinstance(texts, str):
             return [self.link(text) for text in texts]
-        match = max(self._matches(texts), key=lambda match: match[1] - match[0], default=None)
+        match = max(self.matches(texts), key=lambda match: match[1] - match[0], default=None)
         if match is None:
             return []
         start, end, row = match

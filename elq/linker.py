@@ -8,12 +8,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
 import torch
 from torch import Tensor
 
+from elq.dictionary import Dictionary, span_texts
 from elq.encoder import resolve_device
 from elq.errors import ElqError
 from elq.folder import ALL_FILES, ENTITIES, METRICS, MODEL_FILES, TRAINING, Entities, open_entities, refuse_links_out
@@ -34,6 +36,7 @@ class Linker:
         threshold: γ, the least joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
         candidates: K, entities retrieved per span.
         score_mode: what p(entity | mention) is normalised over, see elq/scoring.py.
+        name_bonus: added to the score of an entity that bears the very name of a mention; such entities are always candidates.
         max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
             times the encoder's limit may have as many times more.
         batch_size: questions per encoder pass.
@@ -48,6 +51,7 @@ class Linker:
         threshold: float,
         candidates: int = 10,
         score_mode: str = "candidates",
+        name_bonus: float = 0.0,
         max_mentions: int = 64,
         batch_size: int = 64,
     ) -> None:
@@ -59,14 +63,17 @@ class Linker:
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
                 f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows {model.config.encoder['vocab_size']}:"
-                " they must come from the same folder"
+                " take both from one folder"
             )
         check_score_mode(score_mode)
         if score_mode == "table" and not entities.index.sees_all:
             raise ElqError(f'score mode "table" needs all entities, but the {entities.index.kind} index sees some: use exact')
+        if name_bonus and score_mode == "table":
+            raise ElqError(f'name_bonus is {name_bonus}, but score mode "table" knows of no bonus: set it to 0')
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
-        self.max_mentions, self.batch_size = max_mentions, batch_size
+        self.name_bonus, self.max_mentions, self.batch_size = name_bonus, max_mentions, batch_size
+        self.dictionary = Dictionary(entities.catalogue) if model.config.names or name_bonus else None
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> "Linker":
@@ -95,6 +102,7 @@ class Linker:
             threshold=manifest.threshold,
             candidates=manifest.candidates,
             score_mode=manifest.score_mode,
+            name_bonus=manifest.name_bonus,
         )
 
     @property
@@ -178,7 +186,11 @@ class Linker:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), self.batch_size):
             places = order[start : start + self.batch_size]
-            yield places, self.tokenizer([texts[place] for place in places])
+            batch = [texts[place] for place in places]
+            tokens = self.tokenizer(batch)
+            if self.dictionary is not None and self.model.config.names:
+                tokens = replace(tokens, named=self.dictionary.named(batch, tokens, self.model.config.max_span_tokens))
+            yield places, tokens
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
@@ -190,13 +202,16 @@ class Linker:
     def _link_tokens(self, texts: Sequence[str], tokens: TokenBatch, threshold: float, k: int) -> list[list[Link]]:
         with self._inference():
             hidden = self.model.encode(tokens.to(self.device))  # (B, T, D)
-            logits = self.model.mention_logits(hidden, tokens.text_mask.to(self.device))  # (B, T, L)
+            logits = self.model.mention_logits(hidden, tokens.to(self.device))  # (B, T, L)
             # log p(entity | mention) ≤ 0, so a span below γ can give no link above it
             passes = tokens.attention.sum(-1).div(self.model.encoder.max_tokens).ceil().long()  # (B,) 1 for a question
             limits = (passes * self.max_mentions).to(self.device)  # (B,)
             spans, mention_scores = keep_spans(logits, threshold, limits)  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
             scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
+            if self.dictionary is not None and self.name_bonus:
+                names, found = span_texts(texts, tokens, spans), (scores, rows)
+                scores, rows = self.dictionary.with_bearers(names, vectors, found, self.entities.table, self.name_bonus)
             normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
             log_probs = entity_log_probs(scores, normaliser)  # (Q, K)
         joint = mention_scores.cpu() + log_probs[:, 0]  # (Q,)

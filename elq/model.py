@@ -36,6 +36,7 @@ class ELQConfig:
     projection: bool = True
     unit_norm: bool = True
     scale: float = 20.0
+    names: bool = False
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -43,7 +44,7 @@ class ELQConfig:
             raise ElqError(f"max_span_tokens is {self.max_span_tokens!r}, but must be a whole number of at least 1")
         if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
             raise ElqError(f"scale is {self.scale!r}, but must be a number above 0")
-        for name in ("projection", "unit_norm"):
+        for name in ("projection", "unit_norm", "names"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
 
@@ -59,7 +60,7 @@ class ELQ(nn.Module):
             raise ElqError(
                 f"max_span_tokens is {config.max_span_tokens}, but the encoder takes {self.encoder.max_tokens} tokens: lower it"
             )
-        self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens)
+        self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens, names=config.names)
         self.pooler = SpanPooler(
             self.encoder.width, projection=config.projection, unit_norm=config.unit_norm, scale=config.scale
         )
@@ -79,9 +80,9 @@ class ELQ(nn.Module):
         hidden: Tensor = self.encoder(tokens.ids, tokens.attention)
         return hidden
 
-    def mention_logits(self, hidden: Tensor, text_mask: Tensor) -> Tensor:
+    def mention_logits(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
         """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text."""
-        logits: Tensor = self.scorer(hidden, text_mask)
+        logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named)
         return logits
 
     def mention_vectors(self, hidden: Tensor, spans: Spans) -> Tensor:

@@ -37,6 +37,7 @@ class ELQModule(LightningModule):
         projection: a linear map of mention vectors that starts as the identity.
         unit_norm: mention vectors of norm 1 times a learned scale.
         scale: where that scale starts.
+        names: a learned score for spans that are a name of the catalogue.
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
         candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
@@ -49,6 +50,7 @@ class ELQModule(LightningModule):
         warmup_steps: optimiser steps of linear warm-up; a linear decay to 0 over all epochs follows.
         score_mode: of validation and export, see elq/scoring.py.
         retrieved: K of validation and export.
+        name_bonus: of validation and export: added to the score of an entity that bears the very name of a mention.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ELQModule(LightningModule):
         projection: bool = True,
         unit_norm: bool = True,
         scale: float = 20.0,
+        names: bool = False,
         frozen_words: bool = False,
         mention_weight: float = 20.0,
         candidates: str = "table",
@@ -70,6 +73,7 @@ class ELQModule(LightningModule):
         warmup_steps: int = 100,
         score_mode: str = "candidates",
         retrieved: int = 10,
+        name_bonus: float = 0.0,
     ) -> None:
         super().__init__()
         if candidates not in CANDIDATE_KINDS:
@@ -79,14 +83,14 @@ class ELQModule(LightningModule):
         check_score_mode(score_mode)
         self.save_hyperparameters()
         self.model = ELQ.from_encoder(
-            encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale
+            encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale, names=names
         )
         if frozen_words:
             self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
         self.table_sharding = table_sharding
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
-        self.score_mode, self.retrieved = score_mode, retrieved
+        self.score_mode, self.retrieved, self.name_bonus = score_mode, retrieved, name_bonus
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
         self.sweep = ThresholdSweep()
         self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
@@ -109,6 +113,7 @@ class ELQModule(LightningModule):
             threshold=threshold,
             candidates=self.retrieved,
             score_mode=self.score_mode,
+            name_bonus=self.name_bonus,
         )
 
     def on_fit_start(self) -> None:
@@ -132,7 +137,7 @@ class ELQModule(LightningModule):
         """Weighted sum of the mention loss and the disambiguation loss."""
         hidden = self.model.encode(batch.tokens)  # (B, T, D)
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
-            logits = self.model.mention_logits(hidden, batch.tokens.text_mask)  # (B, T, L)
+            logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             parts = [mention_loss(logits, batch.mentions), self.disambiguation_loss(vectors, batch.rows)]
             mention, entity = self.mean_over_processes(parts)

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from elq.types import Spans
 
+NAME_SCORE = 4.0  # where the score of a name starts, a logit
+
 
 def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
     """Which cells are spans of text only: (B, T) bool → (B, T, L) bool.
@@ -72,17 +74,28 @@ def mean_of_spans(hidden: Tensor, spans: Spans) -> Tensor:
 
 
 class SpanScorer(nn.Module):
-    """Linear start, end and inside scores of every token."""
+    """Linear start, end and inside scores of every token.
 
-    def __init__(self, width: int, *, max_tokens: int = 10) -> None:
+    Args:
+        width: D of the encoder.
+        max_tokens: L.
+        names: a learned score for spans that are a name of the catalogue, on top of theirs (not in the paper).
+    """
+
+    def __init__(self, width: int, *, max_tokens: int = 10, names: bool = False) -> None:
         super().__init__()
         self.max_tokens = max_tokens
         self.linear = nn.Linear(width, 3)
+        self.name = nn.Parameter(torch.full((1,), NAME_SCORE)) if names else None
 
-    def forward(self, hidden: Tensor, text_mask: Tensor) -> Tensor:
-        """Mention logits (B, T, L) from token vectors (B, T, D) and the text mask (B, T)."""
+    def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None) -> Tensor:
+        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and which spans are names (B, T, L)."""
         start, end, inside = self.linear(hidden).unbind(-1)  # each (B, T)
-        return span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
+        logits = span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
+        if self.name is None:
+            return logits
+        assert named is not None  # the linker and the collator look names up for such a model
+        return logits + self.name * named  # (B, T, L)
 
 
 class SpanPooler(nn.Module):

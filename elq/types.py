@@ -79,10 +79,12 @@ class TokenBatch:
     attention: Tensor  # (B, T) bool, False on padding
     text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
+    named: Tensor | None = None  # (B, T, L) bool, True on spans that are a name of the catalogue; None: not looked up
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
-        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets)
+        named = None if self.named is None else self.named.to(target)
+        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, named)
 
 
 @dataclass(frozen=True, slots=True)

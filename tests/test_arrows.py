@@ -6,7 +6,20 @@ import sys
 import pytest
 
 ORDER = [
-    *("errors", "types", "files", "scoring", "spans", "tokens", "texts", "table", "catalogue", "index", "progress"),
+    *(
+        "errors",
+        "types",
+        "files",
+        "scoring",
+        "spans",
+        "tokens",
+        "texts",
+        "table",
+        "catalogue",
+        "dictionary",
+        "index",
+        "progress",
+    ),
     *(
         "encoder",
         "windows",
@@ -17,11 +30,10 @@ ORDER = [
         "entity_encoder",
         "parts",
         "build",
-        "dictionary",
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "evaluate", "data", "module", "export", "cli"),
+    *("losses", "metrics", "evaluate", "batches", "data", "module", "export", "cli"),
 ]
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from elq.batches import Collator, ShuffledBatches
 from elq.build import BuildSettings
-from elq.data import Collator, QuestionData, ShuffledBatches, Source, Stage
+from elq.data import QuestionData, Source, Stage
 from elq.errors import ElqError
 from elq.types import Mention, Question
 

@@ -7,13 +7,14 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
-from elq.dictionary import Dictionary, words
+from elq.dictionary import Dictionary, span_texts, words
 from elq.metrics import LinkingMetrics
-from elq.types import Entity, Link, Mention, Question
+from elq.types import Entity, Link, Mention, Question, Spans
 
 SHARED = Path(__file__).parents[2] / "shared"
 Build = Callable[..., Dictionary]
@@ -189,3 +190,36 @@ def test_the_baseline_reaches_its_known_quality(tmp_path: Path) -> None:
     results = metrics.compute()
     assert results["questions_in_catalogue"] == 493
     assert results["set_in_catalogue_micro_f1"] >= 0.65
+
+
+def test_named_spans_are_the_names_in_the_text(entities, tokenizer):
+    texts = ["who is paris, texas", "the queen", "PARIS"]
+    tokens = tokenizer(texts)
+    grid = Dictionary(entities.catalogue).named(texts, tokens, 4)
+    assert grid.shape == (*tokens.ids.shape, 4)
+    found = [(b, texts[b][tokens.offsets[b][t][0] : tokens.offsets[b][t + n][1]]) for b, t, n in grid.nonzero().tolist()]
+    assert found == [(0, "paris"), (0, "paris, texas"), (1, "queen"), (2, "PARIS")]
+    short = Dictionary(entities.catalogue).named(texts, tokens, 2)  # "paris, texas" has three tokens
+    assert short.nonzero().tolist() == [cell for cell in grid.nonzero().tolist() if cell[2] < 2]
+
+
+def test_bearers_of_a_name_join_the_candidates_with_a_bonus(entities):
+    torch.manual_seed(0)
+    table, dictionary = entities.table, Dictionary(entities.catalogue)
+    vectors, names = torch.randn(4, table.width), ["titanic", "nobody", "Paris", "the who"]
+    for k in (1, 3, 7):
+        scores, rows = dictionary.with_bearers(names, vectors, entities.index.search(vectors, k), table, 1.5)
+        products = vectors @ table.tensor().T
+        for q, name in enumerate(names):
+            bearers = [r for r, e in enumerate(entities.catalogue) if name.lower() in {e.label.lower(), e.title.lower()}]
+            dense = products[q].topk(k).indices.tolist()
+            slow = {row: float(products[q, row]) + 1.5 * (row in bearers) for row in {*dense, *bearers}}
+            best = sorted(slow.items(), key=lambda item: -item[1])[:k]
+            assert rows[q].tolist() == [row for row, _ in best]
+            torch.testing.assert_close(scores[q], torch.tensor([score for _, score in best]))
+
+
+def test_span_texts_are_the_characters_of_the_spans(tokenizer):
+    texts = ["who is paris, texas?", "Queen"]
+    spans = Spans(torch.tensor([0, 1, 0]), torch.tensor([3, 1, 5]), torch.tensor([6, 2, 6]))
+    assert span_texts(texts, tokenizer(texts), spans) == ["paris, texas", "Queen", "texas"]

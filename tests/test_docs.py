@@ -19,6 +19,12 @@ SET_UP = ("make ", "source ", "pip ", "git ", "cd ")  # what a test cannot do in
 CLUSTER = ("sbatch ", "torchrun ")  # docs/train.sbatch has its own test, and torchrun starts what tests/test_build.py starts
 
 
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    """The commands log to the standard error of the first test that ran one in this process, which may be closed by now."""
+    monkeypatch.setattr("logging.raiseExceptions", False)
+
+
 @dataclass(frozen=True)
 class Block:
     page: str

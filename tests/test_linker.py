@@ -257,3 +257,18 @@ def test_bad_arguments(linker):
             linker.link(["a", wrong])
     with pytest.raises(ElqError, match="0 candidates"):
         linker.link("paris", candidates=0)
+
+
+def test_a_model_that_asks_for_names_links_in_batches_as_one_by_one(encoder_folder, tokenizer, entities):
+    torch.manual_seed(1)
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, names=True).eval()
+    linker = Linker(model, tokenizer, entities, threshold=-9.0, name_bonus=2.0)
+    texts = [text for text, _, _ in QUESTIONS] + ["", "no names in here at all", "queen of paris, texas and the titanic"]
+    together = linker.link(texts)
+    for text, links in zip(texts, together, strict=True):
+        alone = linker.link(text)
+        assert [(x.start, x.end, x.entity) for x in alone] == [(x.start, x.end, x.entity) for x in links]
+        assert [x.score for x in alone] == pytest.approx([x.score for x in links], abs=1e-4)
+    assert together != Linker(model, tokenizer, entities, threshold=-9.0).link(texts)
+    with pytest.raises(ElqError, match='score mode "table" knows of no bonus'):
+        Linker(model, tokenizer, entities, threshold=-9.0, name_bonus=2.0, score_mode="table")

@@ -16,8 +16,8 @@ def test_padding_changes_nothing(model, tokenizer):
     hidden, wide = model.encode(alone), model.encode(together)
     width = alone.ids.shape[1]
     torch.testing.assert_close(wide[:1, :width], hidden, rtol=1e-4, atol=1e-5)
-    logits = model.mention_logits(wide, together.text_mask)
-    torch.testing.assert_close(logits[:1, :width], model.mention_logits(hidden, alone.text_mask), rtol=1e-4, atol=1e-4)
+    logits = model.mention_logits(wide, together)
+    torch.testing.assert_close(logits[:1, :width], model.mention_logits(hidden, alone), rtol=1e-4, atol=1e-4)
     assert (logits[0, width:] == -torch.inf).all()
 
 

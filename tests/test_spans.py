@@ -86,3 +86,20 @@ def test_scorer_gives_a_grid_with_gradients():
     assert logits.shape == (2, 6, 3)
     logits[logits > -torch.inf].sum().backward()
     assert scorer.linear.weight.grad.isfinite().all()
+
+
+def test_a_name_moves_the_logit_of_its_span_alone():
+    torch.manual_seed(0)
+    hidden, text_mask = (
+        torch.randn(2, 5, 8),
+        torch.tensor([[False, True, True, True, False], [False, True, True, False, False]]),
+    )
+    scorer = SpanScorer(8, max_tokens=3, names=True)
+    named = torch.zeros(2, 5, 3, dtype=torch.bool)
+    plain = scorer(hidden, text_mask, named)
+    named[0, 1, 1] = named[1, 2, 2] = True  # the second is no span of the text
+    moved = scorer(hidden, text_mask, named)
+    assert float(moved[0, 1, 1] - plain[0, 1, 1]) == pytest.approx(float(scorer.name), abs=1e-5)
+    named[0, 1, 1] = False
+    assert torch.equal(scorer(hidden, text_mask, named), plain)
+    assert moved[1, 2, 2] == -torch.inf

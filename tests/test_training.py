@@ -186,6 +186,8 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"unit_norm": False},
         {"scale": 5.0},
         {"frozen_words": True},
+        {"names": True},
+        {"name_bonus": 3.0},
         {"lr_encoder": 0.0},
         {"lr_heads": 1e-4},
         {"weight_decay": 0.5},

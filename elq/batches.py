@@ -1,0 +1,75 @@
+"""Batches: which questions go together, and their tokens, gold spans and rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch.utils.data import Sampler
+
+from elq.dictionary import Dictionary
+from elq.tokens import QuestionTokenizer, token_span
+from elq.types import Batch, Question, Spans
+
+
+class ShuffledBatches(Sampler[list[int]]):
+    """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
+
+    All ranks' shares of a batch together are the batch of one process with world times the batch size. Every rank has the
+    same number of batches; in the last one a share may be empty.
+    """
+
+    def __init__(self, length: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
+        self.length, self.batch_size, self.seed, self.epoch = length, batch_size, seed, epoch
+        self.rank, self.world = rank, world
+
+    def __len__(self) -> int:
+        return -(-self.length // (self.batch_size * self.world))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(
+            self.length, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        ).tolist()
+        step = self.batch_size * self.world
+        for start in range(0, len(order), step):
+            yield order[start : start + step][self.rank :: self.world]
+
+
+class Collator:
+    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows.
+
+    Args:
+        tokenizer: of the questions.
+        rows: gold entity → its catalogue row.
+        max_span_tokens: L.
+        dictionary: finds the spans that are names, for a model that asks.
+    """
+
+    def __init__(
+        self,
+        tokenizer: QuestionTokenizer,
+        rows: Mapping[str, int],
+        *,
+        max_span_tokens: int,
+        dictionary: Dictionary | None = None,
+    ) -> None:
+        self.tokenizer, self.rows, self.max_span_tokens, self.dictionary = tokenizer, rows, max_span_tokens, dictionary
+
+    def __call__(self, questions: Sequence[Question]) -> Batch:
+        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
+
+        Of no questions (an empty share of a last batch) it has one empty text, which has no span and so no loss.
+        """
+        texts = [question.text for question in questions] or [""]
+        tokens = self.tokenizer(texts)
+        if self.dictionary is not None:
+            tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
+        spans, rows = [], []
+        for b, question in enumerate(questions):
+            inside = tokens.text_mask[b].tolist()
+            for mention in question.mentions:
+                span = token_span(mention, tokens.offsets[b], inside)
+                if span is not None and span[1] - span[0] <= self.max_span_tokens:
+                    spans.append((b, *span))
+                    rows.append(-1 if mention.entity is None else self.rows[mention.entity])
+        question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
+        return Batch(tokens, Spans(question_of, start, end), torch.tensor(rows, dtype=torch.int64), tuple(questions))
