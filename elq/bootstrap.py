@@ -7,6 +7,7 @@ a name and which record a name means; they hold no facts, so the answer to "did 
 import random
 import re
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -20,6 +21,7 @@ from elq.types import Entity, Mention, Question
 
 CLIMB = 0.3  # chance to take a frame of the parent kind: "tell me about …" fits everything, but says little
 TRIES = 100  # draws until a namesake is taken after all, so that a strange catalogue cannot stall the loop
+COMMON_NAMES, COMMON_SHARE = 20, 0.01  # a word of more names than that, and of this share of them, says little alone
 PAIR_TRIES = 10  # frames tried until one of them finds a second entity
 
 
@@ -31,6 +33,8 @@ class Knobs:
         no_mention: questions without a mention; no public set has any, and a model that never saw one links everywhere.
         two_mentions: questions with two mentions (fewer where the catalogue has no second entity that fits).
         alias: an alias instead of the label, where the record has one of at least 3 characters with a letter.
+        partial: a part of the name, as people say Heathrow for London Heathrow Airport: without the words that very many of the
+            catalogue's names have, and perhaps without its first words.
         lower_case: the whole question in small letters, as most people type.
         misspelling: one wrong keystroke in a mention of at least 5 letters.
         bare_possessive: "obamas wife" where the frame has "obama's wife".
@@ -44,6 +48,7 @@ class Knobs:
     no_mention: float = 0.03
     two_mentions: float = 0.15
     alias: float = 0.25
+    partial: float = 0.0
     lower_case: float = 0.9
     misspelling: float = 0.05
     bare_possessive: float = 0.3
@@ -102,6 +107,8 @@ class _Author:
                 self.rows[kind].append(row)
             for name in usable_names(entity):
                 self.first.setdefault(name.casefold(), row)
+        counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.partial else Counter[str]()
+        self.common = {word for word, count in counts.items() if count > max(COMMON_NAMES, COMMON_SHARE * len(catalogue))}
         if not self.rows[ROOT]:
             raise ElqError("every entity of the catalogue is held out of the template questions: hold out fewer")
 
@@ -119,7 +126,20 @@ class _Author:
             name = self.draws.choice(aliases) if self.chance(self.knobs.alias) and aliases else label
             if self.first[name.casefold()] == row or self.chance(self.knobs.namesake):
                 break
+        if self.knobs.partial and self.chance(self.knobs.partial):  # no draw is spent where nobody asks for parts
+            name = self.part_of(name)
         return entity, name
+
+    def part_of(self, name: str) -> str:
+        """A part of a name that no other entity has for its own; the whole name where there is none."""
+        words = re.sub(r"[,(].*", "", name).split()
+        while words and words[-1].casefold() in self.common | FUNCTION_WORDS:
+            words.pop()
+        first = self.draws.randrange(len(words)) if words else 0
+        while first < len(words) and words[first].casefold() in self.common | FUNCTION_WORDS:
+            first += 1
+        part = " ".join(words[first:])
+        return part if sum(map(str.isalpha, part)) > 2 and part.casefold() not in self.first else name
 
     def pick(self, kind: str, table: dict[str, list[Frame]]) -> Frame | None:
         """A frame of the kind, or now and then of an ancestor; None where neither has one."""

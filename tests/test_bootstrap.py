@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elq.bootstrap import bootstrap_questions, usable_names
+from elq.bootstrap import Knobs, _Author, bootstrap_questions, usable_names
 from elq.catalogue import Catalogue, read_entities, write_catalogue
 from elq.errors import ElqError
 from elq.frames import ROOT, load_frames
@@ -223,3 +223,31 @@ def test_the_real_catalogue(tmp_path: Path) -> None:
         kinds[frames.kind_of(records[entity])] += 1
     assert kinds[ROOT] / kinds.total() < 0.05
     assert len({question.text for question in questions}) > 4800
+
+
+def test_part_of_a_name_is_what_others_do_not_share(tmp_path):
+    names = [
+        "London Heathrow Airport",
+        "Heathrow Creek",
+        "Schiphol Airport",
+        "Paris",
+        "Paris (Texas)",
+        "The Airport",
+        "O'Hare Airport",
+    ]
+    plain = [Entity(f"E{n}", name, name) for n, name in enumerate([*names, *(f"City{n} Airport" for n in range(30))])]
+    write_catalogue(plain, tmp_path / "c.arrow")
+    catalogue = Catalogue(tmp_path / "c.arrow")
+    author = _Author(catalogue, load_frames(), Knobs(partial=1.0), 0, ())
+    assert author.common == {"airport"}
+    parts = {name: {author.part_of(name) for _ in range(50)} for name in names}
+    assert parts["London Heathrow Airport"] == {"London Heathrow", "Heathrow"}
+    assert parts["Schiphol Airport"] == {"Schiphol"}
+    assert parts["O'Hare Airport"] == {"O'Hare"}
+    assert parts["The Airport"] == {"The Airport"}  # nothing of its own
+    assert parts["Paris (Texas)"] == {"Paris (Texas)"}  # that part is another entity's name
+    questions = list(bootstrap_questions(catalogue, 300, partial=0.0))
+    assert questions == list(bootstrap_questions(catalogue, 300))  # no draw is spent where nobody asks for parts
+    mentions = {q.text[m.start : m.end].lower() for q in bootstrap_questions(catalogue, 300, partial=1.0) for m in q.mentions}
+    assert "schiphol" in mentions
+    assert "schiphol airport" not in mentions

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--knobs",
         default="",
         metavar="K=P,…",
-        help="probabilities: no_mention, two_mentions, alias, lower_case, misspelling, bare_possessive, question_mark,"
+        help="probabilities: no_mention, two_mentions, alias, partial, lower_case, misspelling, bare_possessive, question_mark,"
         " namesake, fame (see elq/bootstrap.py)",
     )
     return made
