@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from elq.errors import ElqError
+from elq.index import ExactIndex
 from elq.table import EntityTable
 
 
@@ -16,6 +19,17 @@ def test_rows_come_back_in_every_form(tmp_path):
     assert torch.equal(table.tensor(3, 9), expected[3:9])
     assert torch.equal(table.gather(torch.tensor([[9, 0], [4, 4]])), expected[torch.tensor([[9, 0], [4, 4]])])
     assert torch.equal(table.tensor(), expected)
+
+
+def test_a_float32_table_is_never_copied_so_that_processes_share_its_pages(tmp_path):
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).standard_normal((1_000, 64)).astype(np.float32))
+    table = EntityTable.open(tmp_path / "table.npy")
+    address = table.vectors.ctypes.data
+    assert table.tensor().data_ptr() == address
+    assert table.tensor(10, 20).data_ptr() == address + 10 * 64 * 4
+    assert ExactIndex(table)._rows(0).data_ptr() == address
+    mapped = next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("table.npy"))
+    assert mapped.split()[1] == "r--s"  # shared, and nobody can write to it
 
 
 def test_refuses_what_is_no_table(tmp_path):
