@@ -186,8 +186,7 @@ class Linker:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), self.batch_size):
             places = order[start : start + self.batch_size]
-            batch = [texts[place] for place in places]
-            tokens = self.tokenizer(batch)
+            tokens = self.tokenizer(batch := [texts[place] for place in places])
             if self.dictionary is not None and self.model.config.names:
                 tokens = replace(tokens, named=self.dictionary.named(batch, tokens, self.model.config.max_span_tokens))
             yield places, tokens
