@@ -45,7 +45,7 @@ test-slow: venv
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 docs: venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[docs]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 format: venv

@@ -23,12 +23,12 @@ from elq.catalogue import Catalogue, read_entities, write_catalogue
 from elq.encoder import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encoder
 from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
 from elq.errors import ElqError
-from elq.files import promote, replacing, write_json
+from elq.files import promote, write_json
 from elq.folder import CATALOGUE, TABLE, Manifest, file_sizes
 from elq.index import INDEX_KINDS, build_index, recall_against_exact
 from elq.parts import claimed_parts, open_parts
 from elq.progress import track
-from elq.table import DTYPES, EntityTable
+from elq.table import DTYPES, EntityTable, allocate_table
 from elq.texts import EntityText
 
 log = logging.getLogger(__name__)
@@ -102,13 +102,14 @@ def build_entities(
         )
         _prepare(work, source, settings, columns, plan, encoder.encoder.width)
         catalogue, table = Catalogue(work / CATALOGUE), EntityTable.open(work / TABLE)  # from now on the folder may move
-    _encode(work, locks, settings, encoder, catalogue, table)
+    _encode(work, locks, settings, encoder, catalogue, table, plan)
     with alone:
         if not _holds(output, plan):  # else another process was first
+            _refuse_another(work, plan)
             _index(work, settings)
             promote(work, output)
             shutil.rmtree(output / PARTS, ignore_errors=True)
-            log.info("%s holds %s entities", output, f"{Manifest.load(output).entities:,}")
+            log.info("%s holds %s entities", output, f"{len(table):,}")
         shutil.rmtree(locks, ignore_errors=True)
     return Manifest.load(output)
 
@@ -163,26 +164,27 @@ def _holds(folder: Path, plan: dict[str, object]) -> bool:
 
 def _allocate(path: Path, rows: int, width: int, settings: BuildSettings) -> None:
     """Make the table file in its full size, so that a full disk is found before the work and not in it."""
-    dtype = np.dtype(settings.dtype)
-    header = {"shape": (rows, width), "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
-    size = rows * width * dtype.itemsize
-    later = rows * (width * 4 + GRAPH_BYTES) if settings.index == "hnsw" else 0  # what the index will take
-    log.info("%s entities: %.0f MB of disk", f"{rows:,}", (size + later) / 1e6)
-    free = shutil.disk_usage(path.parent).free
-    if size + later > free:
-        raise ElqError(
-            f"the build needs {(size + later) / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: free some"
-        )
-    with replacing(path, "wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(stream.fileno(), stream.tell(), size)
-        else:
-            stream.truncate(stream.tell() + size)
+    graph = width * 4 + GRAPH_BYTES if settings.index == "hnsw" else 0
+    size = rows * (width * np.dtype(settings.dtype).itemsize + graph)
+    log.info("%s entities: %.0f MB of disk", f"{rows:,}", size / 1e6)
+    if size > (free := shutil.disk_usage(path.parent).free):
+        raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: free some")
+    allocate_table(path, rows, width, settings.dtype)
+
+
+def _refuse_another(work: Path, plan: dict[str, object]) -> None:
+    if not _holds(work, plan):
+        raise ElqError(f"{work} was taken by a build from another catalogue or with other settings: start again after that one")
 
 
 def _encode(
-    work: Path, locks: Path, settings: BuildSettings, encoder: EntityEncoder, catalogue: Catalogue, table: EntityTable
+    work: Path,
+    locks: Path,
+    settings: BuildSettings,
+    encoder: EntityEncoder,
+    catalogue: Catalogue,
+    table: EntityTable,
+    plan: dict[str, object],
 ) -> None:
     """Fill the table part by part; parts with a marker are in it already."""
     parts = [(start, min(start + PART, len(table))) for start in range(0, len(table), PART)]
@@ -201,6 +203,7 @@ def _encode(
             if not np.isfinite(vectors).all():
                 name = settings.encoder or DEFAULT
                 raise ElqError(f"encoder {name} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another")
+            _refuse_another(work, plan)
             with (work / TABLE).open("r+b") as stream:  # written, not mapped: a full disk is then an error, not a crash
                 stream.seek(offset + row_bytes * start)
                 stream.write(vectors.tobytes())

@@ -121,9 +121,10 @@ class QuestionData(LightningDataModule):
         self.dictionary = Dictionary(self.entities.catalogue) if self.names else None
         config = json.loads((resolve_encoder(self.encoder) / "config.json").read_text(encoding="utf-8"))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
-        # the stages' template questions have the seeds from seed · 1,000,003 on
-        templates = Stage(bootstrap=self.dev_bootstrap)
-        self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, self.seed * 1_000_003 - 1)
+        # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
+        last = next((stage for stage in reversed(self.stages) if stage.bootstrap), Stage())
+        templates, seed = replace(last, bootstrap=self.dev_bootstrap), self.seed * 1_000_003 + 1_000_002
+        self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
         epochs = sum(stage.epochs for stage in self.stages)
         if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
             log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)

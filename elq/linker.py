@@ -65,11 +65,9 @@ class Linker:
                 f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows {model.config.encoder['vocab_size']}:"
                 " take both from one folder"
             )
-        check_score_mode(score_mode)
+        check_score_mode(score_mode, name_bonus)
         if score_mode == "table" and not entities.index.sees_all:
             raise ElqError(f'score mode "table" needs all entities, but the {entities.index.kind} index sees some: use exact')
-        if name_bonus and score_mode == "table":
-            raise ElqError(f'name_bonus is {name_bonus}, but score mode "table" knows of no bonus: set it to 0')
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
         self.name_bonus, self.max_mentions, self.batch_size = name_bonus, max_mentions, batch_size

@@ -71,7 +71,7 @@ def sharded_table_loss(
     most = int(gather(torch.tensor(len(gold), device=vectors.device)).max())
     everyone = gather(functional.pad(vectors, (0, 0, 0, most - len(gold))))  # (W, M⁺, D), M⁺ the largest M
     log_sums = gather((everyone.flatten(0, 1) @ shard.T).logsumexp(-1))  # (W, W·M⁺): process × mention
-    mine = log_sums.logsumexp(0).view(-1, most)[rank, : len(gold)]  # (M,)
+    mine = log_sums.logsumexp(0).view(len(everyone), most)[rank, : len(gold)]  # (M,)
     linked = gold >= 0  # (M,)
     return (mine - (vectors * own).sum(-1))[linked].sum(), linked.sum()
 

@@ -80,7 +80,7 @@ class ELQModule(LightningModule):
             raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
         if table_sharding and candidates != "table":
             raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
-        check_score_mode(score_mode)
+        check_score_mode(score_mode, name_bonus)
         self.save_hyperparameters()
         self.model = ELQ.from_encoder(
             encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale, names=names

@@ -7,6 +7,7 @@ p(entity | mention) is normalised over is the *score mode*:
 - ``table``: softmax over all N entities of the table; it depends on neither K nor the index, but needs the exact index.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,8 +18,12 @@ from elq.errors import ElqError
 SCORE_MODES = ("candidates", "table")
 
 
-def check_score_mode(mode: str) -> None:
-    """Refuse an unknown score mode with an ElqError."""
+def check_score_mode(mode: str, name_bonus: float = 0.0) -> None:
+    """Refuse with an ElqError an unknown score mode, a bonus that is no number from 0 on, and one where the mode knows none."""
+    if not 0 <= name_bonus < math.inf:
+        raise ElqError(f"name_bonus is {name_bonus}, but must be a number of at least 0")
+    if name_bonus and mode == "table":
+        raise ElqError(f'name_bonus is {name_bonus}, but score mode "table" knows of no bonus: set it to 0')
     if mode not in SCORE_MODES:
         raise ElqError(f"score mode {mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
 

@@ -3,6 +3,7 @@
 File format: one ``.npy`` of shape (N, D), float16 or float32, C order.
 """
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,26 @@ import torch
 from torch import Tensor
 
 from elq.errors import ElqError
+from elq.files import replacing
 
 DTYPES = ("float16", "float32")
 BLOCK = 65_536  # rows turned into fp32 at a time
+
+
+def allocate_table(path: Path, rows: int, width: int, dtype: str) -> None:
+    """Make a table file of zeros in its full size on the disk.
+
+    Raises:
+        ElqError: the disk is full, or the folder cannot be written to.
+    """
+    header = {"shape": (rows, width), "fortran_order": False, "descr": np.lib.format.dtype_to_descr(np.dtype(dtype))}
+    size = rows * width * np.dtype(dtype).itemsize
+    with replacing(path, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), stream.tell(), size)
+        else:
+            stream.truncate(stream.tell() + size)
 
 
 class EntityTable:

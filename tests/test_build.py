@@ -189,6 +189,19 @@ def test_each_process_of_a_host_has_a_card_of_its_own(place, cards, device, monk
     assert own_device("cpu") == "cpu"
 
 
+def test_a_build_whose_folder_another_took_stops_before_it_writes(settings, catalogue_file, tmp_path, monkeypatch):
+    """Another catalogue into the same output, while this one is being encoded."""
+
+    def taken(*_):
+        (tmp_path / ".e.building" / "plan.json").write_text('{"source_sha256": "another"}')
+
+    monkeypatch.setattr("elq.build._announce", taken)
+    with pytest.raises(ElqError, match="was taken by a build from another catalogue or with other settings"):
+        build_entities(catalogue_file, tmp_path / "e", settings)
+    assert not np.load(tmp_path / ".e.building" / TABLE).any()
+    assert not (tmp_path / "e").exists()
+
+
 def test_an_approximate_index_prints_its_recall(settings, catalogue_file, tmp_path, caplog):
     with caplog.at_level("INFO"):
         build_entities(catalogue_file, tmp_path / "e", replace(settings, index="hnsw"))

@@ -95,11 +95,14 @@ def test_template_questions_leave_out_what_is_held_out_and_have_their_knobs(data
 
 
 def test_template_questions_may_stand_in_for_a_dev_file(data):
-    made = data(dev=None, dev_bootstrap=30, train=[Stage(bootstrap=30)])
+    stages = [Stage(bootstrap=30), Stage(bootstrap=30, knobs={"no_mention": 0.85})]
+    made = data(dev=None, dev_bootstrap=30, train=stages)
     made.prepare_data()
     made.setup("fit")
     assert len(made.dev) == 30
-    assert [q.text for q in made.dev] != [q.text for q in made._training[0]]
+    for trained in made._training:
+        assert [q.text for q in made.dev] != [q.text for q in trained]
+    assert sum(not q.mentions for q in made.dev) > 15  # of the kind of the last stage
     for settings in ({"dev": None}, {"dev_bootstrap": 3}):
         with pytest.raises(ElqError, match=r"data\.dev is .* give a question file, or a number of template questions"):
             data(**settings)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from elq.losses import candidate_rows, mention_loss, sampled_loss, table_loss
+from elq.losses import candidate_rows, mention_loss, sampled_loss, sharded_table_loss, table_loss
 from elq.spans import span_logits, span_mask
 from elq.types import Spans
 
@@ -67,3 +67,10 @@ def test_a_gold_is_masked_for_its_own_mention_only():
 @pytest.mark.parametrize("nearest", [torch.empty(2, 0, dtype=torch.int64), torch.tensor([[3, 4], [-1, -1]])])
 def test_hard_negatives_are_a_knob(nearest):
     assert candidate_rows(torch.tensor([7, -1]), nearest).tolist() == ([7] if nearest.shape[1] == 0 else [3, 4, 7])
+
+
+def test_a_sharded_batch_without_mentions_costs_nothing():
+    none, gold = torch.empty(0, 4, requires_grad=True), torch.empty(0, dtype=torch.int64)
+    total, count = sharded_table_loss(none, gold, none, torch.randn(3, 4), lambda value: torch.stack([value, value]), 0)
+    total.backward()
+    assert (total, count) == (0, 0)

@@ -227,6 +227,9 @@ def test_bad_training_input(values, tmp_path):
         fit({**values, "model": {**values["model"], "candidates": "some"}}, tmp_path)
     with pytest.raises(ElqError, match="score mode 'x' is unknown"):
         fit({**values, "model": {**values["model"], "score_mode": "x"}}, tmp_path)
+    for bonus in (-1.0, float("nan")):
+        with pytest.raises(ElqError, match="name_bonus is .*, but must be a number of at least 0"):
+            fit({**values, "model": {**values["model"], "name_bonus": bonus}}, tmp_path)
     with pytest.raises(ElqError, match=r"ckpt_path none\.ckpt does not exist"):
         fit({**values, "ckpt_path": "none.ckpt"}, tmp_path)
     if not torch.cuda.is_available():

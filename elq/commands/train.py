@@ -71,7 +71,7 @@ def help_text() -> str:
     lines = ["usage: elq train +experiment=NAME [trainer=NAME] [KEY=VALUE …]", "", "experiments:"]
     for path in sorted((CONF / "experiment").glob("*.yaml")):
         about = next(
-            line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ") and "@" not in line
+            (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ") and "@" not in line), ""
         )
         lines.append(f"  {path.stem:14} {about.removeprefix('# ')}")
     lines += [f"trainers: {', '.join(sorted(path.stem for path in (CONF / 'trainer').glob('*.yaml')))} (default: cpu)", ""]
