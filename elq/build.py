@@ -191,7 +191,6 @@ def _encode(
     if not (todo := open_parts(work / PARTS, parts)):
         return
     _announce(catalogue, encoder, settings, sum(end - start for start, end in todo))
-    offset, row_bytes = table.vectors.offset, table.vectors[0].nbytes  # type: ignore[attr-defined]  # of the mapped file
 
     def steps() -> Iterator[None]:
         for start, end in claimed_parts(work / PARTS, locks, parts):
@@ -205,7 +204,7 @@ def _encode(
                 raise ElqError(f"encoder {name} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another")
             _refuse_another(work, plan)
             with (work / TABLE).open("r+b") as stream:  # written, not mapped: a full disk is then an error, not a crash
-                stream.seek(offset + row_bytes * start)
+                stream.seek(table.vectors.offset + table.vectors[0].nbytes * start)  # type: ignore[attr-defined]
                 stream.write(vectors.tobytes())
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -187,16 +187,17 @@ class QuestionData(LightningDataModule):
         """Batches of the current epoch (the trainer asks again every epoch)."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         questions = self._training[self.stage_of(epoch)]
-        return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=self._collator())  # type: ignore[arg-type]
+        collator = self._collator(self.dictionary)
+        return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=collator)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the development questions."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         mine = self.dev[rank::world]
-        return DataLoader(mine, batch_size=self.batch_size, collate_fn=self._collator())  # type: ignore[arg-type]
+        collator = self._collator(None)  # the linker looks names up itself
+        return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
 
     test_dataloader = val_dataloader
 
-    def _collator(self) -> Collator:
-        limit, dictionary = self.max_span_tokens, self.dictionary
-        return Collator(self.tokenizer, self._rows, max_span_tokens=limit, dictionary=dictionary)
+    def _collator(self, dictionary: Dictionary | None) -> Collator:
+        return Collator(self.tokenizer, self._rows, max_span_tokens=self.max_span_tokens, dictionary=dictionary)

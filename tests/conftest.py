@@ -180,6 +180,12 @@ def run_folder(values, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def quiet(monkeypatch):
+    """Hydra and the commands log to the standard error of the first test that ran them in this process, closed by now."""
+    monkeypatch.setattr("logging.raiseExceptions", False)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     if not SHARED.is_dir():

@@ -13,16 +13,11 @@ import pytest
 
 from elq.commands import COMMANDS, run
 
+pytestmark = pytest.mark.usefixtures("quiet")
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SET_UP = ("make ", "source ", "pip ", "git ", "cd ")  # what a test cannot do in its own environment; CI does the first
 CLUSTER = ("sbatch ", "torchrun ")  # docs/train.sbatch has its own test, and torchrun starts what tests/test_build.py starts
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    """The commands log to the standard error of the first test that ran one in this process, which may be closed by now."""
-    monkeypatch.setattr("logging.raiseExceptions", False)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ has room, and a process without privileges meets a folder that is not its own.
 
 import ctypes
 import json
-import logging
 import os
 import resource
 import shutil
@@ -23,6 +22,7 @@ from elq.folder import CATALOGUE, TABLE, open_entities
 from elq.index import HNSW_FILE
 from tests.conftest import write_lines
 
+pytestmark = pytest.mark.usefixtures("quiet")
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # linux/prctl.h, linux/capability.h: root may no longer write anywhere
 
 
@@ -35,12 +35,6 @@ def file_limit(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    """The commands log to the standard error of the first test that ran one in this process, which may be closed by now."""
-    monkeypatch.setattr(logging, "raiseExceptions", False)
 
 
 def refused(code: int, told: str, *said: str) -> None:
