@@ -24,7 +24,7 @@ from elq.encoder import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encode
 from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
 from elq.errors import ElqError
 from elq.files import promote, write_json
-from elq.folder import CATALOGUE, TABLE, Manifest, file_sizes
+from elq.folder import CATALOGUE, FORMAT, TABLE, Manifest, file_sizes
 from elq.index import INDEX_KINDS, build_index, recall_against_exact
 from elq.parts import claimed_parts, open_parts
 from elq.progress import track
@@ -133,12 +133,12 @@ def _plan(source: Path, settings: BuildSettings, columns: Mapping[str, str] | No
     if not source.is_file():
         raise ElqError(f"catalogue {source} does not exist: give the path of a JSONL, CSV or Parquet file")
     encoder = resolve_encoder(settings.encoder or DEFAULT)
-    made_with = {**asdict(settings), "encoder": settings.encoder or DEFAULT}
-    made_with["precision"] = resolve_precision(settings.precision, device)
+    precision = resolve_precision(settings.precision, device)
     plan = {
+        "format": FORMAT,
         "source_sha256": _digest([source], json.dumps(sorted((columns or {}).items()))),
         "encoder_sha256": _digest([encoder / name for name in FILES]),
-        "settings": made_with,
+        "settings": {**asdict(settings), "encoder": settings.encoder or DEFAULT, "precision": precision},
     }
     found: dict[str, object] = json.loads(json.dumps(plan))
     return found

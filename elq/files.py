@@ -50,6 +50,15 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 @contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in one sentence that a path could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+
+
+@contextmanager
 def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of ``path`` for writing; rename it onto ``path`` when the block ends well.
 
@@ -63,14 +72,13 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -90,7 +98,7 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
     """
     path = Path(path)
     partial, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not _holds_json(about, plan):
             partial.unlink(missing_ok=True)
@@ -101,8 +109,6 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
             yield stream, done
         partial.replace(path)
         about.unlink()
-    except OSError as error:
-        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
 
 
 def _holds_json(path: Path, value: object) -> bool:
@@ -155,11 +161,10 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        promote(temporary, path)
-    except OSError as error:
-        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+        with _writing(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            promote(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -22,7 +22,7 @@ from elq.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
 from elq.scoring import SCORE_MODES
 from elq.table import EntityTable
 
-FORMAT = 1
+FORMAT = 2  # 2: sizes of the files, name bonus
 ENTITIES = "entities"
 MANIFEST, CATALOGUE, TABLE = "manifest.json", "catalogue.arrow", "table.npy"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")

@@ -199,9 +199,17 @@ def _is_sound(graph: "faiss.HNSW", size: int) -> bool:  # type: ignore[name-defi
         return False
     if not (levels.min() >= 1 and levels.max() < len(room) and levels[graph.entry_point] == graph.max_level + 1):
         return False
-    ends = offsets[0] == 0 and offsets[-1] == len(neighbors)
+    ends = offsets[0] == 0 and offsets[-1] == len(neighbors) and room[0] == 0
     steps = np.array_equal(np.diff(offsets.astype(np.int64)), room[levels])
-    return bool(ends and steps and (np.diff(room) >= 0).all() and neighbors.min() >= -1 and neighbors.max() < size)
+    if not (ends and steps and (np.diff(room) >= 0).all() and neighbors.min() >= -1 and neighbors.max() < size):
+        return False
+    for layer in range(1, int(levels.max())):  # all entities are on layer 0, few on those above
+        members = np.flatnonzero(levels > layer)
+        places = offsets[members, None].astype(np.int64) + np.arange(room[layer], room[layer + 1])  # (members, links)
+        linked = neighbors[places]
+        if (levels[linked[linked >= 0]] <= layer).any():
+            return False
+    return True
 
 
 INDEX_KINDS: dict[str, type[EntityIndex]] = {"exact": ExactIndex, "hnsw": HnswIndex}

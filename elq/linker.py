@@ -40,6 +40,7 @@ class Linker:
         max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
             times the encoder's limit may have as many times more.
         batch_size: questions per encoder pass.
+        dictionary: names of the same catalogue, if they were looked up before.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Linker:
         name_bonus: float = 0.0,
         max_mentions: int = 64,
         batch_size: int = 64,
+        dictionary: Dictionary | None = None,
     ) -> None:
         if model.encoder.width != entities.table.width:
             raise ElqError(
@@ -71,7 +73,7 @@ class Linker:
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
         self.name_bonus, self.max_mentions, self.batch_size = name_bonus, max_mentions, batch_size
-        self.dictionary = Dictionary(entities.catalogue) if model.config.names or name_bonus else None
+        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names or name_bonus else None)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> "Linker":
@@ -205,10 +207,12 @@ class Linker:
             limits = (passes * self.max_mentions).to(self.device)  # (B,)
             spans, mention_scores = keep_spans(logits, threshold, limits)  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
-            scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
-            if self.dictionary is not None and self.name_bonus:
-                names, found = span_texts(texts, tokens, spans), (scores, rows)
-                scores, rows = self.dictionary.with_bearers(names, vectors, found, self.entities.table, self.name_bonus)
+            found = self.entities.index.search(vectors, k)  # scores and rows (Q, K)
+            if self.dictionary is not None and (bonus := self.name_bonus):
+                found = self.dictionary.with_bearers(
+                    span_texts(texts, tokens, spans), vectors, found, self.entities.table, bonus
+                )
+            scores, rows = found
             normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
             log_probs = entity_log_probs(scores, normaliser)  # (Q, K)
         joint = mention_scores.cpu() + log_probs[:, 0]  # (Q,)

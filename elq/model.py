@@ -24,7 +24,7 @@ from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
 from elq.windows import encode_windows
 
-FORMAT = 1
+FORMAT = 2  # 2: names; a scale of shape (1,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,7 @@ class ELQModule(LightningModule):
             candidates=self.retrieved,
             score_mode=self.score_mode,
             name_bonus=self.name_bonus,
+            dictionary=self.data.dictionary,
         )
 
     def on_fit_start(self) -> None:

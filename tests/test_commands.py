@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -280,6 +281,15 @@ def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities
     assert capsys.readouterr().out.splitlines()[1:] == said.splitlines()[1:]  # the scores travel with the folder
     assert run("info", [str(entities_folder)]) == 0
     assert capsys.readouterr().out.startswith("entities")
+    for name, damage in (
+        ("model.safetensors", "cannot"),
+        ("metrics.json", "holds no keys"),
+        ("training.yaml", "cannot"),
+    ):
+        copy = shutil.copytree(run_folder / "model", tmp_path / name)
+        (copy / name).write_text({"metrics.json": "[]"}.get(name, "a: b: c"))
+        assert run("info", [str(copy)]) == 2
+        assert f"{name} {damage}" in capsys.readouterr().err
     assert run("info", [str(tmp_path)]) == 2
     assert "is neither a model folder (config.json) nor an entities folder" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ import torch
 
 from elq.encoder import DEFAULT, DEFAULT_SHA256, Encoder, mean_vectors, resolve_encoder
 from elq.errors import ElqError
-from elq.model import ELQ, load_tokenizer, read_config
+from elq.model import ELQ, FORMAT, load_tokenizer, read_config
 
 
 def test_padding_changes_nothing(model, tokenizer):
@@ -56,7 +56,7 @@ def test_bad_folders_say_what_is_wrong(model, tokenizer, tmp_path):
     with pytest.raises(ElqError, match="unknown keys surprise"):
         read_config(tmp_path / "config.json")
     (tmp_path / "config.json").write_text(json.dumps({**config, "format": 7}))
-    with pytest.raises(ElqError, match="of format 1"):
+    with pytest.raises(ElqError, match=f"of format {FORMAT}"):
         read_config(tmp_path / "config.json")
 
 

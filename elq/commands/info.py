@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -49,13 +50,16 @@ def main(arguments: Sequence[str]) -> None:
 
 def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
     """What the network is."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     from elq.model import read_config
 
     config = read_config(folder / "config.json")
-    with safe_open(folder / "model.safetensors", "pt") as weights:
-        count = sum(int(weights.get_tensor(name).numel()) for name in weights.keys())  # noqa: SIM118 (no mapping)
+    try:
+        with safe_open(folder / "model.safetensors", "pt") as weights:
+            count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise ElqError(f"{folder / 'model.safetensors'} cannot be read ({error}): export the model again") from None
     encoder = config.encoder
     yield "model", f"{folder}: {count / 1e6:.1f} million parameters, mentions of up to {config.max_span_tokens} tokens"
     kind = f"{encoder.get('model_type')}, {encoder.get('num_hidden_layers')} layers, {encoder.get('hidden_size')} wide"
@@ -82,16 +86,25 @@ def score_facts(folder: Path) -> Iterator[tuple[str, str]]:
     """How the model was trained, and its scores on the development questions, where the folder or its run says so."""
     from elq.folder import METRICS, TRAINING
 
-    training = _read(folder / TRAINING)
-    if training:
-        yield "trained with", json.dumps(training.get("data", {}).get("train"))
+    if training := _read(folder / TRAINING):
+        data = training.get("data")
+        yield "trained with", json.dumps(data.get("train") if isinstance(data, dict) else None, default=str)
         yield "seed", str(training.get("seed_everything"))
     metrics = _read(folder / METRICS)
-    for name, meaning in SCORES.items() if metrics else ():
-        yield meaning, f"{metrics['model'][name]:.3f} on {metrics['questions_file']}"
+    scores = metrics.get("model")
+    for name, meaning in SCORES.items():
+        if isinstance(scores, dict) and isinstance(value := scores.get(name), float):
+            yield meaning, f"{value:.3f} on {metrics.get('questions_file')}"
 
 
-def _read(path: Path) -> Any:
-    import yaml  # reads JSON too
+def _read(path: Path) -> dict[str, Any]:
+    """A file of keys and values in YAML or JSON, which YAML reads too; nothing where there is none."""
+    import yaml
 
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise ElqError(f"{path} cannot be read ({' '.join(str(error).split())}): export the model again") from None
+    if not isinstance(found, dict):
+        raise ElqError(f"{path} holds no keys and values: export the model again")
+    return found
