@@ -4,7 +4,6 @@ Training may go through stages (say, template questions first, then annotated on
 order depends on the seed and the epoch only, so a resumed run sees what the unbroken one would have seen.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from elq.batches import Collator, ShuffledBatches
 from elq.bootstrap import bootstrap_questions
 from elq.build import BuildSettings, build_entities
 from elq.dictionary import Dictionary
-from elq.encoder import DEFAULT, position_limit, resolve_encoder
+from elq.encoder import DEFAULT, encoder_values, position_limit, resolve_encoder
 from elq.errors import ElqError
 from elq.folder import Entities, open_entities
 from elq.model import load_tokenizer
@@ -67,12 +66,13 @@ class QuestionData(LightningDataModule):
         batch_size: questions per batch and device.
         max_span_tokens: L, the model's own setting.
         names: whether the model asks which spans are names, its own setting.
+        question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
         seed: of the order and of the template questions.
     """
 
     def __init__(
         self,
-        catalogue: str,
+        catalogue: str | None,
         *,
         entities: str,
         train: list[Stage],
@@ -85,6 +85,7 @@ class QuestionData(LightningDataModule):
         batch_size: int = 64,
         max_span_tokens: int = 10,
         names: bool = False,
+        question_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -103,15 +104,18 @@ class QuestionData(LightningDataModule):
         self.columns, self.stages, self.frames = columns, train, frames
         self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
         self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
+        self.question_tokens = question_tokens
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
 
     def prepare_data(self) -> None:
         """Check that every file is there, and build the entities (on one process per host)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
-        wanted = [self.catalogue_file, *([self.dev_file] if self.dev_file else []), *used]
+        wanted = [*(file for file in (self.catalogue_file, self.dev_file) if file is not None), *used]
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
             raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
+        if self.catalogue_file is None:
+            return
         device = "cuda" if torch.cuda.is_available() else "cpu"
         build_entities(self.catalogue_file, self.entities_folder, self.build, columns=self.columns, device=device)
 
@@ -119,8 +123,10 @@ class QuestionData(LightningDataModule):
         """Open the entities and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
         self.dictionary = Dictionary(self.entities.catalogue) if self.names else None
-        config = json.loads((resolve_encoder(self.encoder) / "config.json").read_text(encoding="utf-8"))
+        config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
+        if self.question_tokens is not None:
+            self.tokenizer = self.tokenizer.released(self.question_tokens)
         # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
         last = next((stage for stage in reversed(self.stages) if stage.bootstrap), Stage())
         templates, seed = replace(last, bootstrap=self.dev_bootstrap), self.seed * 1_000_003 + 1_000_002
@@ -141,14 +147,20 @@ class QuestionData(LightningDataModule):
         return questions
 
     def _templates(self, stage: Stage, seed: int) -> list[Question]:
-        known = {m.entity for file in stage.held_out for q in read_questions(file) for m in q.mentions if m.entity is not None}
         catalogue, count = self.entities.catalogue, stage.bootstrap
+        known = {
+            m.entity
+            for file in stage.held_out
+            for q in read_questions(file, catalogue)
+            for m in q.mentions
+            if m.entity is not None
+        }
         made = list(bootstrap_questions(catalogue, count, seed=seed, frames=self.frames, without=known, **stage.knobs))
         self._find_rows("template questions", made)
         return made
 
     def _read(self, file: str) -> list[Question]:
-        questions = read_questions(file)
+        questions = read_questions(file, self.entities.catalogue)
         self._find_rows(file, questions)
         return questions
 
@@ -157,8 +169,9 @@ class QuestionData(LightningDataModule):
         rows = self.entities.catalogue.rows([entity for _, entity in ids])
         if (unknown := rows < 0).any():
             question, entity = ids[int(unknown.argmax())]
+            place = self.catalogue_file or self.entities_folder
             raise ElqError(
-                f"{source}: question {question} has the entity {entity}, which is not in the catalogue {self.catalogue_file}"
+                f"{source}: question {question} has the entity {entity}, which is not in the catalogue {place}"
                 f" ({int(unknown.sum())} such mentions): correct it, or write null for a mention without an entry"
             )
         self._rows |= dict(zip((entity for _, entity in ids), rows.tolist(), strict=True))

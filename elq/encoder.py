@@ -85,6 +85,20 @@ def resolve_device(name: str) -> torch.device:
         raise ElqError(f"device {name!r} cannot be used ({reason}): give cpu, or a device that this machine has") from None
 
 
+def encoder_values(folder: Path) -> dict[str, Any]:
+    """The transformers configuration of an encoder's folder, or of the encoder in a model folder of ours."""
+    values: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return values["encoder"] if isinstance(values.get("encoder"), dict) else values
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether an encoder's folder is a whole model folder of ours, with trained heads."""
+    try:
+        return isinstance(json.loads((folder / "config.json").read_text(encoding="utf-8"))["encoder"], dict)
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
 def position_limit(config: Mapping[str, Any]) -> int:
     """Longest input in tokens, special ones included, that a transformers configuration allows.
 
@@ -99,12 +113,13 @@ def position_limit(config: Mapping[str, Any]) -> int:
 
 
 def _modern_name(key: str, prefix: str) -> str:
-    """A weight's name without the prefix of a model with a head, and without the oldest releases' names of the layer norm.
+    """A weight's name without the prefix of a model with a head or of ours, with the layer norm's names of today.
 
     >>> _modern_name("bert.embeddings.LayerNorm.gamma", "bert.")
     'embeddings.LayerNorm.weight'
     """
-    return key.removeprefix(prefix).replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+    key = key.removeprefix("encoder.transformer.").removeprefix(prefix)
+    return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 class Encoder(nn.Module):
@@ -137,7 +152,7 @@ class Encoder(nn.Module):
 
         folder = resolve_encoder(name)
         try:
-            encoder = cls(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+            encoder = cls(encoder_values(folder))
             prefix = f"{encoder.transformer.base_model_prefix}."
             weights = {
                 _modern_name(key, prefix): value.float() for key, value in load_file(folder / "model.safetensors").items()

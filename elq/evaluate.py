@@ -9,6 +9,7 @@ import torch
 from elq.catalogue import Catalogue
 from elq.linker import Linker
 from elq.metrics import LinkingMetrics, RankMetrics
+from elq.released_metrics import released_metrics
 from elq.types import Link, Question
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ def known_questions(questions: Sequence[Question], catalogue: Catalogue) -> list
 def evaluate(linker: Linker, questions: Sequence[Question], *, threshold: float | None = None) -> dict[str, float]:
     """Link the questions and measure: :func:`evaluate_links`, and the rank of each gold entity for its gold span.
 
+    In score mode ``elq`` the figures of the released counting (elq/released_metrics.py) stand beside ours.
+
     Args:
         linker: what is measured.
         questions: annotated questions; an entity that the linker's catalogue lacks counts as null.
@@ -49,4 +52,8 @@ def evaluate(linker: Linker, questions: Sequence[Question], *, threshold: float 
     gold = [(question.text, mention) for question in questions for mention in question.mentions if mention.entity is not None]
     ranks = linker.gold_ranks([text for text, _ in gold], [mention for _, mention in gold], candidates=max(ranking.ks))
     ranking.update(torch.tensor(ranks, dtype=torch.int64))
-    return {**evaluate_links(questions, links), **ranking.compute()}
+    metrics = {**evaluate_links(questions, links), **ranking.compute()}
+    if linker.score_mode == "elq":
+        ends = [linker.tokenizer([question.text]).offsets[0][-1][1] for question in questions]
+        metrics |= released_metrics(questions, links, ends)
+    return metrics

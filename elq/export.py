@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from elq.data import QuestionData
 from elq.evaluate import evaluate
 from elq.files import link_or_copy, replacing_folder, write_json
-from elq.folder import ENTITIES, ENTITY_FILES, METRICS, TRAINING, Entities
+from elq.folder import ENTITIES, ENTITY_ENCODER, ENTITY_FILES, METRICS, TRAINING, Entities
 from elq.linker import Linker
 from elq.model import ELQ
 from elq.module import ELQModule
@@ -54,6 +54,10 @@ def export_folder(
             if (Path(source) / name).is_file():
                 link_or_copy(Path(source) / name, made / ENTITIES / name)
         manifest.save(made / ENTITIES)
+        if (encoder := Path(source).parent / ENTITY_ENCODER).is_dir():  # of a released model
+            (made / ENTITY_ENCODER).mkdir()
+            for file in encoder.iterdir():
+                link_or_copy(file, made / ENTITY_ENCODER / file.name)
 
 
 def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str, float]:
@@ -70,6 +74,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         module = ELQModule.load_from_checkpoint(checkpoint.best_model_path, weights_only=True, map_location="cpu")
         model = copy.deepcopy(module.model)
     [scores] = trainer.validate(module, datamodule=data, verbose=False)
+    threshold = scores["dev_threshold"] if module.threshold is None else module.threshold
     trainer.strategy.barrier()
     folder = Path(trainer.default_root_dir) / MODEL
     if not trainer.is_global_zero:
@@ -80,7 +85,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         data.tokenizer,
         data.entities,
         data.entities_folder,
-        threshold=scores["dev_threshold"],
+        threshold=threshold,
         candidates=module.retrieved,
         score_mode=module.score_mode,
         name_bonus=module.name_bonus,
@@ -88,7 +93,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
     metrics = evaluate(Linker.from_pretrained(folder), data.dev)
     source = data.dev_file or f"{len(data.dev)} template questions"
     for place in (folder, folder.parent):
-        write_json(place / METRICS, {"questions_file": source, "threshold": scores["dev_threshold"], "model": metrics})
+        write_json(place / METRICS, {"questions_file": source, "threshold": threshold, "model": metrics})
     if (folder.parent / CONFIG).is_file():
         shutil.copyfile(folder.parent / CONFIG, folder / TRAINING)
     log.info("exported %s; its metrics on %s are in %s", folder, source, folder.parent / METRICS)

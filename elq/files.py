@@ -50,7 +50,7 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Say in one sentence that a path could not be written."""
     try:
         yield
@@ -72,7 +72,7 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _writing(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
                 yield stream
@@ -98,7 +98,7 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
     """
     path = Path(path)
     partial, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not _holds_json(about, plan):
             partial.unlink(missing_ok=True)
@@ -161,7 +161,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _writing(path):
+        with writing(path):
             temporary.mkdir(parents=True)
             yield temporary
             promote(temporary, path)
@@ -172,6 +172,6 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Give a file a second name (a hard link costs no disk), or copy it where the file system cannot."""
     try:
-        os.link(source, target)
+        os.link(Path(source).resolve(), target)
     except OSError:
         shutil.copyfile(source, target)

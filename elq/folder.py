@@ -3,6 +3,7 @@
     config.json  model.safetensors  tokenizer.json        the model (elq/model.py)
     entities/manifest.json                                this room
     entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (only where its kind has a file)
+    entity_encoder/                                       of a released model: what made its table (elq/importing.py)
     metrics.json  training.yaml                           scores on the development questions, and how it was trained
 
 ``elq build`` makes the entities folder alone; training adds the model and the threshold. Nothing is pickled.
@@ -23,7 +24,7 @@ from elq.scoring import SCORE_MODES
 from elq.table import EntityTable
 
 FORMAT = 2  # 2: sizes of the files, name bonus
-ENTITIES = "entities"
+ENTITIES, ENTITY_ENCODER = "entities", "entity_encoder"
 MANIFEST, CATALOGUE, TABLE = "manifest.json", "catalogue.arrow", "table.npy"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 ENTITY_FILES = (CATALOGUE, TABLE, HNSW_FILE)
@@ -108,6 +109,32 @@ def refuse_links_out(folder: Path, names: Sequence[str]) -> None:
         target = (folder / name).resolve()
         if not target.is_relative_to(root):
             raise ElqError(f"{folder / name} is a link to {target}, outside the folder: put a copy of the file in its place")
+
+
+def resolve_model(name: str | Path) -> Path:
+    """The whole model folder of a path, or of a name on the Hub (``owner/name``).
+
+    Raises:
+        ElqError: neither, or files are missing or are links out of the folder.
+    """
+    path = Path(name).expanduser()
+    path = path if path.is_dir() else _from_hub(str(name))
+    if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
+        raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
+    refuse_links_out(path, ALL_FILES)
+    return path
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*ALL_FILES, METRICS, TRAINING]))
+    except Exception as error:  # offline, unknown name, no access: the remedy is the same
+        raise ElqError(
+            f"model {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): train one with"
+            " `python train.py +experiment=webqsp` or give another folder"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

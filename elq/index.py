@@ -13,6 +13,7 @@ from torch import Tensor
 
 from elq.errors import ElqError
 from elq.files import replacing
+from elq.graph import read_graph
 from elq.table import BLOCK, EntityTable
 
 RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory: converting takes longer than scoring
@@ -141,10 +142,11 @@ class HnswIndex(EntityIndex):
         super().__init__(table)
         self.ef_search = ef_search
         if path is not None:
-            self._faiss = _read_faiss(path, table)
+            self._faiss = read_graph(path, len(table), table.width)
+            self.ef_search = max(1, min(self._faiss.hnsw.efSearch, len(table)))  # as it was saved
             return
         self._faiss = faiss.IndexHNSWFlat(table.width, links, faiss.METRIC_INNER_PRODUCT)
-        self._faiss.hnsw.efConstruction = ef_construction
+        self._faiss.hnsw.efConstruction, self._faiss.hnsw.efSearch = ef_construction, ef_search
         for start in range(0, len(table), BLOCK):
             self._faiss.add(table.tensor(start, start + BLOCK).numpy())
 
@@ -166,50 +168,6 @@ class HnswIndex(EntityIndex):
         # faiss opening the file itself would pass over a write that fails at the end
         with replacing(Path(folder) / HNSW_FILE, "wb") as stream:
             faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
-
-
-def _read_faiss(path: str | Path, table: EntityTable) -> "faiss.IndexHNSW":  # type: ignore[name-defined]  # noqa: F821
-    import faiss
-
-    try:
-        index = faiss.read_index(str(path))
-    except (RuntimeError, MemoryError) as error:
-        raise ElqError(f"{path} is not a readable faiss index ({str(error).splitlines()[0]}): build the folder again") from None
-    if not hasattr(index, "hnsw") or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise ElqError(f"{path} holds a {type(index).__name__}, but must hold an HNSW index of inner products: build it again")
-    if (index.ntotal, index.d) != (len(table), table.width):
-        raise ElqError(
-            f"{path} holds {index.ntotal} × {index.d} vectors, but the table {len(table)} × {table.width}: build it again"
-        )
-    if not _is_sound(index.hnsw, len(table)):
-        raise ElqError(f"{path} holds a graph that leads out of its {len(table)} vectors: build the folder again")
-    return index
-
-
-def _is_sound(graph: "faiss.HNSW", size: int) -> bool:  # type: ignore[name-defined]  # noqa: F821
-    """Whether every link of a graph stays inside it; faiss would follow one that does not."""
-    import faiss
-
-    names = ("neighbors", "offsets", "levels", "cum_nneighbor_per_level")
-    vectors = [getattr(graph, name) for name in names]
-    if any(vector.size() == 0 for vector in vectors):
-        return False
-    neighbors, offsets, levels, room = (faiss.rev_swig_ptr(vector.data(), vector.size()) for vector in vectors)  # not copied
-    if not (len(levels) == size and len(offsets) == size + 1 and 0 <= graph.entry_point < size):
-        return False
-    if not (levels.min() >= 1 and levels.max() < len(room) and levels[graph.entry_point] == graph.max_level + 1):
-        return False
-    ends = offsets[0] == 0 and offsets[-1] == len(neighbors) and room[0] == 0
-    steps = np.array_equal(np.diff(offsets.astype(np.int64)), room[levels])
-    if not (ends and steps and (np.diff(room) >= 0).all() and neighbors.min() >= -1 and neighbors.max() < size):
-        return False
-    for layer in range(1, int(levels.max())):  # all entities are on layer 0, few on those above
-        members = np.flatnonzero(levels > layer)
-        places = offsets[members, None].astype(np.int64) + np.arange(room[layer], room[layer + 1])  # (members, links)
-        linked = neighbors[places]
-        if (levels[linked[linked >= 0]] <= layer).any():
-            return False
-    return True
 
 
 INDEX_KINDS: dict[str, type[EntityIndex]] = {"exact": ExactIndex, "hnsw": HnswIndex}

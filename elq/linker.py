@@ -6,6 +6,7 @@
 'Jamaica'
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,14 @@ from torch import Tensor
 from elq.dictionary import Dictionary, span_texts
 from elq.encoder import resolve_device
 from elq.errors import ElqError
-from elq.folder import ALL_FILES, ENTITIES, METRICS, MODEL_FILES, TRAINING, Entities, open_entities, refuse_links_out
+from elq.folder import ENTITIES, Entities, open_entities, resolve_model
 from elq.model import ELQ, load_tokenizer
 from elq.scoring import check_score_mode, entity_log_probs, without_overlaps
 from elq.spans import keep_spans
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Candidate, Link, Mention, Spans, TokenBatch
+
+log = logging.getLogger(__name__)
 
 
 class Linker:
@@ -53,7 +56,7 @@ class Linker:
         candidates: int = 10,
         score_mode: str = "candidates",
         name_bonus: float = 0.0,
-        max_mentions: int = 64,
+        max_mentions: int = 50,
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
     ) -> None:
@@ -70,39 +73,41 @@ class Linker:
         check_score_mode(score_mode, name_bonus)
         if score_mode == "table" and not entities.index.sees_all:
             raise ElqError(f'score mode "table" needs all entities, but the {entities.index.kind} index sees some: use exact')
+        if score_mode == "elq":
+            tokenizer = tokenizer.released(model.config.question_tokens)
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
         self.name_bonus, self.max_mentions, self.batch_size = name_bonus, max_mentions, batch_size
         self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names or name_bonus else None)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> "Linker":
+    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None) -> "Linker":
         """Open a model folder, or download one from the Hub by name.
 
         Args:
             folder: a folder that training exported, or ``owner/name`` on the Hub.
             device: where the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …
+            scoring: a score mode instead of the folder's own, see elq/scoring.py; γ was chosen with that one.
 
         Raises:
             ElqError: no such folder, name or device, a file missing, or parts that do not belong together.
         """
-        path = Path(folder).expanduser()
-        path = path if path.is_dir() else _from_hub(str(folder))
-        if missing := [name for name in MODEL_FILES if not (path / name).is_file()]:
-            raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
-        refuse_links_out(path, ALL_FILES)
+        path = resolve_model(folder)
         model, entities = ELQ.from_pretrained(path).to(resolve_device(device)), open_entities(path / ENTITIES)
         manifest = entities.manifest
         if manifest.threshold is None:
             raise ElqError(f"{path / ENTITIES} has no threshold: it was built, but no model was trained and exported with it")
+        mode = scoring or manifest.score_mode
+        if mode != manifest.score_mode:
+            log.warning("γ = %.3f was chosen in score mode %s, not %s: give one", manifest.threshold, manifest.score_mode, mode)
         return cls(
             model,
             load_tokenizer(path),
             entities,
             threshold=manifest.threshold,
             candidates=manifest.candidates,
-            score_mode=manifest.score_mode,
-            name_bonus=manifest.name_bonus,
+            score_mode=mode,
+            name_bonus=manifest.name_bonus if mode == "candidates" else 0.0,
         )
 
     @property
@@ -222,13 +227,14 @@ class Linker:
             mine = ((spans.question == b) & (joint >= threshold)).nonzero().flatten().tolist()
             bounds = [(int(spans.start[q]), int(spans.end[q])) for q in mine]
             kept = without_overlaps(bounds, [float(joint[q]) for q in mine])
-            linked = [
-                self._link(
-                    text, tokens.offsets[b][bounds[i][0] : bounds[i][1]], joint[mine[i]], rows[mine[i]], log_probs[mine[i]]
-                )
-                for i in kept
-            ]
-            links.append(sorted(linked, key=lambda link: link.start))
+            links.append(
+                [
+                    self._link(
+                        text, tokens.offsets[b][bounds[i][0] : bounds[i][1]], joint[mine[i]], rows[mine[i]], log_probs[mine[i]]
+                    )
+                    for i in sorted(kept, key=bounds.__getitem__)
+                ]
+            )
         return links
 
     def _link(self, text: str, offsets: Sequence[tuple[int, int]], joint: Tensor, rows: Tensor, log_probs: Tensor) -> Link:
@@ -238,15 +244,3 @@ class Linker:
         return Link(
             start, end, text[start:end], entities[0].id, entities[0].title, entities[0].description, float(joint), candidates
         )
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[*ALL_FILES, METRICS, TRAINING]))
-    except Exception as error:  # offline, unknown name, no access: the remedy is the same
-        raise ElqError(
-            f"model {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): train one with"
-            " `python train.py +experiment=webqsp` or give another folder"
-        ) from None

@@ -9,14 +9,16 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elq.encoder import Encoder, resolve_encoder
+from elq.encoder import Encoder, is_model_folder, resolve_encoder
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.spans import SpanPooler, SpanScorer
@@ -24,7 +26,7 @@ from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
 from elq.windows import encode_windows
 
-FORMAT = 2  # 2: names; a scale of shape (1,)
+FORMAT = 2  # 2: names, question tokens; a scale of shape (1,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +39,13 @@ class ELQConfig:
     unit_norm: bool = True
     scale: float = 20.0
     names: bool = False
+    question_tokens: int = 32  # longest question under the score mode "elq", special tokens included
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        if type(self.max_span_tokens) is not int or self.max_span_tokens < 1:
-            raise ElqError(f"max_span_tokens is {self.max_span_tokens!r}, but must be a whole number of at least 1")
+        for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
+            if type(value := getattr(self, name)) is not int or value < least:
+                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}")
         if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
             raise ElqError(f"scale is {self.scale!r}, but must be a number above 0")
         for name in ("projection", "unit_norm", "names"):
@@ -56,10 +60,9 @@ class ELQ(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.encoder)
-        if config.max_span_tokens > self.encoder.max_tokens:
-            raise ElqError(
-                f"max_span_tokens is {config.max_span_tokens}, but the encoder takes {self.encoder.max_tokens} tokens: lower it"
-            )
+        for name in ("max_span_tokens", "question_tokens"):
+            if (value := getattr(config, name)) > self.encoder.max_tokens:
+                raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower it")
         self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens, names=config.names)
         self.pooler = SpanPooler(
             self.encoder.width, projection=config.projection, unit_norm=config.unit_norm, scale=config.scale
@@ -67,8 +70,23 @@ class ELQ(nn.Module):
 
     @classmethod
     def from_encoder(cls, name: str | Path, **settings: Any) -> "ELQ":
-        """A model with a pretrained encoder and fresh heads; ``settings`` are fields of :class:`ELQConfig`."""
-        encoder = Encoder.from_pretrained(name)
+        """A model with a pretrained encoder and fresh heads; from a model folder, with that one's heads too.
+
+        Args:
+            name: folder or name of an encoder, or a model folder.
+            settings: fields of :class:`ELQConfig`; those of a model folder must be its own.
+
+        Raises:
+            ElqError: no such encoder, or a model folder with other settings.
+        """
+        folder = resolve_encoder(name)
+        if is_model_folder(folder):
+            model = cls.from_pretrained(folder).train()
+            for key, value in settings.items():
+                if (own := getattr(model.config, key)) != value and key != "scale":  # where it starts; it has been learned
+                    raise ElqError(f"{folder} has {key} {own!r}, but {value!r} is asked for: set model.{key} to {own!r}")
+            return model
+        encoder = Encoder.from_pretrained(folder)
         model = cls(ELQConfig(encoder=encoder.config, **settings))
         model.encoder.load_state_dict(encoder.state_dict())
         return model
@@ -92,16 +110,9 @@ class ELQ(nn.Module):
 
     def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
         folder = Path(folder)
         write_json(folder / "config.json", asdict(self.config))
-        weights = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        try:
-            save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise ElqError(f"{folder / 'model.safetensors'} could not be written ({error}): free space") from None
+        save_weights(folder / "model.safetensors", {key: value.cpu().numpy() for key, value in self.state_dict().items()})
         tokenizer.save(folder / "tokenizer.json")
 
     @classmethod
@@ -152,6 +163,21 @@ def _configured(kind: type[ELQ], config: ELQConfig, folder: Path) -> ELQ:
         raise ElqError(
             f"{folder / 'config.json'} describes no model ({type(error).__name__}: {reason}): export it again"
         ) from None
+
+
+def save_weights(path: Path, weights: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        ElqError: the disk is full, or the folder cannot be written to.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file({key: np.ascontiguousarray(value) for key, value in weights.items()}, path, metadata={"format": "pt"})
+    except (OSError, SafetensorError) as error:
+        raise ElqError(f"{path} could not be written ({error}): free space or choose another folder") from None
 
 
 def read_config(path: str | Path) -> ELQConfig:

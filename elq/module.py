@@ -1,7 +1,7 @@
 """The Lightning module: losses, optimiser, schedule and validation. The network itself is elq/model.py."""
 
+import itertools
 import logging
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
@@ -16,16 +16,25 @@ from elq.data import QuestionData
 from elq.encoder import DEFAULT
 from elq.errors import ElqError
 from elq.linker import Linker
-from elq.losses import candidate_rows, mention_loss, sampled_loss, sharded_table_loss, table_loss
-from elq.metrics import ThresholdSweep
+from elq.losses import (
+    candidate_rows,
+    mention_loss,
+    released_in_batch_loss,
+    released_loss,
+    sampled_loss,
+    sharded_table_loss,
+    table_loss,
+)
 from elq.model import ELQ, load_tokenizer
+from elq.schedule import optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
+from elq.sweep import ThresholdSweep
 from elq.types import Batch
 
 log = logging.getLogger(__name__)
 
 SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
-CANDIDATE_KINDS = ("table", "sampled")
+CANDIDATE_KINDS = ("table", "sampled", "released")
 
 
 class ELQModule(LightningModule):
@@ -41,16 +50,18 @@ class ELQModule(LightningModule):
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
         candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
-            and nearest from the index).
-        hard_negatives: nearest entities per mention in ``sampled``.
+            and nearest from the index); ``released`` has the released ELQ's losses over in-batch or hard negatives instead.
+        hard_negatives: nearest entities per mention in ``sampled`` and ``released``.
         table_sharding: with several processes, each holds a share of the rows in ``table`` (the same loss, less memory).
         lr_encoder: peak learning rate of the encoder.
         lr_heads: peak learning rate of scorer and pooler.
         weight_decay: of matrices; vectors (biases, norms, the scale) have none.
         warmup_steps: optimiser steps of linear warm-up; a linear decay to 0 over all epochs follows.
-        score_mode: of validation and export, see elq/scoring.py.
+        score_mode: of validation and export, see elq/scoring.py; ``elq`` also trains on questions as it reads them.
+        question_tokens: longest question in score mode ``elq``.
         retrieved: K of validation and export.
         name_bonus: of validation and export: added to the score of an entity that bears the very name of a mention.
+        threshold: γ of the exported folder; None takes the best one on the development questions.
     """
 
     def __init__(
@@ -72,8 +83,10 @@ class ELQModule(LightningModule):
         weight_decay: float = 0.01,
         warmup_steps: int = 100,
         score_mode: str = "candidates",
+        question_tokens: int = 32,
         retrieved: int = 10,
         name_bonus: float = 0.0,
+        threshold: float | None = None,
     ) -> None:
         super().__init__()
         if candidates not in CANDIDATE_KINDS:
@@ -83,14 +96,20 @@ class ELQModule(LightningModule):
         check_score_mode(score_mode, name_bonus)
         self.save_hyperparameters()
         self.model = ELQ.from_encoder(
-            encoder, max_span_tokens=max_span_tokens, projection=projection, unit_norm=unit_norm, scale=scale, names=names
+            encoder,
+            max_span_tokens=max_span_tokens,
+            projection=projection,
+            unit_norm=unit_norm,
+            scale=scale,
+            names=names,
+            question_tokens=question_tokens,
         )
         if frozen_words:
             self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
         self.table_sharding = table_sharding
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
-        self.score_mode, self.retrieved, self.name_bonus = score_mode, retrieved, name_bonus
+        self.score_mode, self.retrieved, self.name_bonus, self.threshold = score_mode, retrieved, name_bonus, threshold
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
         self.sweep = ThresholdSweep()
         self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
@@ -101,16 +120,12 @@ class ELQModule(LightningModule):
         return cast(QuestionData, self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
-        """Make the linker that validation uses: the network in training, over the data's entities."""
-        self.linker = self.make_linker(SWEEP_FLOOR)
-
-    def make_linker(self, threshold: float) -> Linker:
-        """A linker over the network as it is now (the weights are shared, not copied)."""
-        return Linker(
+        """Make the linker that validation uses: the network in training (not copied), over the data's entities."""
+        self.linker = Linker(
             self.model,
             load_tokenizer(self.data.encoder),
             self.data.entities,
-            threshold=threshold,
+            threshold=SWEEP_FLOOR,
             candidates=self.retrieved,
             score_mode=self.score_mode,
             name_bonus=self.name_bonus,
@@ -140,7 +155,10 @@ class ELQModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            parts = [mention_loss(logits, batch.mentions), self.disambiguation_loss(vectors, batch.rows)]
+            parts = [
+                mention_loss(logits, batch.mentions),
+                self.disambiguation_loss(vectors, batch.rows, batch.mentions.question),
+            ]
             mention, entity = self.mean_over_processes(parts)
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
@@ -159,8 +177,8 @@ class ELQModule(LightningModule):
         """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
         return cast(Tensor, self.all_gather(value, sync_grads=sync_grads))
 
-    def disambiguation_loss(self, vectors: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of (M, D) mention vectors over the chosen candidates; gold rows (M,), −1 for NIL.
+    def disambiguation_loss(self, vectors: Tensor, gold: Tensor, question: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of (M, D) mention vectors of M questions over the chosen candidates; gold rows (M,), −1 for NIL.
 
         Returns:
             Sum over the mentions that have an entity, and their number, as in elq/losses.py.
@@ -175,6 +193,12 @@ class ELQModule(LightningModule):
         nearest = torch.empty(len(gold), 0, dtype=torch.int64)
         if self.hard_negatives:
             nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
+        if self.candidates == "released":
+            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
+            if not self.hard_negatives:
+                return released_in_batch_loss(vectors, gold, own)
+            found = table.gather(nearest.clamp_min(0)).to(vectors.device)  # (M, K, D)
+            return released_loss(vectors, gold, question, own, nearest.to(gold.device), found)
         rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
         if world > 1:  # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
             rows = self.gathered_rows(rows)
@@ -197,26 +221,17 @@ class ELQModule(LightningModule):
         scores = {"dev_f1": best.f1, "dev_precision": best.precision, "dev_recall": best.recall}
         self.log_dict({**scores, "dev_threshold": best.threshold})
         when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
-        log.info("%s: %s at γ = %.3f", when, _readable(scores), best.threshold)
+        log.info("%s: %s at γ = %.3f", when, ", ".join(f"{k} {v:.4f}" for k, v in scores.items()), best.threshold)
 
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end
 
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
-        groups = []
-        for lr, parts in ((self.lr_encoder, ("encoder.",)), (self.lr_heads, ("scorer.", "pooler."))):
-            weights = [(n, w) for n, w in self.model.named_parameters() if n.startswith(parts) and w.requires_grad]
-            decayed = [weight for name, weight in weights if name not in self.undecayed]
-            groups.append({"params": decayed, "lr": lr, "weight_decay": self.weight_decay})
-            groups.append({"params": [w for name, w in weights if name in self.undecayed], "lr": lr, "weight_decay": 0.0})
-        optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
-        total = self.optimizer_steps()
-
-        def factor(step: int) -> float:
-            warm = (step + 1) / self.warmup_steps if step < self.warmup_steps else 1.0
-            return min(warm, max(0.0, (total - step) / max(1, total - self.warmup_steps)))
-
+        rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler."): self.lr_heads}
+        groups = parameter_groups(self.model, rates, weight_decay=self.weight_decay, undecayed=self.undecayed)
+        optimizer, total = torch.optim.AdamW(groups), self.optimizer_steps()
+        factor = partial(warmup_and_decay, warmup=self.warmup_steps, total=total)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -231,19 +246,5 @@ class ELQModule(LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_steps(self) -> int:
-        """Optimiser steps of the whole run: stages differ in length, so the trainer's own estimate does not hold."""
-        trainer = self.trainer
-        if trainer.max_epochs is None or trainer.max_epochs < 1:
-            raise ElqError(
-                f"trainer.max_epochs is {trainer.max_epochs}, but the schedule needs a number of epochs of at least 1"
-            )
-        steps = 0
-        for epoch in range(trainer.max_epochs):
-            batches, limit = len(self.data.batches(epoch)), trainer.limit_train_batches
-            batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-            steps += math.ceil(batches / trainer.accumulate_grad_batches)
-        return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
-
-
-def _readable(scores: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        """Optimiser steps of the whole run."""
+        return optimizer_steps(self.trainer, (len(self.data.batches(epoch)) for epoch in itertools.count()))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from elq.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.files import read_jsonl
 from elq.types import Mention, Question
@@ -47,8 +48,37 @@ def _mention(record: object, text: str) -> Mention:
     return Mention(start, end, entity)
 
 
-def read_questions(path: str | Path) -> list[Question]:
-    """Read a question file.
+def question_from_el4qa(record: Mapping[str, Any], number: int, catalogue: Catalogue) -> Question:
+    """Check one raw record of the released questions (EL4QA).
+
+    Format: ``id``, ``text``, ``mentions`` ([start, end] in characters), ``label_id`` (the entity's row in entity.jsonl, −1 for
+    none; a row of the imported catalogue too), and fields that follow from these.
+
+    Raises:
+        ElqError: a missing or mistyped key, a span outside the text, or a row that the catalogue does not have.
+    """
+    spans, rows = record.get("mentions") or [], record.get("label_id")
+    if not isinstance(spans, list) or not isinstance(rows, list) or len(spans) != len(rows):
+        raise ElqError(f"mentions is {spans!r} and label_id {rows!r}, but both must be lists of the same length")
+    mentions = []
+    for span, row in zip(spans, rows, strict=True):
+        if not isinstance(span, list) or len(span) != 2:
+            raise ElqError(f"a mention is {span!r}, but must be [start, end] in characters")
+        if type(row) is not int or not -1 <= row < len(catalogue):
+            raise ElqError(
+                f"label_id {row!r} is no row of the catalogue with its {len(catalogue)} entities: use the released entities"
+                " (`elq import`)"
+            )
+        mentions.append({"start": span[0], "end": span[1], "entity": catalogue[row].id if row >= 0 else None})
+    return question_from_record({"id": record.get("id", number), "text": record.get("text"), "mentions": mentions}, number)
+
+
+def read_questions(path: str | Path, catalogue: Catalogue | None = None) -> list[Question]:
+    """Read a question file, in our format or that of the released questions (EL4QA).
+
+    Args:
+        path: the file.
+        catalogue: to whose rows the released questions refer.
 
     Raises:
         ElqError: a missing or empty file, or a bad record (with its file and line).
@@ -56,7 +86,12 @@ def read_questions(path: str | Path) -> list[Question]:
     questions = []
     for line, record in read_jsonl(path):
         try:
-            questions.append(question_from_record(record, line))
+            if "label_id" not in record:
+                questions.append(question_from_record(record, line))
+            elif catalogue is not None:
+                questions.append(question_from_el4qa(record, line, catalogue))
+            else:
+                raise ElqError("label_id needs the catalogue whose row it is: give a model or entities folder")
         except ElqError as error:
             raise ElqError(f"{path}, line {line}: {error}") from None
     if not questions:

@@ -5,6 +5,8 @@ p(entity | mention) is normalised over is the *score mode*:
 
 - ``candidates``: softmax over the K retrieved candidates, as in the paper; the score, and so a threshold, depends on K.
 - ``table``: softmax over all N entities of the table; it depends on neither K nor the index, but needs the exact index.
+- ``elq``: as ``candidates``, and questions are read as the released ELQ reads them: cut after 32 tokens, and [CLS] and [SEP]
+  may be part of a mention. With released weights it gives the released numbers.
 """
 
 import math
@@ -15,15 +17,15 @@ from torch import Tensor
 
 from elq.errors import ElqError
 
-SCORE_MODES = ("candidates", "table")
+SCORE_MODES = ("candidates", "table", "elq")
 
 
 def check_score_mode(mode: str, name_bonus: float = 0.0) -> None:
     """Refuse with an ElqError an unknown score mode, a bonus that is no number from 0 on, and one where the mode knows none."""
     if not 0 <= name_bonus < math.inf:
         raise ElqError(f"name_bonus is {name_bonus}, but must be a number of at least 0")
-    if name_bonus and mode == "table":
-        raise ElqError(f'name_bonus is {name_bonus}, but score mode "table" knows of no bonus: set it to 0')
+    if name_bonus and mode != "candidates":
+        raise ElqError(f'name_bonus is {name_bonus}, but score mode "{mode}" knows of no bonus: set it to 0')
     if mode not in SCORE_MODES:
         raise ElqError(f"score mode {mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
 

@@ -19,6 +19,7 @@ class EntityText:
     fields: tuple[str, ...] = ("title", "aliases", "description")
     max_aliases: int = 3
     max_types: int = 3
+    separator: str = ": "  # before the description
 
     def __post_init__(self) -> None:
         known = ("title", "label", "aliases", "types", "description")
@@ -39,5 +40,5 @@ class EntityText:
         if "types" in self.fields and entity.types[: self.max_types]:
             text += f" [{', '.join(entity.types[: self.max_types])}]"
         if "description" in self.fields and entity.description:
-            text += f": {entity.description}"
+            text += f"{self.separator}{entity.description}"
         return text

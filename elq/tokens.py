@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from elq.errors import ElqError
 from elq.types import Mention, TokenBatch
@@ -22,13 +22,14 @@ class QuestionTokenizer:
     Args:
         tokenizer: a ``tokenizers.Tokenizer``; its own padding and truncation are switched off.
         max_tokens: longer text is cut there, special tokens included; None keeps all of it.
+        special_text: special tokens count as text, without characters of their own: so the released ELQ has it.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int | None = None) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int | None = None, special_text: bool = False) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
-        self.max_tokens = max_tokens
+        self.max_tokens, self.special_text = max_tokens, special_text
         self._pad = next((i for i in map(tokenizer.token_to_id, ("[PAD]", "<pad>")) if i is not None), 0)
 
     @classmethod
@@ -43,9 +44,19 @@ class QuestionTokenizer:
         except Exception as error:  # the tokenizers library raises bare Exception
             raise ElqError(f"{path} is not a readable tokenizer.json ({error}): give a folder that has one") from None
 
+    def released(self, max_tokens: int) -> "QuestionTokenizer":
+        """The same tokenizer as the released ELQ uses it: texts are cut, and spans may hold [CLS] and [SEP]."""
+        return QuestionTokenizer(self._tokenizer, max_tokens=max_tokens, special_text=True)
+
     def save(self, path: str | Path) -> None:
         """Write ``tokenizer.json``."""
         self._tokenizer.save(str(path))
+
+    @property
+    def words(self) -> list[str]:
+        """The vocabulary in order of its ids."""
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        return sorted(vocabulary, key=vocabulary.__getitem__)
 
     @property
     def size(self) -> int:
@@ -72,8 +83,9 @@ class QuestionTokenizer:
         ids = padded([[e.ids[t] for t in cut] for e, cut in zip(encodings, cuts, strict=True)], self._pad)
         special = padded([[e.special_tokens_mask[t] for t in cut] for e, cut in zip(encodings, cuts, strict=True)], 1)
         attention = padded([[1] * len(cut) for cut in cuts], 0)
-        offsets = tuple(tuple(e.offsets[t] for t in cut) for e, cut in zip(encodings, cuts, strict=True))
-        return TokenBatch(ids, attention.bool(), special == 0, offsets)  # all (B, T)
+        offsets = tuple(_offsets(e, cut) for e, cut in zip(encodings, cuts, strict=True))
+        text = attention.bool() if self.special_text else special == 0
+        return TokenBatch(ids, attention.bool(), text, offsets)  # all (B, T)
 
 
 def _cut(length: int, closing: int, limit: int | None) -> list[int]:
@@ -87,6 +99,15 @@ def _cut(length: int, closing: int, limit: int | None) -> list[int]:
     return [*range(limit - closing), *range(length - closing, length)]
 
 
+def _offsets(encoding: Encoding, cut: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Characters of the tokens that stay; special tokens have none, and stand where the text before them ends."""
+    offsets, end = [], 0
+    for t in cut:
+        offsets.append((end, end) if encoding.special_tokens_mask[t] else encoding.offsets[t])
+        end = offsets[-1][1]
+    return tuple(offsets)
+
+
 def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: Sequence[bool]) -> tuple[int, int] | None:
     """The tokens [start, end) that a mention's characters touch, or None if there are none (cut off, or only spaces).
 
@@ -96,6 +117,6 @@ def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: 
     touched = [
         t
         for t, ((start, end), inside) in enumerate(zip(offsets, text_mask, strict=False))
-        if inside and start < mention.end and end > mention.start
+        if inside and start < end and start < mention.end and end > mention.start
     ]
     return (touched[0], touched[-1] + 1) if touched else None

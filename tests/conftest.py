@@ -180,6 +180,25 @@ def run_folder(values, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def released(tmp_path_factory) -> Path:
+    """The files of a tiny release."""
+    from tests.releases import write_release
+
+    return write_release(tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session")
+def imported(released, tmp_path_factory) -> Path:
+    """The model folder that `elq import` makes of it."""
+    from elq.commands import run
+    from tests.releases import flags
+
+    folder = tmp_path_factory.mktemp("imported") / "model"
+    assert run("import", flags(released, folder, index=released / "hnsw.pkl")) == 0
+    return folder
+
+
 @pytest.fixture
 def quiet(monkeypatch):
     """Hydra and the commands log to the standard error of the first test that ran them in this process, closed by now."""

@@ -15,10 +15,14 @@ ORDER = [
         "tokens",
         "texts",
         "table",
+        "torch_files",
         "catalogue",
         "dictionary",
+        "graph",
         "index",
         "progress",
+        "transfer",
+        "download",
     ),
     *(
         "encoder",
@@ -29,11 +33,15 @@ ORDER = [
         "questions",
         "entity_encoder",
         "parts",
+        "assembly",
         "build",
+        "released",
+        "importing",
+        "blink",
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "evaluate", "batches", "data", "module", "export", "cli"),
+    *("losses", "metrics", "sweep", "released_metrics", "evaluate", "batches", "data", "schedule", "module", "export", "cli"),
 ]
 
 

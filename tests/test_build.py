@@ -88,7 +88,7 @@ def test_resumes_after_kill_9_and_loses_at_most_one_part(encoder_folder, setting
     records = [{"id": f"E{n}", "title": f"{['river', 'city', 'film'][n % 3]} {n}"} for n in range(3_000)]
     source = write_lines(tmp_path / "c.jsonl", records)
     script = (
-        "import elq.build as b, sys; b.PART = 256\n"
+        "import elq.assembly, elq.build as b, sys; elq.assembly.PART = 256\n"
         "s = b.BuildSettings(encoder=sys.argv[1], precision='fp32', dtype='float32')\n"
         "b.build_entities(sys.argv[2], sys.argv[3], s)"
     )
@@ -133,7 +133,7 @@ def test_an_encoder_that_changed_in_place_builds_anew(settings, catalogue_file, 
 
 def test_markers_without_a_table_count_for_nothing(settings, catalogue_file, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("elq.build._index", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped")))
+        patch.setattr("elq.assembly._finish", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped")))
         with pytest.raises(RuntimeError, match="stopped"):
             build_entities(catalogue_file, tmp_path / "e", settings)
     (tmp_path / ".e.building" / TABLE).unlink()
@@ -142,14 +142,14 @@ def test_markers_without_a_table_count_for_nothing(settings, catalogue_file, tmp
 
 
 SHARED_BUILD = """
-import sys, time, elq.build as b, elq.parts as p
-b.PART, p.WAIT_SECONDS, claimed = 256, 0.01, b.claimed_parts
+import sys, time, elq.assembly as a, elq.build as b, elq.parts as p
+a.PART, p.WAIT_SECONDS, claimed = 256, 0.01, a.claimed_parts
 def told(*arguments):
     for part in claimed(*arguments):
         print(part[0], flush=True)
         time.sleep(0.1)  # long enough for the other to start
         yield part
-b.claimed_parts = told
+a.claimed_parts = told
 b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], precision="fp32", dtype="float32"))
 """
 
@@ -195,7 +195,7 @@ def test_a_build_whose_folder_another_took_stops_before_it_writes(settings, cata
     def taken(*_):
         (tmp_path / ".e.building" / "plan.json").write_text('{"source_sha256": "another"}')
 
-    monkeypatch.setattr("elq.build._announce", taken)
+    monkeypatch.setattr("elq.build.EncodedTexts.announce", taken)
     with pytest.raises(ElqError, match="was taken by a build from another catalogue or with other settings"):
         build_entities(catalogue_file, tmp_path / "e", settings)
     assert not np.load(tmp_path / ".e.building" / TABLE).any()

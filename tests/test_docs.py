@@ -16,7 +16,14 @@ from elq.commands import COMMANDS, run
 pytestmark = pytest.mark.usefixtures("quiet")
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SET_UP = ("make ", "source ", "pip ", "git ", "cd ")  # what a test cannot do in its own environment; CI does the first
+SET_UP = (
+    "make ",
+    "source ",
+    "pip ",
+    "git ",
+    "cd ",
+    "elq download ",
+)  # what a test cannot do in its own environment; CI does the first
 CLUSTER = ("sbatch ", "torchrun ")  # docs/train.sbatch has its own test, and torchrun starts what tests/test_build.py starts
 
 
@@ -52,8 +59,8 @@ def needs_shared(command: str) -> bool:
 
 
 @pytest.fixture
-def checkout(run_folder, tmp_path, monkeypatch) -> Path:
-    """A folder that looks like the checkout, with a tiny model where the starter would be."""
+def checkout(run_folder, released, tmp_path, monkeypatch) -> Path:
+    """A folder that looks like the checkout, with a tiny model where the starter would be, and a tiny release."""
     place = tmp_path / "elq"
     place.mkdir()
     for name in ("conf", "elq", "train.py", "predict.py"):
@@ -62,6 +69,12 @@ def checkout(run_folder, tmp_path, monkeypatch) -> Path:
     for latest in ("starter", "own_catalogue", "webqsp"):
         (place / "runs" / latest).mkdir(exist_ok=True)
         (place / "runs" / latest / "latest").symlink_to(run_folder)
+    (place / "elq-wiki-large").mkdir()
+    names = {"elq_wiki_large.bin": "elq.bin", "elq_large_params.txt": "params.txt", "all_entities_large.t7": "table.t7"}
+    names |= {"entity.jsonl": "entity.jsonl", "faiss_hnsw_index.pkl": "hnsw.pkl"}
+    for name, tiny in names.items():
+        (place / "elq-wiki-large" / name).symlink_to(released / tiny)
+    (place / "bert-large-uncased").symlink_to(released)
     (place / "questions.txt").write_text("who directed titanic?\nwhere is paris texas\n")
     monkeypatch.chdir(place)
     return place
@@ -89,8 +102,10 @@ def test_json_blocks_are_questions(block):
 @pytest.mark.parametrize(
     "block", [b for b in blocks() if b.language == "console" and not b.slow], ids=lambda b: f"{b.page}-{b.number}"
 )
-def test_commands_run(block, checkout, shared, encoder_folder, capsys):
+def test_commands_run(block, checkout, shared, encoder_folder, imported, capsys):
     (checkout.parent / "shared").symlink_to(shared)
+    if "elq import" not in block.text:  # done on the same page
+        (checkout / "runs" / "elq-wiki-large").symlink_to(imported)
     for command in block.commands:
         if command.startswith((*SET_UP, *CLUSTER)):
             continue
@@ -100,7 +115,9 @@ def test_commands_run(block, checkout, shared, encoder_folder, capsys):
         assert program == "elq", command
         name, *arguments = arguments
         assert name in COMMANDS, command
-        if name == "build":  # with the tiny encoder: the real one takes minutes for a large catalogue
+        if (
+            name == "build" and "--encoder" not in arguments
+        ):  # with the tiny encoder: the real one takes minutes for a large catalogue
             arguments += ["--encoder", str(encoder_folder), "--precision", "fp32"]
         assert run(name, arguments) == 0, command
     assert "Traceback" not in capsys.readouterr().err

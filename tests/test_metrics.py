@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elq.errors import ElqError
-from elq.metrics import Counts, LinkingMetrics, RankMetrics, Threshold, ThresholdSweep, count
+from elq.metrics import Counts, LinkingMetrics, RankMetrics, count
+from elq.sweep import Threshold, ThresholdSweep
 from elq.types import Link, Mention, Question
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import keyword
 import logging
 import os
 import sys
@@ -17,6 +18,9 @@ COMMANDS = {
     "test": "test a checkpoint (Lightning CLI)",
     "build": "make the entities folder of a catalogue: table, index, manifest",
     "bootstrap": "write training questions about a catalogue's entities",
+    "download": "fetch the files of the released ELQ, resumable and checked",
+    "import": "make a model folder from the files of the released ELQ",
+    "export": "write a model folder in the layout of the released ELQ",
     "info": "say what a model or entities folder holds, how it was made, and its scores",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
 }
@@ -59,7 +63,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         from elq.cli import main as lightning_main
 
         return speak(lambda: lightning_main([name, *arguments]))
-    return speak(lambda: importlib.import_module(f"elq.commands.{name}").main(list(arguments)))
+    room = f"{name}_" if keyword.iskeyword(name) else name
+    return speak(lambda: importlib.import_module(f"elq.commands.{room}").main(list(arguments)))
 
 
 def main() -> None:

@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--text", dest="fields", metavar="F,…", help="what the encoder reads (default: title,aliases,description)"
     )
+    made.add_argument("--separator", help="in the text before the description (default: ': ')")
     made.add_argument("--max-aliases", type=int, help="aliases in the text (default: 3)")
     made.add_argument("--max-types", type=int, help="types in the text (default: 3)")
     return made
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     from elq.build import BuildSettings, build_entities
     from elq.texts import EntityText
 
-    text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types") if name in options}
+    text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types", "separator") if name in options}
     if "fields" in text:
         text["fields"] = tuple(field.strip() for field in text["fields"].split(","))
     settings = BuildSettings(text=EntityText(**text), **options)

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--output", metavar="FILE", help="write all metrics here as JSON")
     made.add_argument("--threshold", type=float, help="instead of the model's own")
     made.add_argument("--baseline", choices=("dictionary",), help="longest name or alias in the question, lowest QID")
+    made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     return made
 
@@ -39,10 +40,10 @@ def main(arguments: Sequence[str]) -> None:
     from elq.linker import Linker
     from elq.questions import read_questions
 
-    questions = read_questions(options.questions)
     model = options.model or default_model()
-    linker = Linker.from_pretrained(model, device=options.device)
-    questions = known_questions(questions, linker.entities.catalogue)
+    linker = Linker.from_pretrained(model, device=options.device, scoring=options.scoring)
+    catalogue = linker.entities.catalogue
+    questions = known_questions(read_questions(options.questions, catalogue), catalogue)
     metrics: dict[str, Mapping[str, float]] = {"model": evaluate(linker, questions, threshold=options.threshold)}
     if options.baseline:
         found = Dictionary(linker.entities.catalogue).link([question.text for question in questions])

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import IO, TYPE_CHECKING
 
 from elq.errors import ElqError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STARTER = Path("runs/starter/latest/model")
+DESCRIPTION = 120  # characters of one that are shown
 CHUNK = 256  # questions linked at a time: what a run holds in memory
 
 
@@ -60,9 +62,8 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
         at = link.end
     lines = [marked + question.text[at:]]
     for link in links:
-        lines.append(
-            "  ".join([f"  {link.mention} → {link.entity}", link.title, link.description, f"(score {link.score:.3f})"])
-        )
+        about = shorten(link.description, DESCRIPTION, placeholder=" …")
+        lines.append("  ".join([f"  {link.mention} → {link.entity}", link.title, about, f"(score {link.score:.3f})"]))
     return "\n".join(lines).encode("utf-8", "replace").decode()  # half a character (a lone surrogate) cannot be written
 
 
@@ -135,7 +136,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
     made.add_argument("--candidates", type=int, metavar="K", help="entities retrieved per mention (default: the model's own)")
+    made.add_argument("--mentions", type=int, metavar="N", help="spans per question that are looked up (default: 50)")
     made.add_argument("--format", choices=("text", "jsonl"), help="default: text, and jsonl for an --output ending in .jsonl")
+    made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     return made
 
@@ -145,6 +148,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_intermixed_args(arguments)
     if bool(options.questions) == bool(options.input):
         raise ElqError('give either questions or --input FILE: for example `elq predict "who directed titanic?"`')
+    if options.mentions is not None and options.mentions < 1:
+        raise ElqError(f"--mentions is {options.mentions}, but must be at least 1")
     if options.input not in (None, "-") and not Path(options.input).is_file():
         raise ElqError(f"--input {options.input} does not exist: give a .jsonl or .txt file, or - for standard input")
     questions: Iterable[Question]
@@ -155,7 +160,8 @@ def main(arguments: Sequence[str]) -> None:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
     from elq.linker import Linker
 
-    linker = Linker.from_pretrained(options.model or default_model(), device=options.device)
+    linker = Linker.from_pretrained(options.model or default_model(), device=options.device, scoring=options.scoring)
+    linker.max_mentions = linker.max_mentions if options.mentions is None else options.mentions
     jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
     show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):
@@ -184,7 +190,7 @@ def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Itera
         plan = {
             "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
             "model": asdict(linker.entities.manifest),
-            "settings": [options.threshold, options.candidates, options.skip_bad_lines],
+            "settings": [options.threshold, options.candidates, options.scoring, options.mentions, options.skip_bad_lines],
         }
         with continuing(options.output, plan, CHUNK) as opened:
             yield opened

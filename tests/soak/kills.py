@@ -20,13 +20,13 @@ from elq.folder import TABLE
 from tests.conftest import RECORDS, tiny_values, write_encoder, write_lines, write_questions
 
 BUILD = """
-import sys, elq.build as b
-b.PART, claimed = 256, b.claimed_parts
+import sys, elq.assembly as a, elq.build as b
+a.PART, claimed = 256, a.claimed_parts
 def told(*arguments):
     for part in claimed(*arguments):
         print("part", part[0], flush=True)
         yield part
-b.claimed_parts = told
+a.claimed_parts = told
 b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], precision="fp32", dtype="float32"))
 """
 

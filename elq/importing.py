@@ -1,0 +1,209 @@
+"""Import: the files of the released ELQ → a model folder of ours. Nothing is trained and nothing changes a number.
+
+The model folder also gets ``entity_encoder/``, the encoder that made the table, for further entities. A killed import goes on
+where it was: the table is copied part by part, as ``elq build`` fills one.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from elq.assembly import Array, Recipe, assemble, holds
+from elq.build import digest_of
+from elq.catalogue import Catalogue
+from elq.errors import ElqError
+from elq.files import promote, write_json
+from elq.folder import ENTITIES, ENTITY_ENCODER, FORMAT, Manifest
+from elq.graph import read_graph
+from elq.model import ELQConfig, save_weights
+from elq.released import (
+    CANDIDATES,
+    ENTITY,
+    ENTITY_TEXT,
+    THRESHOLD,
+    ReleasedParams,
+    bert_tokenizer,
+    entity_weights,
+    model_config,
+    question_weights,
+    read_encoder_config,
+    read_params,
+    read_released_entities,
+)
+from elq.table import DTYPES, EntityTable
+from elq.torch_files import read_tensor, read_tensors
+
+log = logging.getLogger(__name__)
+
+PIECE = 1_024  # rows copied at a time
+SAMPLE = 256  # rows compared with those of an index, or scored before and after rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The files of a release.
+
+    Args:
+        weights: ``elq_*.bin``.
+        params: ``elq_*_params.txt``.
+        encoder: folder with the encoder's ``config.json`` and ``vocab.txt``.
+        catalogue: ``entity.jsonl``.
+        table: ``all_entities_*.t7``.
+        index: ``faiss_hnsw_index.pkl`` or ``faiss_flat_index.pkl``, faiss files in spite of their names; None searches exactly.
+    """
+
+    weights: Path
+    params: Path
+    encoder: Path
+    catalogue: Path
+    table: Path
+    index: Path | None = None
+
+
+def import_release(release: Release, output: str | Path, *, dtype: str = "float32") -> Manifest:
+    """Make a model folder from the files of a release.
+
+    Args:
+        release: the files.
+        output: the folder to make; it appears when it is complete.
+        dtype: of the table. The released one is float32; float16 halves it, and what that changes is logged.
+
+    Raises:
+        ElqError: a file is missing, damaged, asks for code, or does not belong to the others.
+    """
+    output = Path(output)
+    if dtype not in DTYPES:
+        raise ElqError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")
+    params = read_params(release.params)
+    config = model_config(read_encoder_config(release.encoder), params)
+    vectors = _open_table(release, config)
+    recipe = _recipe(release, params, vectors, dtype)  # reads the index: what does not fit is found before any work
+    if output.exists():
+        if not holds(output / ENTITIES, recipe.plan):
+            raise ElqError(f"{output} exists and was made from other files: choose another output folder or remove it")
+        log.info("%s is up to date", output)
+        return Manifest.load(output / ENTITIES)
+    work = output.with_name(f".{output.name}.importing")
+    work.mkdir(parents=True, exist_ok=True)
+    _write_model(release, config, params, work)
+    manifest = assemble(work / ENTITIES, recipe)
+    manifest = replace(manifest, score_mode="elq", threshold=THRESHOLD, candidates=CANDIDATES)
+    manifest.save(work / ENTITIES)
+    if dtype != "float32":
+        _report_drift(vectors, dtype)
+    for lock in work.glob(".*.lock"):
+        lock.unlink()
+    promote(work, output)
+    log.info("imported %s: %s entities, L = %d tokens", output, f"{manifest.entities:,}", config.max_span_tokens)
+    return manifest
+
+
+def _open_table(release: Release, config: ELQConfig) -> Array:
+    vectors = read_tensor(release.table)
+    width = config.encoder["hidden_size"]
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape[1] != width:
+        raise ElqError(
+            f"{release.table} holds a tensor of shape {list(vectors.shape)} and dtype {vectors.dtype}, but the encoder asks for"
+            f" (N, {width}) of float32: give the table that belongs to the weights"
+        )
+    return vectors
+
+
+def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, work: Path) -> None:
+    """``config.json``, ``model.safetensors``, ``tokenizer.json``, and those of the entity encoder where the release has one."""
+    weights, rows = read_tensors(release.weights), config.encoder["vocab_size"]
+    write_json(work / "config.json", asdict(config))
+    save_weights(work / "model.safetensors", question_weights(weights, config, release.weights))
+    bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows).save(str(work / "tokenizer.json"))
+    if not any(name.startswith(ENTITY) for name in weights):
+        log.warning("%s has no entity encoder: vectors of further entities cannot be made", release.weights)
+        return
+    (folder := work / ENTITY_ENCODER).mkdir(exist_ok=True)
+    write_json(folder / "config.json", config.encoder)
+    save_weights(folder / "model.safetensors", entity_weights(weights, config, release.weights))
+    tokenizer = bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows, entities=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str) -> Recipe:
+    """How the entities folder is made. Files of many gigabytes are told apart by size and time, not by content."""
+    files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
+    files += [release.encoder / name for name in ("config.json", "vocab.txt")]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
+    stats = {str(path.resolve()): path.stat() for path in files}
+    plan = {
+        "format": FORMAT,
+        "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
+        "dtype": dtype,
+    }
+    graph = release.index if release.index is not None and _is_graph(release.index, vectors) else None
+    digest = digest_of([release.catalogue])
+    facts = {"encoder": params.bert_model, "pooling": "cls", "text": asdict(ENTITY_TEXT), "precision": "fp32"}
+    return Recipe(
+        plan=json.loads(json.dumps(plan)),
+        entities=lambda: read_released_entities(release.catalogue),
+        vectors=lambda: MappedVectors(release, vectors),
+        maker=str(release.table),
+        dtype=dtype,
+        index="exact" if graph is None else "hnsw",
+        index_file=graph,
+        facts={**facts, "source_sha256": digest},
+    )
+
+
+def _is_graph(path: Path, vectors: Array) -> bool:
+    """Whether an index is a graph over the table (True) or a flat copy of it (False).
+
+    Raises:
+        ElqError: it is neither, or has another metric, width, size or content than the table.
+    """
+    index = read_graph(path, len(vectors), vectors.shape[1], flat=True)
+    rows = np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.int64)
+    for row in rows.tolist():
+        if not np.array_equal(index.reconstruct(row), vectors[row]):
+            raise ElqError(f"{path} holds another vector in row {row} than the table: give the index that belongs to it")
+    return hasattr(index, "hnsw")
+
+
+class MappedVectors:
+    """Vectors that lie in a mapped file."""
+
+    def __init__(self, release: Release, vectors: Array) -> None:
+        self.release, self.vectors = release, vectors
+        self.width = int(vectors.shape[1])
+
+    def announce(self, catalogue: Catalogue, rows: int) -> None:
+        """Refuse a table that belongs to another catalogue, and say how many rows are to be copied.
+
+        Raises:
+            ElqError: their numbers of rows differ.
+        """
+        if len(catalogue) != len(self.vectors):
+            raise ElqError(
+                f"{self.release.table} has {len(self.vectors):,} rows, but {self.release.catalogue} has {len(catalogue):,}"
+                " entities: give files of one release"
+            )
+        log.info("%s of %s vectors to copy", f"{rows:,}", f"{len(catalogue):,}")
+
+    def steps(self, rows: int) -> int:
+        """Pieces."""
+        return -(-rows // PIECE)
+
+    def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[slice, Array]]:
+        """Rows [start, end), ``PIECE`` at a time."""
+        for first in range(start, end, PIECE):
+            last = min(first + PIECE, end)
+            yield slice(first - start, last - start), self.vectors[first:last]
+
+
+def _report_drift(vectors: Array, dtype: str) -> None:
+    """Log what rounding the table does to scores: a sample of its rows, as queries, against all of the sample."""
+    sample = np.array(vectors[np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.int64)])
+    rounded = EntityTable(sample.astype(dtype)).tensor().numpy()
+    drift = np.abs(sample @ sample.T - sample @ rounded.T).max()
+    log.info("%s: scores of a sample differ from those in float32 by at most %.1e", dtype, drift)

@@ -1,0 +1,58 @@
+"""Schedule: which weights learn how fast, and when."""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from lightning import Trainer
+from torch import nn
+
+from elq.errors import ElqError
+
+
+def parameter_groups(
+    model: nn.Module, rates: Mapping[tuple[str, ...], float], *, weight_decay: float, undecayed: Collection[str]
+) -> list[dict[str, Any]]:
+    """Optimiser groups of a model's trainable weights.
+
+    Args:
+        model: the network.
+        rates: beginnings of weight names → their peak learning rate.
+        weight_decay: of all weights but ``undecayed``.
+        undecayed: names of weights.
+    """
+    groups = []
+    for parts, lr in rates.items():
+        weights = [(n, w) for n, w in model.named_parameters() if n.startswith(parts) and w.requires_grad]
+        for decay, chosen in ((weight_decay, False), (0.0, True)):
+            groups.append({"params": [w for n, w in weights if (n in undecayed) == chosen], "lr": lr, "weight_decay": decay})
+    return [group for group in groups if group["params"]]
+
+
+def warmup_and_decay(step: int, warmup: int, total: int) -> float:
+    """Factor of the learning rate: linear from 0 to 1 in ``warmup`` steps, then linear to 0 at ``total``.
+
+    >>> [warmup_and_decay(step, 2, 6) for step in range(7)]
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    warm = (step + 1) / warmup if step < warmup else 1.0
+    return min(warm, max(0.0, (total - step) / max(1, total - warmup)))
+
+
+def optimizer_steps(trainer: Trainer, batches: Iterable[int]) -> int:
+    """Optimiser steps of a whole run: stages differ in length, so the trainer's own estimate does not hold.
+
+    Args:
+        trainer: that will run.
+        batches: how many there are in each epoch; may be endless.
+
+    Raises:
+        ElqError: the trainer has no number of epochs.
+    """
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ElqError(f"trainer.max_epochs is {trainer.max_epochs}, but the schedule needs a number of epochs of at least 1")
+    steps, limit = 0, trainer.limit_train_batches
+    for _, there in zip(range(trainer.max_epochs), batches, strict=False):
+        used = min(there, limit) if isinstance(limit, int) else int(there * limit)
+        steps += math.ceil(used / trainer.accumulate_grad_batches)
+    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps

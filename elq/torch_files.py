@@ -1,0 +1,179 @@
+"""Torch files: the tensors of a ``torch.save`` file, mapped from the disk. Nothing that stands in a file is ever run.
+
+File formats: the zip archive (torch ≥ 1.6), which ``torch.load`` maps by itself; and the legacy format before it, which it can
+only read as a whole: pickles of a magic number, a version, the byte order, the saved object and the list of its storages' keys,
+then of every storage the number of its elements (int64) and the elements. Here the legacy pickles are read with nothing but the
+few names that tensors need, each of them replaced by a harmless record, and the elements are left where they are.
+"""
+
+import math
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+
+from elq.errors import ElqError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
+DTYPES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Stands for a storage class; cannot be called."""
+
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    key: str
+    dtype: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A tensor as it is saved: a view of a storage."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rebuild:
+    """Stands for torch's functions that rebuild a tensor, or a parameter around one."""
+
+    def __call__(self, saved: object, *rest: Any) -> _View:
+        if isinstance(saved, _View):  # a parameter
+            return saved
+        offset, shape, stride = rest[:3]
+        numbers = (offset, *shape, *stride)
+        if not isinstance(saved, _Storage) or any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError(f"a tensor over {saved!r} with the numbers {numbers}")
+        return _View(saved, offset, tuple(shape), tuple(stride))
+
+
+class _Reader(pickle.Unpickler):
+    """Knows no names but those of tensors."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name in DTYPES:
+            return _Kind(DTYPES[name])
+        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
+            return _Rebuild()
+        raise ElqError(f"it asks for {module}.{name}, but only tensors are read")
+
+    def persistent_load(self, saved: Any) -> _Storage:
+        what, kind, key, _, count = saved[:5]
+        if what != "storage" or not isinstance(kind, _Kind) or type(count) is not int or count < 0:
+            raise ValueError(f"an unknown record {what!r}")
+        return _Storage(str(key), kind.dtype, count)
+
+
+def read_tensors(path: str | Path) -> dict[str, Array]:
+    """The tensors of a saved state dict, by name, as arrays over the mapped file (read-only; bf16 as an fp32 copy).
+
+    Raises:
+        ElqError: the file is missing, cut short, no torch file, holds anything but tensors, or asks for code.
+    """
+    path = Path(path)
+    found = _read(path)
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found) or not found:
+        raise ElqError(f"{path} holds a {type(found).__name__}, but must hold tensors with names (a state dict)")
+    return {name: _array(path, name, value) for name, value in found.items()}
+
+
+def read_tensor(path: str | Path) -> Array:
+    """The one tensor of a file, as an array over the mapped file.
+
+    Raises:
+        ElqError: see :func:`read_tensors`.
+    """
+    return _array(Path(path), "", _read(Path(path)))
+
+
+def _array(path: Path, name: str, value: object) -> Array:
+    if isinstance(value, torch.Tensor):
+        plain = value.detach()
+        return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    if not isinstance(value, np.ndarray):
+        what = f"{name!r}, a {type(value).__name__}" if name else f"a {type(value).__name__}"
+        raise ElqError(f"{path} holds {what}, but must hold a tensor")
+    return value
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise ElqError(f"{path} does not exist: give the path of a file that torch.save wrote")
+    try:
+        if zipfile.is_zipfile(path):
+            return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        with path.open("rb") as stream:
+            return _read_legacy(path, stream)
+    except ElqError as error:
+        raise ElqError(f"{path} is refused ({error}): give the released file") from None
+    except Exception as error:  # a damaged pickle fails in any way
+        reason = " ".join(str(error).split())[:200]
+        raise ElqError(
+            f"{path} is not a readable torch file ({type(error).__name__}: {reason}): download or save it again"
+        ) from None
+
+
+def _read_legacy(path: Path, stream: IO[bytes]) -> Any:
+    if _Reader(stream).load() != MAGIC or _Reader(stream).load() != VERSION:
+        raise ValueError("it does not begin as one")
+    if _Reader(stream).load().get("little_endian") is not True:
+        raise ValueError("it was saved on a machine of the other byte order")
+    saved, keys = _Reader(stream).load(), _Reader(stream).load()
+    views = saved if isinstance(saved, dict) else {"": saved}
+    storages = {view.storage.key: view.storage for view in views.values() if isinstance(view, _View)}
+    places: dict[str, int] = {}
+    for key in map(str, keys):
+        if key not in storages:
+            raise ValueError(f"storage {key} belongs to no tensor")
+        if len(raw := stream.read(8)) < 8:
+            raise ValueError("it is cut short")
+        [count] = struct.unpack("<q", raw)
+        if count != storages[key].count:
+            raise ValueError(f"storage {key} has {count} elements instead of {storages[key].count}")
+        places[key] = stream.tell()
+        stream.seek(count * np.dtype(storages[key].dtype).itemsize, 1)
+    if (size := path.stat().st_size) < (needed := stream.tell()):
+        raise ValueError(f"it has {size} bytes instead of {needed}: it is cut short")
+    arrays = {name: _mapped(path, view, places) if isinstance(view, _View) else view for name, view in views.items()}
+    return arrays if isinstance(saved, dict) else arrays[""]
+
+
+def _mapped(path: Path, view: _View, places: dict[str, int]) -> Array:
+    storage = view.storage
+    last = view.offset + sum((size - 1) * step for size, step in zip(view.shape, view.stride, strict=True))
+    if math.prod(view.shape) and last >= storage.count:
+        raise ValueError(f"a tensor reaches to element {last} of a storage of {storage.count}")
+    if not math.prod(view.shape):
+        return np.empty(view.shape, storage.dtype)
+    flat = np.memmap(path, storage.dtype, "r", offset=places[storage.key], shape=(storage.count,))
+    steps = [step * flat.itemsize for step in view.stride]
+    return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, steps, writeable=False)
