@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from elq.dictionary import Dictionary
@@ -41,7 +42,8 @@ class Collator:
         tokenizer: of the questions.
         rows: gold entity → its catalogue row.
         max_span_tokens: L.
-        dictionary: finds the spans that are names, for a model that asks.
+        dictionary: finds the spans that are names, for a model that asks and for questions annotated in part.
+        names: whether the model asks.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Collator:
         *,
         max_span_tokens: int,
         dictionary: Dictionary | None = None,
+        names: bool = True,
     ) -> None:
-        self.tokenizer, self.rows, self.max_span_tokens, self.dictionary = tokenizer, rows, max_span_tokens, dictionary
+        self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
+        self.dictionary, self.names = dictionary, names
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
@@ -61,8 +65,8 @@ class Collator:
         """
         texts = [question.text for question in questions] or [""]
         tokens = self.tokenizer(texts)
-        if self.dictionary is not None:
-            tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
+        named = None if self.dictionary is None else self.dictionary.named(texts, tokens, self.max_span_tokens)
+        tokens = replace(tokens, named=named if self.names else None)
         spans, rows = [], []
         for b, question in enumerate(questions):
             inside = tokens.text_mask[b].tolist()
@@ -72,4 +76,24 @@ class Collator:
                     spans.append((b, *span))
                     rows.append(-1 if mention.entity is None else self.rows[mention.entity])
         question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
-        return Batch(tokens, Spans(question_of, start, end), torch.tensor(rows, dtype=torch.int64), tuple(questions))
+        mentions = Spans(question_of, start, end)
+        unsure = None if named is None else unsure_spans(named, mentions, [question.partial for question in questions])
+        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure)
+
+
+def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Tensor | None:
+    """Names that no annotated mention touches, in the questions annotated in part: (B, T, L) bool, None if there are none.
+
+    Args:
+        named: (B, T, L) bool, True on spans that are a name of the catalogue.
+        mentions: M gold mentions.
+        partial: of each of the B questions.
+    """
+    if not any(partial):
+        return None
+    unsure = named & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
+    first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
+    last = first + torch.arange(named.shape[2])  # (T, L)
+    for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):
+        unsure[b] &= (last < start) | (first >= end)
+    return unsure

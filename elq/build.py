@@ -15,6 +15,7 @@ from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
 from elq.errors import ElqError
 from elq.folder import FORMAT, Manifest
 from elq.index import INDEX_KINDS
+from elq.prior import prior_columns, with_prior
 from elq.table import DTYPES
 from elq.texts import EntityText
 
@@ -32,12 +33,14 @@ class BuildSettings:
     dtype: str = "float16"
     precision: str = "auto"  # of the encoder: bf16, fp32, or bf16 where the processor has it
     index: str = "exact"
+    prior: tuple[str, ...] = ()  # features of elq/prior.py, a few columns behind the vector
 
     def __post_init__(self) -> None:
         precisions = ("auto", "bf16", "fp32")
         for name, allowed in (("pooling", POOLINGS), ("dtype", DTYPES), ("precision", precisions), ("index", INDEX_KINDS)):
             if getattr(self, name) not in allowed:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}")
+        prior_columns(self.prior)
         if self.max_tokens < 3:
             raise ElqError(f"max_tokens is {self.max_tokens}, but a text needs at least 3 (two of them special)")
 
@@ -110,7 +113,7 @@ class EncodedTexts:
             precision=settings.precision,
             device=device,
         )
-        self.width = self.encoder.encoder.width
+        self.width = self.encoder.encoder.width + prior_columns(settings.prior)
 
     def announce(self, catalogue: Catalogue, rows: int) -> None:
         """Say what the encoding will take: rows, and time measured on a sample spread over the catalogue."""
@@ -131,5 +134,6 @@ class EncodedTexts:
 
     def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[Array, Array]]:
         """The vectors of rows [start, end), a batch at a time."""
-        for places, found in self.encoder.batches([self.settings.text(catalogue[row]) for row in range(start, end)]):
-            yield places, found.numpy()
+        entities = [catalogue[row] for row in range(start, end)]
+        for places, found in self.encoder.batches([self.settings.text(entity) for entity in entities]):
+            yield places, with_prior(found.numpy(), [entities[place] for place in places], self.settings.prior)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from elq.batches import Collator, ShuffledBatches
 from elq.bootstrap import bootstrap_questions
 from elq.build import BuildSettings, build_entities
-from elq.dictionary import Dictionary
+from elq.dictionary import Dictionary, with_silver
 from elq.encoder import DEFAULT, encoder_values, position_limit, resolve_encoder
 from elq.errors import ElqError
 from elq.folder import Entities, open_entities
@@ -29,10 +29,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Source:
-    """A question file, and how often each of its questions comes in an epoch."""
+    """A question file, and how often each of its questions comes in an epoch.
+
+    ``partial``: not every mention is annotated. Names that no mention touches are then no negatives, and further entities of a
+    question whose name stands in it once become mentions (silver).
+    """
 
     file: str
     repeat: int = 1
+    partial: bool = False
 
 
 @dataclass
@@ -66,6 +71,7 @@ class QuestionData(LightningDataModule):
         batch_size: questions per batch and device.
         max_span_tokens: L, the model's own setting.
         names: whether the model asks which spans are names, its own setting.
+        prior: columns of the table for it, the model's own setting.
         question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
         seed: of the order and of the template questions.
     """
@@ -85,6 +91,7 @@ class QuestionData(LightningDataModule):
         batch_size: int = 64,
         max_span_tokens: int = 10,
         names: bool = False,
+        prior: tuple[str, ...] = (),
         question_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -99,7 +106,7 @@ class QuestionData(LightningDataModule):
         if batch_size < 1 or max_span_tokens < 1:
             raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
         build = build or BuildSettings()
-        self.build, self.encoder = replace(build, encoder=build.encoder or encoder), encoder
+        self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=tuple(prior)), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
         self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
@@ -122,7 +129,8 @@ class QuestionData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the entities and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
-        self.dictionary = Dictionary(self.entities.catalogue) if self.names else None
+        partial = any(source.partial for stage in self.stages for source in stage.sources)
+        self.dictionary = Dictionary(self.entities.catalogue) if self.names or partial else None
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         if self.question_tokens is not None:
@@ -140,7 +148,11 @@ class QuestionData(LightningDataModule):
     def _questions(self, number: int, stage: Stage) -> list[Question]:
         questions: list[Question] = []
         for source in stage.sources:
-            questions += self._read(source.file) * source.repeat
+            read = self._read(source.file)
+            if source.partial and self.dictionary is not None:
+                read = [replace(with_silver(question, self.dictionary), partial=True) for question in read]
+                self._find_rows(source.file, read)
+            questions += read * source.repeat
         if stage.bootstrap:
             questions += self._templates(stage, self.seed * 1_000_003 + number)
         log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
@@ -213,4 +225,5 @@ class QuestionData(LightningDataModule):
     test_dataloader = val_dataloader
 
     def _collator(self, dictionary: Dictionary | None) -> Collator:
-        return Collator(self.tokenizer, self._rows, max_span_tokens=self.max_span_tokens, dictionary=dictionary)
+        limit = self.max_span_tokens
+        return Collator(self.tokenizer, self._rows, max_span_tokens=limit, dictionary=dictionary, names=self.names)

@@ -9,7 +9,7 @@ whole-word sequence, so that "france's" still holds "france" and "romania" does 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from elq.catalogue import Catalogue
 from elq.table import EntityTable
 from elq.tokens import token_span
-from elq.types import Entity, Link, Mention, Spans, TokenBatch
+from elq.types import Entity, Link, Mention, Question, Spans, TokenBatch
 
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
@@ -124,6 +124,15 @@ class Dictionary:
                 if row is not None:
                     yield found[first].start, found[after - 1].end, row
 
+    def rows_of(self, ids: Sequence[str]) -> list[int]:
+        """Catalogue row of each id; −1 where there is none."""
+        return [int(row) for row in self._catalogue.rows(ids)]
+
+    def spans_of(self, text: str, row: int) -> list[tuple[int, int]]:
+        """Where the names of one entity stand in a text, longest first: characters [start, end)."""
+        found = [(start, end) for start, end, _ in self.matches(text) if row in self._bearers[name_key(text[start:end]) or ""]]
+        return sorted(found, key=lambda span: span[0] - span[1])
+
     def with_bearers(
         self, names: Sequence[str], vectors: Tensor, found: tuple[Tensor, Tensor], table: EntityTable, bonus: float
     ) -> tuple[Tensor, Tensor]:
@@ -183,3 +192,15 @@ class Dictionary:
         start, end, row = match
         entity = self._catalogue[row]
         return [Link(start, end, texts[start:end], entity.id, entity.title, entity.description, 0.0)]
+
+
+def with_silver(question: Question, dictionary: Dictionary) -> Question:
+    """The question with a mention for each of its further entities whose name stands in the text, off its other mentions."""
+    mentions = [*question.mentions]
+    rows = dictionary.rows_of(question.other_entities)
+    for entity, row in zip(question.other_entities, rows, strict=True):
+        for start, end in dictionary.spans_of(question.text, row) if row >= 0 else ():
+            if all(end <= mention.start or mention.end <= start for mention in mentions):
+                mentions.append(Mention(start, end, entity))
+                break
+    return replace(question, mentions=tuple(mentions))

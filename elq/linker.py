@@ -60,9 +60,9 @@ class Linker:
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
     ) -> None:
-        if model.encoder.width != entities.table.width:
+        if model.width != entities.table.width:
             raise ElqError(
-                f"the model's mention vectors have width {model.encoder.width}, but the entity table has width"
+                f"the model's mention vectors have width {model.width}, but the entity table has width"
                 f" {entities.table.width}: model and table must come from the same encoder"
             )
         if tokenizer.size > model.config.encoder["vocab_size"]:

@@ -13,12 +13,13 @@ from torch.nn import functional
 from elq.types import Spans
 
 
-def mention_loss(logits: Tensor, gold: Spans) -> tuple[Tensor, Tensor]:
+def mention_loss(logits: Tensor, gold: Spans, unsure: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy of all spans of text in the batch.
 
     Args:
         logits: (B, T, L) mention logits, −inf where there is no span of text.
         gold: M gold mentions of at most L tokens, NIL ones included.
+        unsure: (B, T, L) bool, True on spans that are left out.
 
     Returns:
         Sum and number of spans, both scalars.
@@ -30,6 +31,8 @@ def mention_loss(logits: Tensor, gold: Spans) -> tuple[Tensor, Tensor]:
     targets = torch.zeros_like(logits)
     targets[gold.question, gold.start, gold.end - gold.start - 1] = 1.0  # (B, T, L)
     valid = logits > -torch.inf  # (B, T, L)
+    if unsure is not None:
+        valid &= ~unsure | (targets > 0)
     total = functional.binary_cross_entropy_with_logits(logits[valid], targets[valid], reduction="sum")
     return total, valid.sum()
 

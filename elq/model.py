@@ -39,11 +39,12 @@ class ELQConfig:
     unit_norm: bool = True
     scale: float = 20.0
     names: bool = False
+    prior: int = 0
     question_tokens: int = 32  # longest question under the score mode "elq", special tokens included
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
+        for name, least in (("max_span_tokens", 1), ("question_tokens", 3), ("prior", 0)):
             if type(value := getattr(self, name)) is not int or value < least:
                 raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}")
         if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
@@ -65,8 +66,13 @@ class ELQ(nn.Module):
                 raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower it")
         self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens, names=config.names)
         self.pooler = SpanPooler(
-            self.encoder.width, projection=config.projection, unit_norm=config.unit_norm, scale=config.scale
+            self.encoder.width,
+            projection=config.projection,
+            unit_norm=config.unit_norm,
+            scale=config.scale,
+            prior=config.prior,
         )
+        self.width = self.encoder.width + config.prior
 
     @classmethod
     def from_encoder(cls, name: str | Path, **settings: Any) -> "ELQ":

@@ -26,6 +26,7 @@ from elq.losses import (
     table_loss,
 )
 from elq.model import ELQ, load_tokenizer
+from elq.prior import prior_columns
 from elq.schedule import optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
 from elq.sweep import ThresholdSweep
@@ -47,6 +48,7 @@ class ELQModule(LightningModule):
         unit_norm: mention vectors of norm 1 times a learned scale.
         scale: where that scale starts.
         names: a learned score for spans that are a name of the catalogue.
+        prior: features of the entities, with learned weights, see elq/prior.py.
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
         candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
@@ -73,6 +75,7 @@ class ELQModule(LightningModule):
         unit_norm: bool = True,
         scale: float = 20.0,
         names: bool = False,
+        prior: tuple[str, ...] = (),
         frozen_words: bool = False,
         mention_weight: float = 20.0,
         candidates: str = "table",
@@ -102,6 +105,7 @@ class ELQModule(LightningModule):
             unit_norm=unit_norm,
             scale=scale,
             names=names,
+            prior=prior_columns(prior),
             question_tokens=question_tokens,
         )
         if frozen_words:
@@ -156,7 +160,7 @@ class ELQModule(LightningModule):
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             parts = [
-                mention_loss(logits, batch.mentions),
+                mention_loss(logits, batch.mentions, batch.unsure),
                 self.disambiguation_loss(vectors, batch.rows, batch.mentions.question),
             ]
             mention, entity = self.mean_over_processes(parts)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from elq.types import Spans
 
 NAME_SCORE = 4.0  # where the score of a name starts, a logit
+PRIOR_SCALE = 20.0  # of the prior's weights: features are below 1, and a learning rate takes small steps
 
 
 def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
@@ -106,21 +107,28 @@ class SpanPooler(nn.Module):
         projection: a linear map (D, D) that starts as the identity.
         unit_norm: divide by the norm and multiply with a learned scale, so that a score is scale · cosine.
         scale: where the scale starts. Its logarithm is what is learned, so it stays positive.
+        prior: P, columns of the entity table for its prior (elq/prior.py), each with a learned weight that starts at 0.
     """
 
-    def __init__(self, width: int, *, projection: bool = True, unit_norm: bool = True, scale: float = 20.0) -> None:
+    def __init__(
+        self, width: int, *, projection: bool = True, unit_norm: bool = True, scale: float = 20.0, prior: int = 0
+    ) -> None:
         super().__init__()
         self.projection = nn.Linear(width, width) if projection else None
         if self.projection is not None:
             nn.init.eye_(self.projection.weight)
             nn.init.zeros_(self.projection.bias)
+        self.prior = nn.Parameter(torch.zeros(prior)) if prior else None
         self.log_scale = nn.Parameter(torch.tensor([float(scale)]).log()) if unit_norm else None  # (1,): FSDP takes no scalar
 
     def forward(self, hidden: Tensor, spans: Spans) -> Tensor:
-        """Mention vectors (Q, D) fp32 from token vectors (B, T, D) and Q spans."""
+        """Mention vectors (Q, D + P) fp32 from token vectors (B, T, D) and Q spans."""
         vectors = mean_of_spans(hidden, spans)  # (Q, D)
         if self.projection is not None:
             vectors = self.projection(vectors).float()  # (Q, D)
         if self.log_scale is not None:
             vectors = nn.functional.normalize(vectors, dim=-1) * self.log_scale.exp()  # (Q, D)
+        if self.prior is not None:
+            weights = PRIOR_SCALE * self.prior.expand(len(vectors), -1)  # (Q, P)
+            vectors = torch.cat([vectors, weights], dim=-1)  # (Q, D + P)
         return vectors

@@ -22,13 +22,15 @@ class Mention:
 class Question:
     """A question and, where it is annotated, its gold mentions in reading order of the file.
 
-    ``other_entities`` are further gold entities without an annotated span: they count in set-level scores only.
+    ``other_entities`` are further gold entities without an annotated span: they count in set-level scores only. ``partial``:
+    further mentions may stand in the text, so that a name which is none says nothing.
     """
 
     id: str
     text: str
     mentions: tuple[Mention, ...] = ()
     other_entities: tuple[str, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,22 @@ class Batch:
         mentions: M gold mentions that lie within L tokens.
         rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
         questions: the B questions.
+        unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated; None: there are none.
     """
 
-    __slots__ = ("mentions", "questions", "rows", "tokens")
+    __slots__ = ("mentions", "questions", "rows", "tokens", "unsure")
 
-    def __init__(self, tokens: TokenBatch, mentions: Spans, rows: Tensor, questions: tuple[Question, ...]) -> None:
-        self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
+    def __init__(
+        self,
+        tokens: TokenBatch,
+        mentions: Spans,
+        rows: Tensor,
+        questions: tuple[Question, ...],
+        unsure: Tensor | None = None,
+    ) -> None:
+        self.tokens, self.mentions, self.rows, self.questions, self.unsure = tokens, mentions, rows, questions, unsure
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
-        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions)
+        unsure = None if self.unsure is None else self.unsure.to(target)
+        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure)
