@@ -61,6 +61,8 @@ class Collator:
         """
         texts = [question.text for question in questions] or [""]
         tokens = self.tokenizer(texts)
+        if not questions:
+            tokens = replace(tokens, text_mask=torch.zeros_like(tokens.text_mask))  # in score mode elq it would have spans
         if self.dictionary is not None:
             tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
         spans, rows = [], []
