@@ -132,7 +132,7 @@ def holds(folder: Path, plan: Mapping[str, object]) -> bool:
 
 def _allocate(path: Path, rows: int, width: int, recipe: Recipe) -> None:
     """Make the table file in its full size, so that a full disk is found before the work and not in it."""
-    graph = width * 4 + GRAPH_BYTES if recipe.index == "hnsw" else 0
+    graph = width * 4 + GRAPH_BYTES if recipe.index == "hnsw" and recipe.index_file is None else 0
     size = rows * (width * np.dtype(recipe.dtype).itemsize + graph)
     log.info("%s entities: %.0f MB of disk", f"{rows:,}", size / 1e6)
     if size > (free := shutil.disk_usage(path.parent).free):

@@ -65,6 +65,8 @@ class Collator:
         """
         texts = [question.text for question in questions] or [""]
         tokens = self.tokenizer(texts)
+        if not questions:
+            tokens = replace(tokens, text_mask=torch.zeros_like(tokens.text_mask))  # in score mode elq it would have spans
         named = None if self.dictionary is None else self.dictionary.named(texts, tokens, self.max_span_tokens)
         tokens = replace(tokens, named=named if self.names else None)
         spans, rows = [], []

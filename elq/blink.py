@@ -7,7 +7,7 @@ written in fp32, and torch's files in the legacy format. A flat index is not wri
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def export_blink(folder: str | Path, output: str | Path) -> None:
     if output.exists():
         raise ElqError(f"{output} exists: choose another output folder or remove it")
     model, entities = ELQ.from_pretrained(folder), open_entities(folder / ENTITIES)
-    _refuse_beyond_released(folder, model)
+    _refuse_beyond_released(folder, model, entities)
     with replacing_folder(output) as made:
         _write_weights(folder, model, made / "elq.bin")
         _write_params(folder, model, entities, made)
@@ -69,8 +69,10 @@ def _tracked(entities: Entities) -> Iterator[Entity]:
     return track(entities.catalogue, "writing entity.jsonl", len(entities.catalogue))
 
 
-def _refuse_beyond_released(folder: Path, model: ELQ) -> None:
+def _refuse_beyond_released(folder: Path, model: ELQ, entities: Entities) -> None:
     config = model.config
+    if entities.manifest.name_bonus:
+        raise ElqError(f"{folder} has a name_bonus, which the released layout knows nothing of: train with model.name_bonus=0")
     for name in ("projection", "unit_norm", "names"):
         if getattr(config, name):
             raise ElqError(
@@ -100,16 +102,20 @@ def _write_weights(folder: Path, model: ELQ, path: Path) -> None:
 
 
 def _write_params(folder: Path, model: ELQ, entities: Entities, made: Path) -> None:
-    tokenizer: Mapping[str, Any] = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer, of_entities = (
+        json.loads((place / "tokenizer.json").read_text(encoding="utf-8")) for place in (folder, folder / ENTITY_ENCODER)
+    )
     params = {
         "bert_model": entities.manifest.encoder,
         **FIXED,
         "max_mention_length": model.config.max_span_tokens - 1,
         "max_context_length": model.config.question_tokens,
-        "max_cand_length": 128,
+        "max_cand_length": (of_entities.get("truncation") or {}).get("max_length", 128),
         "lowercase": tokenizer["normalizer"].get("lowercase", True),
         "out_dim": 1,
         "no_mention_bounds": True,
+        "freeze_cand_enc": True,
+        "debug": False,
     }
     write_json(made / "elq_params.txt", params)
     (made / "encoder").mkdir()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from elq.assembly import Array, Recipe, assemble, holds
 from elq.build import digest_of
@@ -20,10 +21,12 @@ from elq.files import promote, write_json
 from elq.folder import ENTITIES, ENTITY_ENCODER, FORMAT, Manifest
 from elq.graph import read_graph
 from elq.model import ELQConfig, save_weights
+from elq.progress import track
 from elq.released import (
     CANDIDATES,
     ENTITY,
     ENTITY_TEXT,
+    QUESTION_TOKENS,
     THRESHOLD,
     ReleasedParams,
     bert_tokenizer,
@@ -64,13 +67,16 @@ class Release:
     index: Path | None = None
 
 
-def import_release(release: Release, output: str | Path, *, dtype: str = "float32") -> Manifest:
+def import_release(
+    release: Release, output: str | Path, *, dtype: str = "float32", question_tokens: int = QUESTION_TOKENS
+) -> Manifest:
     """Make a model folder from the files of a release.
 
     Args:
         release: the files.
         output: the folder to make; it appears when it is complete.
         dtype: of the table. The released one is float32; float16 halves it, and what that changes is logged.
+        question_tokens: where score mode ``elq`` cuts a question, special tokens included; the released scripts say 32.
 
     Raises:
         ElqError: a file is missing, damaged, asks for code, or does not belong to the others.
@@ -79,27 +85,37 @@ def import_release(release: Release, output: str | Path, *, dtype: str = "float3
     if dtype not in DTYPES:
         raise ElqError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")
     params = read_params(release.params)
-    config = model_config(read_encoder_config(release.encoder), params)
+    config = model_config(read_encoder_config(release.encoder), params, question_tokens)
     vectors = _open_table(release, config)
-    recipe = _recipe(release, params, vectors, dtype)  # reads the index: what does not fit is found before any work
-    if output.exists():
-        if not holds(output / ENTITIES, recipe.plan):
-            raise ElqError(f"{output} exists and was made from other files: choose another output folder or remove it")
-        log.info("%s is up to date", output)
-        return Manifest.load(output / ENTITIES)
+    recipe = _recipe(release, params, vectors, dtype, question_tokens)  # what does not fit is found here, before any work
     work = output.with_name(f".{output.name}.importing")
-    work.mkdir(parents=True, exist_ok=True)
-    _write_model(release, config, params, work)
-    manifest = assemble(work / ENTITIES, recipe)
-    manifest = replace(manifest, score_mode="elq", threshold=THRESHOLD, candidates=CANDIDATES)
-    manifest.save(work / ENTITIES)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    if done := _done(output, recipe):
+        return done
+    with FileLock(output.with_name(f".{output.name}.lock")):  # another process may want the same folder
+        if done := _done(output, recipe):
+            return done
+        _write_model(release, config, params, work)
+        manifest = assemble(work / ENTITIES, recipe)
+        manifest = replace(manifest, score_mode="elq", threshold=THRESHOLD, candidates=CANDIDATES)
+        manifest.save(work / ENTITIES)
+        for lock in work.glob(".*.lock"):
+            lock.unlink()
+        promote(work, output)
     if dtype != "float32":
         _report_drift(vectors, dtype)
-    for lock in work.glob(".*.lock"):
-        lock.unlink()
-    promote(work, output)
     log.info("imported %s: %s entities, L = %d tokens", output, f"{manifest.entities:,}", config.max_span_tokens)
     return manifest
+
+
+def _done(output: Path, recipe: Recipe) -> Manifest | None:
+    """The manifest of a finished import of the same files; raises ElqError where the folder holds anything else."""
+    if not output.exists():
+        return None
+    if not holds(output / ENTITIES, recipe.plan):
+        raise ElqError(f"{output} exists and was made from other files: choose another output folder or remove it")
+    log.info("%s is up to date", output)
+    return Manifest.load(output / ENTITIES)
 
 
 def _open_table(release: Release, config: ELQConfig) -> Array:
@@ -116,28 +132,39 @@ def _open_table(release: Release, config: ELQConfig) -> Array:
 def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, work: Path) -> None:
     """``config.json``, ``model.safetensors``, ``tokenizer.json``, and those of the entity encoder where the release has one."""
     weights, rows = read_tensors(release.weights), config.encoder["vocab_size"]
-    write_json(work / "config.json", asdict(config))
-    save_weights(work / "model.safetensors", question_weights(weights, config, release.weights))
-    bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows).save(str(work / "tokenizer.json"))
-    if not any(name.startswith(ENTITY) for name in weights):
+    parts = {work: (asdict(config), question_weights(weights, config, release.weights), 0)}
+    if any(name.startswith(ENTITY) for name in weights):
+        own = entity_weights(weights, config, release.weights)
+        parts[work / ENTITY_ENCODER] = (config.encoder, own, params.entity_tokens)
+    else:
         log.warning("%s has no entity encoder: vectors of further entities cannot be made", release.weights)
-        return
-    (folder := work / ENTITY_ENCODER).mkdir(exist_ok=True)
-    write_json(folder / "config.json", config.encoder)
-    save_weights(folder / "model.safetensors", entity_weights(weights, config, release.weights))
-    tokenizer = bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows, entities=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizers = [
+        bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows, entities=tokens) for *_, tokens in parts.values()
+    ]
+    for (folder, (values, tensors, _)), tokenizer in zip(parts.items(), tokenizers, strict=True):
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "config.json", values)
+        save_weights(folder / "model.safetensors", tensors)
+        tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str) -> Recipe:
+def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, question_tokens: int) -> Recipe:
     """How the entities folder is made. Files of many gigabytes are told apart by size and time, not by content."""
     files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
     files += [release.encoder / name for name in ("config.json", "vocab.txt")]
     if missing := [str(path) for path in files if not path.is_file()]:
         raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
     stats = {str(path.resolve()): path.stat() for path in files}
+    with release.catalogue.open("rb") as stream:
+        entities = sum(1 for line in track(stream, "counting the entities") if line.strip())
+    if entities != len(vectors):
+        raise ElqError(
+            f"{release.table} has {len(vectors):,} rows, but {release.catalogue} has {entities:,} entities: give files of one"
+            " release"
+        )
     plan = {
         "format": FORMAT,
+        "question_tokens": question_tokens,
         "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
         "dtype": dtype,
     }
@@ -147,7 +174,7 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
     return Recipe(
         plan=json.loads(json.dumps(plan)),
         entities=lambda: read_released_entities(release.catalogue),
-        vectors=lambda: MappedVectors(release, vectors),
+        vectors=lambda: MappedVectors(vectors),
         maker=str(release.table),
         dtype=dtype,
         index="exact" if graph is None else "hnsw",
@@ -173,21 +200,12 @@ def _is_graph(path: Path, vectors: Array) -> bool:
 class MappedVectors:
     """Vectors that lie in a mapped file."""
 
-    def __init__(self, release: Release, vectors: Array) -> None:
-        self.release, self.vectors = release, vectors
+    def __init__(self, vectors: Array) -> None:
+        self.vectors = vectors
         self.width = int(vectors.shape[1])
 
     def announce(self, catalogue: Catalogue, rows: int) -> None:
-        """Refuse a table that belongs to another catalogue, and say how many rows are to be copied.
-
-        Raises:
-            ElqError: their numbers of rows differ.
-        """
-        if len(catalogue) != len(self.vectors):
-            raise ElqError(
-                f"{self.release.table} has {len(self.vectors):,} rows, but {self.release.catalogue} has {len(catalogue):,}"
-                " entities: give files of one release"
-            )
+        """Say how many rows are to be copied."""
         log.info("%s of %s vectors to copy", f"{rows:,}", f"{len(catalogue):,}")
 
     def steps(self, rows: int) -> int:

@@ -116,7 +116,7 @@ def sampled_loss(vectors: Tensor, gold: Tensor, rows: Tensor, table_rows: Tensor
     return table_loss(vectors, places, table_rows)
 
 
-def released_in_batch_loss(vectors: Tensor, gold: Tensor, gold_rows: Tensor) -> tuple[Tensor, Tensor]:
+def released_in_batch_loss(vectors: Tensor, gold: Tensor, golds: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
     """Cross-entropy over the gold entities of the batch, as the released ELQ trains without hard negatives.
 
     An entity that is the gold of several mentions stands in the list several times, as a negative of itself.
@@ -124,14 +124,16 @@ def released_in_batch_loss(vectors: Tensor, gold: Tensor, gold_rows: Tensor) -> 
     Args:
         vectors: (M, D) mention vectors.
         gold: (M,) table rows; −1 (NIL) takes no part.
-        gold_rows: (M, D) vectors of the gold entities; anything for NIL.
+        golds: (C, D) vectors of the batch's gold entities, without NIL; those of all processes where several share a batch.
+        first: where those of this process begin.
 
     Returns:
         Sum over the mentions that have an entity, and their number, both scalars.
     """
     linked = gold >= 0  # (M,)
-    scores = vectors[linked] @ gold_rows[linked].T  # (M', M')
-    return functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device), reduction="sum"), linked.sum()
+    scores = vectors[linked] @ golds.T  # (M', C)
+    places = first + torch.arange(len(scores), device=scores.device)  # (M',)
+    return functional.cross_entropy(scores, places, reduction="sum"), linked.sum()
 
 
 def released_negatives(gold: Tensor, nearest: Tensor, question: Tensor) -> Tensor:
@@ -144,7 +146,7 @@ def released_negatives(gold: Tensor, nearest: Tensor, question: Tensor) -> Tenso
             [False,  True],
             [False,  True]])
     """
-    hits = (nearest == gold.unsqueeze(-1)).long()  # (M, K)
+    hits = ((nearest == gold.unsqueeze(-1)) & (gold >= 0).unsqueeze(-1)).long()  # (M, K)
     size = int(question.max()) + 1 if len(question) else 0
     of_question = torch.zeros(size, nearest.shape[-1], dtype=torch.int64, device=hits.device)  # (B, K)
     return of_question.index_add(0, question, hits)[question] == 0

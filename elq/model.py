@@ -10,7 +10,7 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,10 @@ class ELQ(nn.Module):
         if is_model_folder(folder):
             model = cls.from_pretrained(folder).train()
             for key, value in settings.items():
-                if (own := getattr(model.config, key)) != value and key != "scale":  # where it starts; it has been learned
+                if (own := getattr(model.config, key)) != value and key not in ("scale", "question_tokens"):
                     raise ElqError(f"{folder} has {key} {own!r}, but {value!r} is asked for: set model.{key} to {own!r}")
+            if "question_tokens" in settings:  # no weight depends on it, and the scale has been learned
+                model.config = replace(model.config, question_tokens=settings["question_tokens"])
             return model
         encoder = Encoder.from_pretrained(folder)
         model = cls(ELQConfig(encoder=encoder.config, **settings))

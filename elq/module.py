@@ -98,16 +98,9 @@ class ELQModule(LightningModule):
             raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
         check_score_mode(score_mode, name_bonus)
         self.save_hyperparameters()
-        self.model = ELQ.from_encoder(
-            encoder,
-            max_span_tokens=max_span_tokens,
-            projection=projection,
-            unit_norm=unit_norm,
-            scale=scale,
-            names=names,
-            prior=prior_columns(prior),
-            question_tokens=question_tokens,
-        )
+        spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens}
+        pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": prior_columns(prior)}
+        self.model = ELQ.from_encoder(encoder, **spans, **pooling)
         if frozen_words:
             self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
@@ -198,21 +191,24 @@ class ELQModule(LightningModule):
         if self.hard_negatives:
             nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
         if self.candidates == "released":
-            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             if not self.hard_negatives:
-                return released_in_batch_loss(vectors, gold, own)
+                everyone = self.stacked_rows(gold)  # (W, M⁺)
+                golds = table.gather(everyone[everyone >= 0]).to(vectors.device)  # (C, D)
+                return released_in_batch_loss(vectors, gold, golds, int((everyone[: self.global_rank] >= 0).sum()))
+            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             found = table.gather(nearest.clamp_min(0)).to(vectors.device)  # (M, K, D)
             return released_loss(vectors, gold, question, own, nearest.to(gold.device), found)
         rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
         if world > 1:  # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
-            rows = self.gathered_rows(rows)
+            rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
         return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device))
 
-    def gathered_rows(self, rows: Tensor) -> Tensor:
-        """Candidate rows (C,) of each process → those of all processes, each once, ascending."""
+    def stacked_rows(self, rows: Tensor) -> Tensor:
+        """Table rows (C,) of each of W processes, stacked: (W, C⁺), −1 behind those of a process that has fewer."""
+        if self.trainer.world_size == 1:
+            return rows.unsqueeze(0)
         most = int(self.stacked(torch.tensor(len(rows), device=rows.device)).max())
-        filled = functional.pad(rows, (0, most - len(rows)), value=-1)  # one shape on every process
-        return candidate_rows(self.stacked(filled).flatten(), rows.new_empty(0))
+        return self.stacked(functional.pad(rows, (0, most - len(rows)), value=-1))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Link the questions as the exported folder would, with everything above the sweep's floor."""

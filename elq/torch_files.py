@@ -11,9 +11,8 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,22 +35,19 @@ DTYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(NamedTuple):  # tuples, all of them: a pickle can change nothing in one
     """Stands for a storage class; cannot be called."""
 
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Storage:
+class _Storage(NamedTuple):
     key: str
     dtype: str
-    count: int
+    size: int  # elements
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """A tensor as it is saved: a view of a storage."""
 
     storage: _Storage
@@ -60,17 +56,17 @@ class _View:
     stride: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class _Rebuild:
     """Stands for torch's functions that rebuild a tensor, or a parameter around one."""
+
+    __slots__ = ()
 
     def __call__(self, saved: object, *rest: Any) -> _View:
         if isinstance(saved, _View):  # a parameter
             return saved
         offset, shape, stride = rest[:3]
-        numbers = (offset, *shape, *stride)
-        if not isinstance(saved, _Storage) or any(type(number) is not int or number < 0 for number in numbers):
-            raise ValueError(f"a tensor over {saved!r} with the numbers {numbers}")
+        if not isinstance(saved, _Storage):
+            raise ValueError(f"a tensor over {saved!r}")
         return _View(saved, offset, tuple(shape), tuple(stride))
 
 
@@ -94,7 +90,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_tensors(path: str | Path) -> dict[str, Array]:
-    """The tensors of a saved state dict, by name, as arrays over the mapped file (read-only; bf16 as an fp32 copy).
+    """The tensors of a saved state dict, by name, as arrays over the mapped file (of bf16, zip format only, fp32 copies).
 
     Raises:
         ElqError: the file is missing, cut short, no torch file, holds anything but tensors, or asks for code.
@@ -103,7 +99,10 @@ def read_tensors(path: str | Path) -> dict[str, Array]:
     found = _read(path)
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found) or not found:
         raise ElqError(f"{path} holds a {type(found).__name__}, but must hold tensors with names (a state dict)")
-    return {name: _array(path, name, value) for name, value in found.items()}
+    for name, value in found.items():
+        if not isinstance(value, np.ndarray):
+            raise ElqError(f"{path} holds {name!r}, a {type(value).__name__}, but must hold a tensor")
+    return found
 
 
 def read_tensor(path: str | Path) -> Array:
@@ -112,17 +111,19 @@ def read_tensor(path: str | Path) -> Array:
     Raises:
         ElqError: see :func:`read_tensors`.
     """
-    return _array(Path(path), "", _read(Path(path)))
+    found = _read(Path(path))
+    if not isinstance(found, np.ndarray):
+        raise ElqError(f"{path} holds a {type(found).__name__}, but must hold a tensor")
+    return found
 
 
-def _array(path: Path, name: str, value: object) -> Array:
-    if isinstance(value, torch.Tensor):
-        plain = value.detach()
-        return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
-    if not isinstance(value, np.ndarray):
-        what = f"{name!r}, a {type(value).__name__}" if name else f"a {type(value).__name__}"
-        raise ElqError(f"{path} holds {what}, but must hold a tensor")
-    return value
+def _arrays(saved: Any) -> Any:
+    """Tensors, alone or in a dictionary, as arrays; anything else as it is."""
+    if isinstance(saved, dict):
+        return {name: _arrays(value) for name, value in saved.items()}
+    if isinstance(saved, torch.Tensor):
+        return (saved.detach().float() if saved.dtype == torch.bfloat16 else saved.detach()).numpy()
+    return saved
 
 
 def _read(path: Path) -> Any:
@@ -130,7 +131,7 @@ def _read(path: Path) -> Any:
         raise ElqError(f"{path} does not exist: give the path of a file that torch.save wrote")
     try:
         if zipfile.is_zipfile(path):
-            return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            return _arrays(_load_zip(path))
         with path.open("rb") as stream:
             return _read_legacy(path, stream)
     except ElqError as error:
@@ -140,6 +141,13 @@ def _read(path: Path) -> Any:
         raise ElqError(
             f"{path} is not a readable torch file ({type(error).__name__}: {reason}): download or save it again"
         ) from None
+
+
+def _load_zip(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except pickle.UnpicklingError:
+        raise ElqError("it asks for something else than tensors") from None  # torch's own words would say how to run it
 
 
 def _read_legacy(path: Path, stream: IO[bytes]) -> Any:
@@ -157,8 +165,8 @@ def _read_legacy(path: Path, stream: IO[bytes]) -> Any:
         if len(raw := stream.read(8)) < 8:
             raise ValueError("it is cut short")
         [count] = struct.unpack("<q", raw)
-        if count != storages[key].count:
-            raise ValueError(f"storage {key} has {count} elements instead of {storages[key].count}")
+        if count != storages[key].size:
+            raise ValueError(f"storage {key} has {count} elements instead of {storages[key].size}")
         places[key] = stream.tell()
         stream.seek(count * np.dtype(storages[key].dtype).itemsize, 1)
     if (size := path.stat().st_size) < (needed := stream.tell()):
@@ -168,12 +176,14 @@ def _read_legacy(path: Path, stream: IO[bytes]) -> Any:
 
 
 def _mapped(path: Path, view: _View, places: dict[str, int]) -> Array:
-    storage = view.storage
+    storage, numbers = view.storage, (view.offset, *view.shape, *view.stride)
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError(f"a tensor with the numbers {numbers}")
     last = view.offset + sum((size - 1) * step for size, step in zip(view.shape, view.stride, strict=True))
-    if math.prod(view.shape) and last >= storage.count:
-        raise ValueError(f"a tensor reaches to element {last} of a storage of {storage.count}")
+    if math.prod(view.shape) and last >= storage.size:
+        raise ValueError(f"a tensor reaches to element {last} of a storage of {storage.size}")
     if not math.prod(view.shape):
         return np.empty(view.shape, storage.dtype)
-    flat = np.memmap(path, storage.dtype, "r", offset=places[storage.key], shape=(storage.count,))
+    flat = np.memmap(path, storage.dtype, "r", offset=places[storage.key], shape=(storage.size,))
     steps = [step * flat.itemsize for step in view.stride]
     return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, steps, writeable=False)

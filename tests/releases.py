@@ -11,7 +11,8 @@ from tests.conftest import NAMES, WORDS, write_lines
 
 ROWS, WIDTH = 40, 32
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused2]"]
-PARAMS = "{'bert_model': 'bert-tiny', 'max_mention_length': 4, 'max_context_length': 12, 'lowercase': True, 'debug': None}"
+PARAMS = "{'bert_model': 'bert-tiny', 'max_mention_length': 4, 'max_context_length': 128, 'max_cand_length': 24,"
+PARAMS += " 'lowercase': True, 'debug': None}"
 SCORER = "classification_heads.mention_scores.bound_classifier"
 
 

@@ -217,7 +217,7 @@ def test_says_beforehand_what_it_takes(settings, catalogue_file, tmp_path, caplo
 
 def test_no_room_on_the_disk(settings, catalogue_file, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr("elq.build.shutil.disk_usage", lambda path: usage._replace(free=100))
+    monkeypatch.setattr("elq.assembly.shutil.disk_usage", lambda path: usage._replace(free=100))
     with pytest.raises(ElqError, match="the build needs 0 MB, but .* has 0 MB free"):
         build_entities(catalogue_file, tmp_path / "e", settings)
     assert not (tmp_path / "e").exists()

@@ -23,6 +23,8 @@ WAYS = {
     "sharded table": {"candidates": "table", "table_sharding": True},
     "sampled, no hard negatives": {"candidates": "sampled", "hard_negatives": 0},
     "sampled": {"candidates": "sampled", "hard_negatives": 2},
+    "released, in-batch": {"candidates": "released", "hard_negatives": 0, "score_mode": "elq"},
+    "released": {"candidates": "released", "hard_negatives": 2, "score_mode": "elq"},
 }
 
 

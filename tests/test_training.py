@@ -193,6 +193,10 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"weight_decay": 0.5},
         {"warmup_steps": 9},
         {"score_mode": "table"},
+        {"score_mode": "elq"},
+        {"score_mode": "elq", "question_tokens": 5},
+        {"candidates": "released"},
+        {"threshold": -0.125},
     ],
 )
 def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_path):
@@ -213,11 +217,11 @@ def test_sampled_candidates_bound_the_table_loss_from_below(values, run_folder):
     cli.datamodule.setup("validate")
     cli.model.trainer = cli.trainer
     cli.trainer._data_connector.attach_datamodule(cli.model, datamodule=cli.datamodule)
-    vectors, gold = torch.randn(3, table.width), torch.tensor([0, 4, 4])
+    vectors, gold, question = torch.randn(3, table.width), torch.tensor([0, 4, 4]), torch.arange(3)
     exact, mentions = table_loss(vectors, gold, table.tensor())
-    assert cli.model.disambiguation_loss(vectors, gold)[0] < exact
+    assert cli.model.disambiguation_loss(vectors, gold, question)[0] < exact
     cli.model.hard_negatives = len(table)
-    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, gold), (exact, mentions))
+    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, gold, question), (exact, mentions))
 
 
 def test_bad_training_input(values, tmp_path):

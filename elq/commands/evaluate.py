@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from elq.commands.predict import default_model
+from elq.errors import ElqError
 from elq.files import write_json
 
 QUALITIES = ("precision", "recall", "f1")
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str]) -> None:
     from elq.linker import Linker
     from elq.questions import read_questions
 
+    if not Path(options.questions).is_file():
+        raise ElqError(f"{options.questions} does not exist: give a file of annotated questions")
     model = options.model or default_model()
     linker = Linker.from_pretrained(model, device=options.device, scoring=options.scoring)
     catalogue = linker.entities.catalogue

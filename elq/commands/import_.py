@@ -21,14 +21,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--index", type=Path, metavar="FILE", help="faiss_*_index.pkl (default: exact search)")
     made.add_argument("--output", required=True, metavar="DIR", help="the model folder to make")
     made.add_argument("--dtype", default="float32", help="of the table: float32 (default, as released) or float16")
+    made.add_argument(
+        "--question-tokens", type=int, default=32, metavar="N", help="score mode elq cuts questions there (default: 32)"
+    )
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
     """Import, and say how to go on."""
     options = vars(parser().parse_args(arguments))
-    output, dtype = options.pop("output"), options.pop("dtype")
+    output, dtype, tokens = (options.pop(name) for name in ("output", "dtype", "question_tokens"))
     from elq.importing import Release, import_release
 
-    import_release(Release(**options), output, dtype=dtype)
+    import_release(Release(**options), output, dtype=dtype, question_tokens=tokens)
     print(f'link with: elq predict --model {output} "who directed titanic?"')
