@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from elq.dictionary import Dictionary
+from elq.dictionary import Dictionary, span_texts
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Batch, Question, Spans
 
@@ -44,6 +44,7 @@ class Collator:
         max_span_tokens: L.
         dictionary: finds the spans that are names, for a model that asks and for questions annotated in part.
         names: whether the model asks.
+        bearers: look up who bears the mentions' very names.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class Collator:
         max_span_tokens: int,
         dictionary: Dictionary | None = None,
         names: bool = True,
+        bearers: bool = False,
     ) -> None:
         self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
-        self.dictionary, self.names = dictionary, names
+        self.dictionary, self.names, self.bearers = dictionary, names, bearers
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
@@ -67,7 +69,9 @@ class Collator:
         tokens = self.tokenizer(texts)
         if not questions:
             tokens = replace(tokens, text_mask=torch.zeros_like(tokens.text_mask))  # in score mode elq it would have spans
-        named = None if self.dictionary is None else self.dictionary.named(texts, tokens, self.max_span_tokens)
+        partial, named = [question.partial for question in questions], None
+        if self.dictionary is not None and (self.names or any(partial)):
+            named = self.dictionary.named(texts, tokens, self.max_span_tokens)
         tokens = replace(tokens, named=named if self.names else None)
         spans, rows = [], []
         for b, question in enumerate(questions):
@@ -79,8 +83,11 @@ class Collator:
                     rows.append(-1 if mention.entity is None else self.rows[mention.entity])
         question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
         mentions = Spans(question_of, start, end)
-        unsure = None if named is None else unsure_spans(named, mentions, [question.partial for question in questions])
-        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure)
+        unsure = None if named is None else unsure_spans(named, mentions, partial)
+        bearers = None
+        if self.dictionary is not None and self.bearers:
+            bearers = self.dictionary.bearers(span_texts(texts, tokens, mentions))
+        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, bearers)
 
 
 def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Tensor | None:

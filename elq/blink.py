@@ -2,8 +2,9 @@
 
     elq.bin  elq_params.txt  encoder/{config.json,vocab.txt}  entity.jsonl  all_entities.t7  faiss_hnsw_index.pkl
 
-Only a model that the released code can compute goes this way: a BERT without projection, unit norm or name scores. The table is
-written in fp32, and torch's files in the legacy format. A flat index is not written: the released code then searches the table.
+Only a model that the released code can compute goes this way: a BERT without projection, unit norm, prior or name scores. The
+table is written in fp32, and torch's files in the legacy format. A flat index is not written: the released code then searches
+the table.
 """
 
 import json
@@ -71,6 +72,8 @@ def _tracked(entities: Entities) -> Iterator[Entity]:
 
 def _refuse_beyond_released(folder: Path, model: ELQ, entities: Entities) -> None:
     config = model.config
+    if config.prior:
+        raise ElqError(f"{folder} has a prior, which the released layout knows nothing of: train without model.prior")
     if entities.manifest.name_bonus:
         raise ElqError(f"{folder} has a name_bonus, which the released layout knows nothing of: train with model.name_bonus=0")
     for name in ("projection", "unit_norm", "names"):

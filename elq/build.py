@@ -40,7 +40,8 @@ class BuildSettings:
         for name, allowed in (("pooling", POOLINGS), ("dtype", DTYPES), ("precision", precisions), ("index", INDEX_KINDS)):
             if getattr(self, name) not in allowed:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}")
-        prior_columns(self.prior)
+        if prior_columns(self.prior) and self.index != "exact":
+            raise ElqError(f"prior is {', '.join(self.prior)}, but the {self.index} index misses entities with it: use exact")
         if self.max_tokens < 3:
             raise ElqError(f"max_tokens is {self.max_tokens}, but a text needs at least 3 (two of them special)")
 
@@ -73,13 +74,14 @@ def build_entities(
         raise ElqError(f"catalogue {source} does not exist: give the path of a JSONL, CSV or Parquet file")
     name, precision = settings.encoder or DEFAULT, resolve_precision(settings.precision, device)
     digest = digest_of([source], json.dumps(sorted((columns or {}).items())))
+    chosen = {**asdict(settings), "encoder": name, "precision": precision}
     plan = {
         "format": FORMAT,
         "source_sha256": digest,
         "encoder_sha256": digest_of([resolve_encoder(name) / file for file in FILES]),
-        "settings": {**asdict(settings), "encoder": name, "precision": precision},
+        "settings": {key: value for key, value in chosen.items() if key != "prior" or value},
     }
-    facts = {"encoder": name, "pooling": settings.pooling, "text": asdict(settings.text), "precision": precision}
+    facts = {key: chosen[key] for key in ("encoder", "pooling", "text", "precision", "prior")}
     recipe = Recipe(
         plan=json.loads(json.dumps(plan)),
         entities=lambda: read_entities(source, columns),

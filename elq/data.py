@@ -32,7 +32,7 @@ class Source:
     """A question file, and how often each of its questions comes in an epoch.
 
     ``partial``: not every mention is annotated. Names that no mention touches are then no negatives, and further entities of a
-    question whose name stands in it once become mentions (silver).
+    question become mentions (silver) where their longest name stands in the text, off all other mentions.
     """
 
     file: str
@@ -72,6 +72,7 @@ class QuestionData(LightningDataModule):
         max_span_tokens: L, the model's own setting.
         names: whether the model asks which spans are names, its own setting.
         prior: columns of the table for it, the model's own setting.
+        bearers: look up who bears the mentions' very names, the model's own setting.
         question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
         seed: of the order and of the template questions.
     """
@@ -92,6 +93,7 @@ class QuestionData(LightningDataModule):
         max_span_tokens: int = 10,
         names: bool = False,
         prior: tuple[str, ...] = (),
+        bearers: bool = False,
         question_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -106,12 +108,15 @@ class QuestionData(LightningDataModule):
         if batch_size < 1 or max_span_tokens < 1:
             raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
         build = build or BuildSettings()
+        if build.prior and tuple(build.prior) != tuple(prior):
+            raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior {[*prior]}: set model.prior alone")
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=tuple(prior)), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
         self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
         self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
-        self.question_tokens = question_tokens
+        self.question_tokens, self.bearers = question_tokens, bearers
+        self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
 
@@ -129,8 +134,9 @@ class QuestionData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the entities and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
-        partial = any(source.partial for stage in self.stages for source in stage.sources)
-        self.dictionary = Dictionary(self.entities.catalogue) if self.names or partial else None
+        sources = [source for part in self.stages for source in part.sources]
+        fitted = stage == "fit" and (self.bearers or any(source.partial for source in sources))  # what only training asks
+        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.names or fitted else None)
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         if self.question_tokens is not None:
@@ -225,5 +231,11 @@ class QuestionData(LightningDataModule):
     test_dataloader = val_dataloader
 
     def _collator(self, dictionary: Dictionary | None) -> Collator:
-        limit = self.max_span_tokens
-        return Collator(self.tokenizer, self._rows, max_span_tokens=limit, dictionary=dictionary, names=self.names)
+        return Collator(
+            self.tokenizer,
+            self._rows,
+            max_span_tokens=self.max_span_tokens,
+            dictionary=dictionary,
+            names=self.names,
+            bearers=self.bearers,
+        )

@@ -128,9 +128,19 @@ class Dictionary:
         """Catalogue row of each id; −1 where there is none."""
         return [int(row) for row in self._catalogue.rows(ids)]
 
+    def bearers(self, names: Sequence[str]) -> Tensor:
+        """Rows of the entities that bear each of Q names: (Q, E) int64, −1 behind those of a name that has fewer."""
+        found = [self._bearers.get(name_key(name) or "", [])[:MOST_BEARERS] for name in names]
+        most = max(map(len, found), default=0)  # E
+        return torch.tensor([[*rows, *[-1] * (most - len(rows))] for rows in found], dtype=torch.int64).view(len(names), most)
+
     def spans_of(self, text: str, row: int) -> list[tuple[int, int]]:
         """Where the names of one entity stand in a text, longest first: characters [start, end)."""
-        found = [(start, end) for start, end, _ in self.matches(text) if row in self._bearers[name_key(text[start:end]) or ""]]
+        found = [
+            (start, end)
+            for start, end, _ in self.matches(text)
+            if row in self._bearers.get(name_key(text[start:end]) or "", ())
+        ]
         return sorted(found, key=lambda span: span[0] - span[1])
 
     def with_bearers(
@@ -149,11 +159,9 @@ class Dictionary:
             Scores and rows (Q, K), best first.
         """
         scores, rows = found
-        bearers = [self._bearers.get(name_key(name) or "", [])[:MOST_BEARERS] for name in names]
-        most = max(map(len, bearers), default=0)  # E
-        if not most:
+        extra = self.bearers(names)  # (Q, E)
+        if not extra.numel():
             return found
-        extra = torch.tensor([[*some, *[-1] * (most - len(some))] for some in bearers])  # (Q, E)
         products = torch.einsum("qd,qed->qe", vectors.float().cpu(), table.gather(extra.clamp_min(0))) + bonus  # (Q, E)
         again = (rows.unsqueeze(-1) == extra.unsqueeze(-2)).any(-1)  # (Q, K) found already, without the bonus
         scores = torch.cat([scores.masked_fill(again, -torch.inf), products.masked_fill(extra < 0, -torch.inf)], -1)

@@ -43,6 +43,7 @@ class Manifest:
     encoder: str  # that made the table
     pooling: str
     text: dict[str, Any]  # fields of EntityText
+    prior: Sequence[str] = ()  # features behind the vectors, see elq/prior.py
     precision: str  # of the encoder while it made the table
     catalogue_sha256: str  # over the records in order
     source_sha256: str  # of the file the records came from, and of the column mapping

@@ -60,6 +60,8 @@ class Linker:
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
     ) -> None:
+        if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
+            raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build it with the model's")
         if model.width != entities.table.width:
             raise ElqError(
                 f"the model's mention vectors have width {model.width}, but the entity table has width"

@@ -37,19 +37,27 @@ def mention_loss(logits: Tensor, gold: Spans, unsure: Tensor | None = None) -> t
     return total, valid.sum()
 
 
-def table_loss(vectors: Tensor, gold: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+def table_loss(
+    vectors: Tensor, gold: Tensor, table: Tensor, bearers: Tensor | None = None, bonus: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy over all N entities, exact.
 
     Args:
         vectors: (M, D) mention vectors.
         gold: (M,) table rows; −1 (NIL) takes no part.
         table: (N, D) frozen entity vectors.
+        bearers: (M, E) rows of the entities that bear a mention's very name, −1 behind them; None: nobody does.
+        bonus: added to their scores, as the linker does.
 
     Returns:
         Sum over the mentions that have an entity, and their number, both scalars.
     """
     linked = gold >= 0  # (M,)
-    return functional.cross_entropy(vectors[linked] @ table.T, gold[linked], reduction="sum"), linked.sum()  # (M', N) → scalar
+    scores = vectors[linked] @ table.T  # (M', N)
+    if bearers is not None:
+        named = bearers[linked]  # (M', E)
+        scores.scatter_add_(1, named.clamp_min(0), bonus * (named >= 0).to(scores.dtype))
+    return functional.cross_entropy(scores, gold[linked], reduction="sum"), linked.sum()
 
 
 def sharded_table_loss(

@@ -9,7 +9,7 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from elq.encoder import Encoder, is_model_folder, resolve_encoder
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.prior import prior_columns
 from elq.spans import SpanPooler, SpanScorer
 from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
@@ -39,16 +40,20 @@ class ELQConfig:
     unit_norm: bool = True
     scale: float = 20.0
     names: bool = False
-    prior: int = 0
+    prior: Sequence[str] = ()
     question_tokens: int = 32  # longest question under the score mode "elq", special tokens included
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name, least in (("max_span_tokens", 1), ("question_tokens", 3), ("prior", 0)):
+        for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
             if type(value := getattr(self, name)) is not int or value < least:
                 raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}")
         if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
             raise ElqError(f"scale is {self.scale!r}, but must be a number above 0")
+        if not isinstance(self.prior, list | tuple):
+            raise ElqError(f"prior is {self.prior!r}, but must be a list of features")
+        object.__setattr__(self, "prior", tuple(self.prior))  # JSON has lists
+        prior_columns(self.prior)
         for name in ("projection", "unit_norm", "names"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
@@ -70,9 +75,9 @@ class ELQ(nn.Module):
             projection=config.projection,
             unit_norm=config.unit_norm,
             scale=config.scale,
-            prior=config.prior,
+            prior=prior_columns(config.prior),
         )
-        self.width = self.encoder.width + config.prior
+        self.width = self.encoder.width + prior_columns(config.prior)
 
     @classmethod
     def from_encoder(cls, name: str | Path, **settings: Any) -> "ELQ":

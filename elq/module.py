@@ -26,7 +26,6 @@ from elq.losses import (
     table_loss,
 )
 from elq.model import ELQ, load_tokenizer
-from elq.prior import prior_columns
 from elq.schedule import optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
 from elq.sweep import ThresholdSweep
@@ -63,6 +62,7 @@ class ELQModule(LightningModule):
         question_tokens: longest question in score mode ``elq``.
         retrieved: K of validation and export.
         name_bonus: of validation and export: added to the score of an entity that bears the very name of a mention.
+        train_bonus: the bonus stands in the disambiguation loss too (``candidates`` must be ``table``).
         threshold: γ of the exported folder; None takes the best one on the development questions.
     """
 
@@ -89,6 +89,7 @@ class ELQModule(LightningModule):
         question_tokens: int = 32,
         retrieved: int = 10,
         name_bonus: float = 0.0,
+        train_bonus: bool = False,
         threshold: float | None = None,
     ) -> None:
         super().__init__()
@@ -96,10 +97,14 @@ class ELQModule(LightningModule):
             raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
         if table_sharding and candidates != "table":
             raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
+        if train_bonus and (candidates != "table" or table_sharding or not name_bonus):
+            raise ElqError(
+                "model.train_bonus needs model.candidates=table, no table_sharding and a name_bonus: set them, or drop it"
+            )
         check_score_mode(score_mode, name_bonus)
         self.save_hyperparameters()
         spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens}
-        pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": prior_columns(prior)}
+        pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": tuple(prior)}
         self.model = ELQ.from_encoder(encoder, **spans, **pooling)
         if frozen_words:
             self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
@@ -133,9 +138,8 @@ class ELQModule(LightningModule):
         """Put the table, or this process's share of it, beside the network where the loss runs over all of it."""
         if self.candidates == "table":
             rank, world = (self.global_rank, self.trainer.world_size) if self.table_sharding else (0, 1)
-            entities = len(self.data.entities.table)
-            rows = entities * rank // world, entities * (rank + 1) // world
-            self._table = self.data.entities.table.tensor(*rows).to(self.device)
+            table, rows = self.data.entities.table, len(self.data.entities.table)
+            self._table = table.tensor(rows * rank // world, rows * (rank + 1) // world).to(self.device)
 
     def on_fit_end(self) -> None:
         """Let the table go."""
@@ -152,15 +156,11 @@ class ELQModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            parts = [
-                mention_loss(logits, batch.mentions, batch.unsure),
-                self.disambiguation_loss(vectors, batch.rows, batch.mentions.question),
-            ]
+            parts = [mention_loss(logits, batch.mentions, batch.unsure), self.disambiguation_loss(vectors, batch)]
             mention, entity = self.mean_over_processes(parts)
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
-        loss: Tensor = self.mention_weight * mention + entity
-        return loss
+        return cast(Tensor, self.mention_weight * mention + entity)
 
     def mean_over_processes(self, losses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         """Means of (sum, number of terms) pairs: (losses,), whose average over the W processes is the mean over all terms."""
@@ -174,19 +174,19 @@ class ELQModule(LightningModule):
         """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
         return cast(Tensor, self.all_gather(value, sync_grads=sync_grads))
 
-    def disambiguation_loss(self, vectors: Tensor, gold: Tensor, question: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of (M, D) mention vectors of M questions over the chosen candidates; gold rows (M,), −1 for NIL.
+    def disambiguation_loss(self, vectors: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss of (M, D) mention vectors of a batch over the chosen candidates.
 
         Returns:
             Sum over the mentions that have an entity, and their number, as in elq/losses.py.
         """
-        table, world = self.data.entities.table, self.trainer.world_size
+        table, world, gold = self.data.entities.table, self.trainer.world_size, batch.rows
         if self._table is not None and self.table_sharding and world > 1:
             own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             gather = partial(self.stacked, sync_grads=True)
             return sharded_table_loss(vectors, gold, own, self._table, gather, self.global_rank)
         if self._table is not None:
-            return table_loss(vectors, gold, self._table)
+            return table_loss(vectors, gold, self._table, batch.bearers, self.name_bonus)
         nearest = torch.empty(len(gold), 0, dtype=torch.int64)
         if self.hard_negatives:
             nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
@@ -197,10 +197,10 @@ class ELQModule(LightningModule):
                 return released_in_batch_loss(vectors, gold, golds, int((everyone[: self.global_rank] >= 0).sum()))
             own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             found = table.gather(nearest.clamp_min(0)).to(vectors.device)  # (M, K, D)
-            return released_loss(vectors, gold, question, own, nearest.to(gold.device), found)
+            return released_loss(vectors, gold, batch.mentions.question, own, nearest.to(gold.device), found)
         rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
-        if world > 1:  # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
-            rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
+        # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
+        rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
         return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device))
 
     def stacked_rows(self, rows: Tensor) -> Tensor:

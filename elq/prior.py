@@ -1,7 +1,8 @@
 """The prior: how likely an entity is to be asked for at all, before any question is read.
 
 Every feature has further columns of the entity table, and the model learns a weight for each, which stands in the same columns
-of every mention vector. So the prior is part of the inner product, and every index searches with it exactly.
+of every mention vector. So the prior is part of the inner product, and exact search needs nothing more. An HNSW graph does: its
+links lead to what is alike, and a query with a prior is like no entity (top-1 81% of exact search on 7,711 entities).
 """
 
 import math
@@ -42,7 +43,7 @@ def prior_of(entity: Entity, features: Sequence[str]) -> list[float]:
     for feature in features:
         if feature == "qid":
             match = QID.fullmatch(entity.id)
-            value = 1 - math.log10(max(1, int(match[1]))) / LARGEST if match else None
+            value = 1 - math.log10(int(match[1])) / LARGEST if match and int(match[1]) else None
         else:
             value = math.log10(1 + entity.popularity) / 7 if entity.popularity else None
         made += [0.0, 1.0] if value is None else [value, 0.0]

@@ -116,9 +116,10 @@ class Batch:
         rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
         questions: the B questions.
         unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated; None: there are none.
+        bearers: (M, E) int64 rows of the entities that bear a mention's very name, -1 behind them; None: not asked for.
     """
 
-    __slots__ = ("mentions", "questions", "rows", "tokens", "unsure")
+    __slots__ = ("bearers", "mentions", "questions", "rows", "tokens", "unsure")
 
     def __init__(
         self,
@@ -127,10 +128,12 @@ class Batch:
         rows: Tensor,
         questions: tuple[Question, ...],
         unsure: Tensor | None = None,
+        bearers: Tensor | None = None,
     ) -> None:
-        self.tokens, self.mentions, self.rows, self.questions, self.unsure = tokens, mentions, rows, questions, unsure
+        self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
+        self.unsure, self.bearers = unsure, bearers
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
-        unsure = None if self.unsure is None else self.unsure.to(target)
-        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure)
+        unsure, bearers = (None if value is None else value.to(target) for value in (self.unsure, self.bearers))
+        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure, bearers)

@@ -9,6 +9,7 @@ ORDER = [
     *(
         "errors",
         "types",
+        "prior",
         "files",
         "scoring",
         "spans",

@@ -74,3 +74,19 @@ def test_a_sharded_batch_without_mentions_costs_nothing():
     total, count = sharded_table_loss(none, gold, none, torch.randn(3, 4), lambda value: torch.stack([value, value]), 0)
     total.backward()
     assert (total, count) == (0, 0)
+
+
+def test_the_bonus_of_the_bearers_of_a_name_stands_in_the_loss():
+    torch.manual_seed(0)
+    vectors, table, gold = torch.randn(3, 4), torch.randn(6, 4), torch.tensor([2, -1, 5])
+    bearers = torch.tensor([[2, 0], [1, -1], [-1, -1]])
+    total, number = table_loss(vectors, gold, table, bearers, 1.5)
+    slow = []
+    for m, row in ((0, 2), (2, 5)):
+        scores = vectors[m] @ table.T
+        for bearer in bearers[m].tolist():
+            if bearer >= 0:
+                scores[bearer] += 1.5
+        slow.append(torch.nn.functional.cross_entropy(scores, torch.tensor(row)))
+    torch.testing.assert_close((total, number), (sum(slow), torch.tensor(2)))
+    assert table_loss(vectors, gold, table, bearers, 0.0)[0] == table_loss(vectors, gold, table)[0]

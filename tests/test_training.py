@@ -22,6 +22,7 @@ from elq.losses import table_loss
 from elq.module import ELQModule
 from elq.questions import read_questions
 from elq.table import EntityTable
+from elq.types import Batch, Spans, TokenBatch
 
 
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
@@ -197,6 +198,7 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"score_mode": "elq", "question_tokens": 5},
         {"candidates": "released"},
         {"threshold": -0.125},
+        {"name_bonus": 3.0, "train_bonus": True},
     ],
 )
 def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_path):
@@ -217,11 +219,12 @@ def test_sampled_candidates_bound_the_table_loss_from_below(values, run_folder):
     cli.datamodule.setup("validate")
     cli.model.trainer = cli.trainer
     cli.trainer._data_connector.attach_datamodule(cli.model, datamodule=cli.datamodule)
-    vectors, gold, question = torch.randn(3, table.width), torch.tensor([0, 4, 4]), torch.arange(3)
+    vectors, gold, spans = torch.randn(3, table.width), torch.tensor([0, 4, 4]), Spans(torch.arange(3), *torch.ones(2, 3))
+    batch = Batch(TokenBatch(*torch.zeros(3, 1, 1), ()), spans, gold, ())
     exact, mentions = table_loss(vectors, gold, table.tensor())
-    assert cli.model.disambiguation_loss(vectors, gold, question)[0] < exact
+    assert cli.model.disambiguation_loss(vectors, batch)[0] < exact
     cli.model.hard_negatives = len(table)
-    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, gold, question), (exact, mentions))
+    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, batch), (exact, mentions))
 
 
 def test_bad_training_input(values, tmp_path):

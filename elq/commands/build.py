@@ -46,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--precision", help="of the encoder: bf16, fp32, or auto (default: bf16 where the processor has it)")
     made.add_argument("--index", help="exact (default) or hnsw")
     made.add_argument(
+        "--prior", metavar="F,…", help="columns of fame for a model with that prior: qid,popularity (default: none)"
+    )
+    made.add_argument(
         "--text", dest="fields", metavar="F,…", help="what the encoder reads (default: title,aliases,description)"
     )
     made.add_argument("--separator", help="in the text before the description (default: ': ')")
@@ -65,5 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types", "separator") if name in options}
     if "fields" in text:
         text["fields"] = tuple(field.strip() for field in text["fields"].split(","))
+    if "prior" in options:
+        options["prior"] = tuple(feature.strip() for feature in options["prior"].split(","))
     settings = BuildSettings(text=EntityText(**text), **options)
     build_entities(source, output, settings, columns=columns, device=own_device(device))
