@@ -22,7 +22,7 @@ def question_from_record(record: Mapping[str, Any], number: int) -> Question:
         ElqError: a missing or mistyped key, or a span that is empty or outside the text.
 
     >>> question_from_record({"text": "who is obama?", "mentions": [{"start": 7, "end": 12, "entity": "Q76"}]}, 1)
-    Question(id='1', text='who is obama?', mentions=(Mention(start=7, end=12, entity='Q76'),), other_entities=())
+    Question(id='1', text='who is obama?', mentions=(Mention(start=7, end=12, entity='Q76'),), other_entities=(), partial=False)
     """
     text = record.get("text")
     if not isinstance(text, str):
