@@ -11,28 +11,36 @@ from elq.dictionary import Dictionary, span_texts
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Batch, Question, Spans
 
+POOL = 32  # batches that are sorted together
+
 
 class ShuffledBatches(Sampler[list[int]]):
     """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
 
-    All ranks' shares of a batch together are the batch of one process with world times the batch size. Every rank has the
-    same number of batches; in the last one a share may be empty.
+    Questions of similar size go together, which leaves little padding: every ``POOL`` batches in a row are sorted among
+    themselves, and then all batches are shuffled. All ranks' shares of a batch together are the batch of one process with world
+    times the batch size. Every rank has the same number of batches; in a smaller one a share may be empty.
+
+    Args:
+        sizes: of the questions, in any unit.
+        batch_size: questions per batch and rank.
     """
 
-    def __init__(self, length: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch_size, self.seed, self.epoch = length, batch_size, seed, epoch
+    def __init__(self, sizes: Sequence[int], batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
+        self.sizes, self.batch_size, self.seed, self.epoch = sizes, batch_size, seed, epoch
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
-        return -(-self.length // (self.batch_size * self.world))
+        return -(-len(self.sizes) // (self.batch_size * self.world))
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = torch.randperm(
-            self.length, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        ).tolist()
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.sizes), generator=generator).tolist()
         step = self.batch_size * self.world
-        for start in range(0, len(order), step):
-            yield order[start : start + step][self.rank :: self.world]
+        pools = (order[start : start + POOL * step] for start in range(0, len(order), POOL * step))
+        alike = [i for pool in pools for i in sorted(pool, key=self.sizes.__getitem__)]
+        for batch in torch.randperm(len(self), generator=generator).tolist():
+            yield alike[batch * step : (batch + 1) * step][self.rank :: self.world]
 
 
 class Collator:
@@ -43,8 +51,7 @@ class Collator:
         rows: gold entity → its catalogue row.
         max_span_tokens: L.
         dictionary: finds the spans that are names, for a model that asks and for questions annotated in part.
-        names: whether the model asks.
-        bearers: look up who bears the mentions' very names.
+        names: whether the model asks, for spans and for who may be meant by the mentions.
     """
 
     def __init__(
@@ -55,10 +62,9 @@ class Collator:
         max_span_tokens: int,
         dictionary: Dictionary | None = None,
         names: bool = True,
-        bearers: bool = False,
     ) -> None:
         self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
-        self.dictionary, self.names, self.bearers = dictionary, names, bearers
+        self.dictionary, self.names = dictionary, names
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
@@ -85,7 +91,7 @@ class Collator:
         mentions = Spans(question_of, start, end)
         unsure = None if named is None else unsure_spans(named, mentions, partial)
         bearers = None
-        if self.dictionary is not None and self.bearers:
+        if self.dictionary is not None and self.names:
             bearers = self.dictionary.bearers(span_texts(texts, tokens, mentions))
         return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, bearers)
 
@@ -94,13 +100,13 @@ def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Ten
     """Names that no annotated mention touches, in the questions annotated in part: (B, T, L) bool, None if there are none.
 
     Args:
-        named: (B, T, L) bool, True on spans that are a name of the catalogue.
+        named: (B, T, L) int64 from :meth:`elq.dictionary.Dictionary.named`.
         mentions: M gold mentions.
         partial: of each of the B questions.
     """
     if not any(partial):
         return None
-    unsure = named & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
+    unsure = (named == 1) & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
     first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
     last = first + torch.arange(named.shape[2])  # (T, L)
     for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):

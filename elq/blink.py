@@ -43,7 +43,7 @@ def export_blink(folder: str | Path, output: str | Path) -> None:
     if output.exists():
         raise ElqError(f"{output} exists: choose another output folder or remove it")
     model, entities = ELQ.from_pretrained(folder), open_entities(folder / ENTITIES)
-    _refuse_beyond_released(folder, model, entities)
+    _refuse_beyond_released(folder, model)
     with replacing_folder(output) as made:
         _write_weights(folder, model, made / "elq.bin")
         _write_params(folder, model, entities, made)
@@ -70,12 +70,10 @@ def _tracked(entities: Entities) -> Iterator[Entity]:
     return track(entities.catalogue, "writing entity.jsonl", len(entities.catalogue))
 
 
-def _refuse_beyond_released(folder: Path, model: ELQ, entities: Entities) -> None:
+def _refuse_beyond_released(folder: Path, model: ELQ) -> None:
     config = model.config
     if config.prior:
         raise ElqError(f"{folder} has a prior, which the released layout knows nothing of: train without model.prior")
-    if entities.manifest.name_bonus:
-        raise ElqError(f"{folder} has a name_bonus, which the released layout knows nothing of: train with model.name_bonus=0")
     for name in ("projection", "unit_norm", "names"):
         if getattr(config, name):
             raise ElqError(

@@ -91,7 +91,6 @@ class ELQCLI(LightningCLI):
         parser.link_arguments("model.max_span_tokens", "data.max_span_tokens")
         parser.link_arguments("model.names", "data.names")
         parser.link_arguments("model.prior", "data.prior")
-        parser.link_arguments("model.train_bonus", "data.bearers")
         scoring = ("model.score_mode", "model.question_tokens")
         parser.link_arguments(scoring, "data.question_tokens", compute_fn=lambda mode, limit: limit if mode == "elq" else None)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)

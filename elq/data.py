@@ -72,7 +72,6 @@ class QuestionData(LightningDataModule):
         max_span_tokens: L, the model's own setting.
         names: whether the model asks which spans are names, its own setting.
         prior: columns of the table for it, the model's own setting.
-        bearers: look up who bears the mentions' very names, the model's own setting.
         question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
         seed: of the order and of the template questions.
     """
@@ -93,7 +92,6 @@ class QuestionData(LightningDataModule):
         max_span_tokens: int = 10,
         names: bool = False,
         prior: tuple[str, ...] = (),
-        bearers: bool = False,
         question_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -115,7 +113,7 @@ class QuestionData(LightningDataModule):
         self.columns, self.stages, self.frames = columns, train, frames
         self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
         self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
-        self.question_tokens, self.bearers = question_tokens, bearers
+        self.question_tokens = question_tokens
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
@@ -135,7 +133,7 @@ class QuestionData(LightningDataModule):
         """Open the entities and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
         sources = [source for part in self.stages for source in part.sources]
-        fitted = stage == "fit" and (self.bearers or any(source.partial for source in sources))  # what only training asks
+        fitted = stage == "fit" and any(source.partial for source in sources)  # what only training asks
         self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.names or fitted else None)
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
@@ -156,7 +154,7 @@ class QuestionData(LightningDataModule):
         for source in stage.sources:
             read = self._read(source.file)
             if source.partial and self.dictionary is not None:
-                read = [replace(with_silver(question, self.dictionary), partial=True) for question in read]
+                read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)
             questions += read * source.repeat
         if stage.bootstrap:
@@ -211,8 +209,8 @@ class QuestionData(LightningDataModule):
     def batches(self, epoch: int) -> ShuffledBatches:
         """The batches of an epoch on this process."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        questions = self._training[self.stage_of(epoch)]
-        return ShuffledBatches(len(questions), self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
+        sizes = [len(question.text) for question in self._training[self.stage_of(epoch)]]
+        return ShuffledBatches(sizes, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the current epoch (the trainer asks again every epoch)."""
@@ -237,5 +235,4 @@ class QuestionData(LightningDataModule):
             max_span_tokens=self.max_span_tokens,
             dictionary=dictionary,
             names=self.names,
-            bearers=self.bearers,
         )

@@ -8,7 +8,7 @@ whole-word sequence, so that "france's" still holds "france" and "romania" does 
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from elq.catalogue import Catalogue
-from elq.table import EntityTable
+from elq.names import NameIndex
 from elq.tokens import token_span
-from elq.types import Entity, Link, Mention, Question, Spans, TokenBatch
+from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatch
 
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
-MOST_BEARERS = 32  # of one name that are looked at
 QID = re.compile(r"Q([0-9]+)")
 FUNCTION_WORDS = frozenset(
     WORD.findall(
@@ -78,18 +77,26 @@ def _fame(entity: Entity) -> float:
     return int(match[1]) if match else float("inf")
 
 
-def name_key(name: str) -> str | None:
-    """The folded words of a name with a space between them, or None where the name is too common to mean its entity.
+def folded(name: str) -> str:
+    """The words of a name, folded, with a space between them.
 
-    A single letter or a single English function word is no name. Wikidata's aliases are full of codes ("IN" is India, "IT"
+    >>> folded("Zoë's Café")
+    'zoe s cafe'
+    """
+    return " ".join(word.text for word in words(name))
+
+
+def is_name(key: str) -> bool:
+    """Whether folded words in a text mean the entity of that name, and not just themselves.
+
+    A single letter or a single English function word does not. Wikidata's aliases are full of codes ("IN" is India, "IT"
     Italy), case is not looked at, and the possessive leaves an "s" behind: without this rule nearly every question without
     an entity gets a link. On webqsp_dev it raises precision a little (.748 to .753) and recall does not fall.
 
-    >>> name_key("The Who"), name_key("WHO")
-    ('the who', None)
+    >>> is_name("the who"), is_name("who")
+    (True, False)
     """
-    key = " ".join(word.text for word in words(name))
-    return None if len(key) < 2 or key in FUNCTION_WORDS else key
+    return len(key) > 1 and key not in FUNCTION_WORDS
 
 
 def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[str]:
@@ -109,74 +116,56 @@ class Dictionary:
         for row, entity in enumerate(catalogue):
             fame = _fame(entity)
             names = (entity.title, IN_BRACKETS.sub("", entity.title), entity.label, *entity.aliases)
-            for key in {key for name in names if (key := name_key(name)) is not None}:
+            for key in {folded(name) for name in names} - {""}:
                 self._bearers.setdefault(key, []).append(row)
-                if key not in best or fame < best[key]:
+                if is_name(key) and (key not in best or fame < best[key]):
                     best[key], self._rows[key] = fame, row
         self._longest = max((key.count(" ") + 1 for key in self._rows), default=0)
+        self._index = NameIndex(self._bearers, [_fame(entity) for entity in catalogue], FUNCTION_WORDS)
 
-    def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """Every name in a text, longer and shorter ones: characters [start, end) and the row of its entity."""
+    def _phrases(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Every run of words that may be a name: characters [start, end), and the folded words."""
         found = words(text)
         for first in range(len(found)):
             for after in range(first + 1, min(first + self._longest, len(found)) + 1):
-                row = self._rows.get(" ".join(word.text for word in found[first:after]))
-                if row is not None:
-                    yield found[first].start, found[after - 1].end, row
+                yield found[first].start, found[after - 1].end, " ".join(word.text for word in found[first:after])
+
+    def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """Every name in a text, longer and shorter ones: characters [start, end) and the row of its entity."""
+        for start, end, key in self._phrases(text):
+            if (row := self._rows.get(key)) is not None:
+                yield start, end, row
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """Catalogue row of each id; −1 where there is none."""
         return [int(row) for row in self._catalogue.rows(ids)]
 
-    def bearers(self, names: Sequence[str]) -> Tensor:
-        """Rows of the entities that bear each of Q names: (Q, E) int64, −1 behind those of a name that has fewer."""
-        found = [self._bearers.get(name_key(name) or "", [])[:MOST_BEARERS] for name in names]
+    def bearers(self, names: Sequence[str]) -> Bearers:
+        """The entities that each of Q names may mean, and in which way (elq/names.py)."""
+        found = [[*self._index.lookup(folded(name)).items()] for name in names]
         most = max(map(len, found), default=0)  # E
-        return torch.tensor([[*rows, *[-1] * (most - len(rows))] for rows in found], dtype=torch.int64).view(len(names), most)
+        padded = [[*pairs, *[(-1, -1)] * (most - len(pairs))] for pairs in found]
+        rows, kinds = torch.tensor(padded, dtype=torch.int64).view(len(names), most, 2).unbind(-1)  # each (Q, E)
+        return Bearers(rows, kinds)
 
     def spans_of(self, text: str, row: int) -> list[tuple[int, int]]:
         """Where the names of one entity stand in a text, longest first: characters [start, end)."""
-        found = [
-            (start, end)
-            for start, end, _ in self.matches(text)
-            if row in self._bearers.get(name_key(text[start:end]) or "", ())
-        ]
+        found = [(start, end) for start, end, _ in self.matches(text) if row in self._bearers[folded(text[start:end])]]
         return sorted(found, key=lambda span: span[0] - span[1])
 
-    def with_bearers(
-        self, names: Sequence[str], vectors: Tensor, found: tuple[Tensor, Tensor], table: EntityTable, bonus: float
-    ) -> tuple[Tensor, Tensor]:
-        """The candidates of Q spans with the entities that bear a span's very name among them, ``bonus`` added to their scores.
-
-        Args:
-            names: the text of each span.
-            vectors: (Q, D) mention vectors.
-            found: inner products and rows (Q, K) of the candidates so far.
-            table: the entity vectors.
-            bonus: natural logarithm.
-
-        Returns:
-            Scores and rows (Q, K), best first.
-        """
-        scores, rows = found
-        extra = self.bearers(names)  # (Q, E)
-        if not extra.numel():
-            return found
-        products = torch.einsum("qd,qed->qe", vectors.float().cpu(), table.gather(extra.clamp_min(0))) + bonus  # (Q, E)
-        again = (rows.unsqueeze(-1) == extra.unsqueeze(-2)).any(-1)  # (Q, K) found already, without the bonus
-        scores = torch.cat([scores.masked_fill(again, -torch.inf), products.masked_fill(extra < 0, -torch.inf)], -1)
-        best, order = scores.topk(rows.shape[-1], dim=-1)  # (Q, K)
-        return best, torch.cat([rows, extra], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
-
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
-        """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) bool."""
-        grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.bool)  # (B, T, L)
+        """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) int64.
+
+        0 is none; 1 a name, 2 another spelling of one, 3 a part of one (elq/names.py).
+        """
+        grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
         for b, text in enumerate(texts):
             inside = tokens.text_mask[b].tolist()
-            for start, end, _ in self.matches(text):
-                span = token_span(Mention(start, end, None), tokens.offsets[b], inside)
-                if span is not None and span[1] - span[0] <= max_tokens:
-                    grid[b, span[0], span[1] - span[0] - 1] = True
+            for start, end, key in self._phrases(text):
+                if (kind := self._index.kind(key) if is_name(key) else -1) >= 0:
+                    span = token_span(Mention(start, end, None), tokens.offsets[b], inside)
+                    if span is not None and span[1] - span[0] <= max_tokens:
+                        grid[b, span[0], span[1] - span[0] - 1] = kind + 1
         return grid
 
     @overload
@@ -202,12 +191,17 @@ class Dictionary:
         return [Link(start, end, texts[start:end], entity.id, entity.title, entity.description, 0.0)]
 
 
-def with_silver(question: Question, dictionary: Dictionary) -> Question:
-    """The question with a mention for each of its further entities whose name stands in the text, off its other mentions."""
+def with_silver(questions: Sequence[Question], dictionary: Dictionary) -> list[Question]:
+    """The questions with a mention for each of their further entities whose name stands in the text, off the other mentions."""
+    ids = [*dict.fromkeys(entity for question in questions for entity in question.other_entities)]
+    rows = dict(zip(ids, dictionary.rows_of(ids), strict=True))  # looked up once: that is no small thing
+    return [_with_silver(question, rows, dictionary) for question in questions]
+
+
+def _with_silver(question: Question, rows: Mapping[str, int], dictionary: Dictionary) -> Question:
     mentions = [*question.mentions]
-    rows = dictionary.rows_of(question.other_entities)
-    for entity, row in zip(question.other_entities, rows, strict=True):
-        for start, end in dictionary.spans_of(question.text, row) if row >= 0 else ():
+    for entity in question.other_entities:
+        for start, end in dictionary.spans_of(question.text, rows[entity]) if rows[entity] >= 0 else ():
             if all(end <= mention.start or mention.end <= start for mention in mentions):
                 mentions.append(Mention(start, end, entity))
                 break

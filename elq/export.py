@@ -33,7 +33,6 @@ def export_folder(
     threshold: float,
     candidates: int,
     score_mode: str,
-    name_bonus: float = 0.0,
 ) -> None:
     """Write a model folder, whole or not at all.
 
@@ -42,11 +41,9 @@ def export_folder(
         model, tokenizer: the network.
         entities: the opened entities.
         source: the folder they were opened from; its files get a second name (or a copy on another disk).
-        threshold, candidates, score_mode, name_bonus: how links are decided, for the manifest.
+        threshold, candidates, score_mode: how links are decided, for the manifest.
     """
-    manifest = replace(
-        entities.manifest, threshold=threshold, candidates=candidates, score_mode=score_mode, name_bonus=name_bonus
-    )
+    manifest = replace(entities.manifest, threshold=threshold, candidates=candidates, score_mode=score_mode)
     with replacing_folder(folder) as made:
         model.save_pretrained(made, tokenizer)
         (made / ENTITIES).mkdir()
@@ -88,7 +85,6 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         threshold=threshold,
         candidates=module.retrieved,
         score_mode=module.score_mode,
-        name_bonus=module.name_bonus,
     )
     metrics = evaluate(Linker.from_pretrained(folder), data.dev)
     source = data.dev_file or f"{len(data.dev)} template questions"

@@ -23,7 +23,7 @@ from elq.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
 from elq.scoring import SCORE_MODES
 from elq.table import EntityTable
 
-FORMAT = 2  # 2: sizes of the files, name bonus
+FORMAT = 3  # 3: no name bonus, which the model has learned
 ENTITIES, ENTITY_ENCODER = "entities", "entity_encoder"
 MANIFEST, CATALOGUE, TABLE = "manifest.json", "catalogue.arrow", "table.npy"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -52,7 +52,6 @@ class Manifest:
     score_mode: str = "candidates"
     score_unit: str = "natural logarithm of a probability"
     candidates: int = 10  # K, on which scores of the mode "candidates" depend
-    name_bonus: float = 0.0  # added to the score of an entity that bears the very name of a mention
     threshold: float | None = None  # γ on the joint score, chosen with this mode, K and index; None: not trained yet
     format: int = FORMAT
 
@@ -64,8 +63,6 @@ class Manifest:
             raise ElqError(f"manifest has format {self.format}, but this version reads format {FORMAT}: build the folder again")
         if type(self.candidates) is not int or self.candidates < 1:
             raise ElqError(f"manifest has candidates {self.candidates!r}, but must have a whole number of at least 1")
-        if type(self.name_bonus) not in (int, float) or not 0 <= self.name_bonus < math.inf:
-            raise ElqError(f"manifest has name_bonus {self.name_bonus!r}, but must have a number of at least 0")
         if self.threshold is not None and (type(self.threshold) not in (int, float) or math.isnan(self.threshold)):
             raise ElqError(f"manifest has the threshold {self.threshold!r}, but it must be a number: export the model again")
 

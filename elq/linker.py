@@ -21,7 +21,7 @@ from elq.encoder import resolve_device
 from elq.errors import ElqError
 from elq.folder import ENTITIES, Entities, open_entities, resolve_model
 from elq.model import ELQ, load_tokenizer
-from elq.scoring import check_score_mode, entity_log_probs, without_overlaps
+from elq.scoring import check_score_mode, entity_log_probs, with_bearers, with_bonus, without_overlaps
 from elq.spans import keep_spans
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Candidate, Link, Mention, Spans, TokenBatch
@@ -39,7 +39,6 @@ class Linker:
         threshold: γ, the least joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
         candidates: K, entities retrieved per span.
         score_mode: what p(entity | mention) is normalised over, see elq/scoring.py.
-        name_bonus: added to the score of an entity that bears the very name of a mention; such entities are always candidates.
         max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
             times the encoder's limit may have as many times more.
         batch_size: questions per encoder pass.
@@ -55,7 +54,6 @@ class Linker:
         threshold: float,
         candidates: int = 10,
         score_mode: str = "candidates",
-        name_bonus: float = 0.0,
         max_mentions: int = 50,
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
@@ -72,15 +70,15 @@ class Linker:
                 f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows {model.config.encoder['vocab_size']}:"
                 " take both from one folder"
             )
-        check_score_mode(score_mode, name_bonus)
+        check_score_mode(score_mode, names=model.config.names)
         if score_mode == "table" and not entities.index.sees_all:
             raise ElqError(f'score mode "table" needs all entities, but the {entities.index.kind} index sees some: use exact')
         if score_mode == "elq":
             tokenizer = tokenizer.released(model.config.question_tokens)
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
-        self.name_bonus, self.max_mentions, self.batch_size = name_bonus, max_mentions, batch_size
-        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names or name_bonus else None)
+        self.max_mentions, self.batch_size = max_mentions, batch_size
+        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None) -> "Linker":
@@ -109,7 +107,6 @@ class Linker:
             threshold=manifest.threshold,
             candidates=manifest.candidates,
             score_mode=mode,
-            name_bonus=manifest.name_bonus if mode == "candidates" else 0.0,
         )
 
     @property
@@ -179,10 +176,9 @@ class Linker:
                     at.append(place)
             question, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (Q,)
             with self._inference():
-                vectors = self.model.mention_vectors(
-                    self.model.encode(tokens.to(self.device)), Spans(question, start, end).to(self.device)
-                )
-                _, rows = self.entities.index.search(vectors, candidates)  # (Q, K)
+                found = Spans(question, start, end)
+                vectors = self.model.mention_vectors(self.model.encode(tokens.to(self.device)), found.to(self.device))
+                rows, _ = self._candidates([texts[place] for place in places], tokens, found, vectors, candidates)  # (Q, K)
             for place, row in zip(at, rows, strict=True):
                 hits = (row == gold[place]).nonzero()
                 ranks[place] = int(hits[0]) if len(hits) else -1
@@ -214,14 +210,7 @@ class Linker:
             limits = (passes * self.max_mentions).to(self.device)  # (B,)
             spans, mention_scores = keep_spans(logits, threshold, limits)  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
-            found = self.entities.index.search(vectors, k)  # scores and rows (Q, K)
-            if self.dictionary is not None and (bonus := self.name_bonus):
-                found = self.dictionary.with_bearers(
-                    span_texts(texts, tokens, spans), vectors, found, self.entities.table, bonus
-                )
-            scores, rows = found
-            normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
-            log_probs = entity_log_probs(scores, normaliser)  # (Q, K)
+            rows, log_probs = self._candidates(texts, tokens, spans, vectors, k)
         joint = mention_scores.cpu() + log_probs[:, 0]  # (Q,)
         spans = spans.to("cpu")
         links: list[list[Link]] = []
@@ -238,6 +227,24 @@ class Linker:
                 ]
             )
         return links
+
+    def _candidates(
+        self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        """The K best entities of Q spans, retrieved or known by name: rows and log p(entity | mention), (Q, K), best first."""
+        scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
+        normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
+        if self.dictionary is not None and self.model.name_bonus is not None:
+            bearers = self.dictionary.bearers(span_texts(texts, tokens, spans))
+            if bearers.rows.numel():
+                bonus = self.model.name_bonus(bearers.kinds.to(self.device)).cpu()  # (Q, E)
+                products = torch.einsum(
+                    "qd,qed->qe", vectors.float().cpu(), self.entities.table.gather(bearers.rows.clamp_min(0))
+                )  # (Q, E)
+                scores, rows = with_bearers(scores, rows, products, bearers.rows, bonus)
+                if normaliser is not None:
+                    normaliser = with_bonus(normaliser, products, bearers.rows, bonus)
+        return rows, entity_log_probs(scores, normaliser)
 
     def _link(self, text: str, offsets: Sequence[tuple[int, int]], joint: Tensor, rows: Tensor, log_probs: Tensor) -> Link:
         start, end = offsets[0][0], offsets[-1][1]

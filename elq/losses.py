@@ -38,7 +38,7 @@ def mention_loss(logits: Tensor, gold: Spans, unsure: Tensor | None = None) -> t
 
 
 def table_loss(
-    vectors: Tensor, gold: Tensor, table: Tensor, bearers: Tensor | None = None, bonus: float = 0.0
+    vectors: Tensor, gold: Tensor, table: Tensor, bearers: Tensor | None = None, bonus: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy over all N entities, exact.
 
@@ -46,17 +46,16 @@ def table_loss(
         vectors: (M, D) mention vectors.
         gold: (M,) table rows; −1 (NIL) takes no part.
         table: (N, D) frozen entity vectors.
-        bearers: (M, E) rows of the entities that bear a mention's very name, −1 behind them; None: nobody does.
-        bonus: added to their scores, as the linker does.
+        bearers: (M, E) rows of the entities that a mention may mean by its name, −1 behind them; None: nobody.
+        bonus: (M, E) what is added to their scores, as the linker does; 0 behind them.
 
     Returns:
         Sum over the mentions that have an entity, and their number, both scalars.
     """
     linked = gold >= 0  # (M,)
     scores = vectors[linked] @ table.T  # (M', N)
-    if bearers is not None:
-        named = bearers[linked]  # (M', E)
-        scores.scatter_add_(1, named.clamp_min(0), bonus * (named >= 0).to(scores.dtype))
+    if bearers is not None and bonus is not None:
+        scores = scores.scatter_add(1, bearers[linked].clamp_min(0), bonus[linked])
     return functional.cross_entropy(scores, gold[linked], reduction="sum"), linked.sum()
 
 
@@ -87,6 +86,21 @@ def sharded_table_loss(
     return (mine - (vectors * own).sum(-1))[linked].sum(), linked.sum()
 
 
+def nearest_rows(vectors: Tensor, table: Tensor, k: int, *, block: int = 1 << 17) -> Tensor:
+    """The k rows of a table with the largest inner products, best first, in the table's precision: (M, D) → (M, K) int64.
+
+    Fewer where the table has fewer rows.
+    """
+    queries = vectors.detach().to(table.dtype)  # (M, D)
+    best, rows = table.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64, device=table.device)
+    for start in range(0, len(table), block):
+        products = queries @ table[start : start + block].T  # (M, block)
+        found, places = products.topk(min(k, products.shape[-1]), dim=-1)  # (M, ≤k)
+        best, order = torch.cat([best, found], -1).sort(dim=-1, descending=True, stable=True)
+        best, rows = best[:, :k], torch.cat([rows, places + start], -1).gather(-1, order)[:, :k]
+    return rows
+
+
 def candidate_rows(gold: Tensor, nearest: Tensor) -> Tensor:
     """The candidates of a batch: every mention's gold (in-batch negatives of the others) and every mention's nearest.
 
@@ -105,7 +119,14 @@ def candidate_rows(gold: Tensor, nearest: Tensor) -> Tensor:
     return unique
 
 
-def sampled_loss(vectors: Tensor, gold: Tensor, rows: Tensor, table_rows: Tensor) -> tuple[Tensor, Tensor]:
+def sampled_loss(
+    vectors: Tensor,
+    gold: Tensor,
+    rows: Tensor,
+    table_rows: Tensor,
+    bearers: Tensor | None = None,
+    bonus: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy over the candidates of the batch instead of all entities.
 
     Each candidate stands in the list once, so a mention's own gold is never its negative, while it stays a negative of
@@ -116,12 +137,16 @@ def sampled_loss(vectors: Tensor, gold: Tensor, rows: Tensor, table_rows: Tensor
         gold: (M,) table rows; −1 (NIL) takes no part. Every other one must be among ``rows``.
         rows: (C,) candidate rows, ascending, from :func:`candidate_rows`; of all processes where several share a batch.
         table_rows: (C, D) their vectors.
+        bearers, bonus: as in :func:`table_loss`; a bearer that is no candidate of the batch takes no part.
 
     Returns:
         Sum over the mentions that have an entity, and their number, both scalars.
     """
+    if bearers is not None and bonus is not None and len(rows):
+        bearers, wanted = torch.searchsorted(rows, bearers.contiguous()).clamp_max(len(rows) - 1), bearers  # (M, E)
+        bonus = bonus.masked_fill(rows[bearers] != wanted, 0.0)  # (M, E)
     places = torch.where(gold >= 0, torch.searchsorted(rows, gold), -1)  # (M,)
-    return table_loss(vectors, places, table_rows)
+    return table_loss(vectors, places, table_rows, bearers, bonus)
 
 
 def released_in_batch_loss(vectors: Tensor, gold: Tensor, golds: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:

@@ -22,12 +22,12 @@ from elq.encoder import Encoder, is_model_folder, resolve_encoder
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.prior import prior_columns
-from elq.spans import SpanPooler, SpanScorer
+from elq.spans import NameBonus, SpanPooler, SpanScorer
 from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
 from elq.windows import encode_windows
 
-FORMAT = 2  # 2: names, question tokens; a scale of shape (1,)
+FORMAT = 3  # 3: kinds of names, and what their bearers are worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,7 @@ class ELQ(nn.Module):
             scale=config.scale,
             prior=prior_columns(config.prior),
         )
+        self.name_bonus = NameBonus() if config.names else None
         self.width = self.encoder.width + prior_columns(config.prior)
 
     @classmethod

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.plugins.precision import Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn import functional
@@ -19,6 +21,7 @@ from elq.linker import Linker
 from elq.losses import (
     candidate_rows,
     mention_loss,
+    nearest_rows,
     released_in_batch_loss,
     released_loss,
     sampled_loss,
@@ -46,7 +49,7 @@ class ELQModule(LightningModule):
         projection: a linear map of mention vectors that starts as the identity.
         unit_norm: mention vectors of norm 1 times a learned scale.
         scale: where that scale starts.
-        names: a learned score for spans that are a name of the catalogue.
+        names: learned scores for spans that are a name of the catalogue, and for the entities that may be meant by it.
         prior: features of the entities, with learned weights, see elq/prior.py.
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
@@ -61,8 +64,6 @@ class ELQModule(LightningModule):
         score_mode: of validation and export, see elq/scoring.py; ``elq`` also trains on questions as it reads them.
         question_tokens: longest question in score mode ``elq``.
         retrieved: K of validation and export.
-        name_bonus: of validation and export: added to the score of an entity that bears the very name of a mention.
-        train_bonus: the bonus stands in the disambiguation loss too (``candidates`` must be ``table``).
         threshold: γ of the exported folder; None takes the best one on the development questions.
     """
 
@@ -88,8 +89,6 @@ class ELQModule(LightningModule):
         score_mode: str = "candidates",
         question_tokens: int = 32,
         retrieved: int = 10,
-        name_bonus: float = 0.0,
-        train_bonus: bool = False,
         threshold: float | None = None,
     ) -> None:
         super().__init__()
@@ -97,11 +96,9 @@ class ELQModule(LightningModule):
             raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
         if table_sharding and candidates != "table":
             raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
-        if train_bonus and (candidates != "table" or table_sharding or not name_bonus):
-            raise ElqError(
-                "model.train_bonus needs model.candidates=table, no table_sharding and a name_bonus: set them, or drop it"
-            )
-        check_score_mode(score_mode, name_bonus)
+        if names and (table_sharding or candidates == "released"):
+            raise ElqError("model.names needs no table_sharding and other candidates than released: drop one of them")
+        check_score_mode(score_mode, names=names)
         self.save_hyperparameters()
         spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens}
         pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": tuple(prior)}
@@ -111,10 +108,11 @@ class ELQModule(LightningModule):
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
         self.table_sharding = table_sharding
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
-        self.score_mode, self.retrieved, self.name_bonus, self.threshold = score_mode, retrieved, name_bonus, threshold
+        self.score_mode, self.retrieved, self.threshold = score_mode, retrieved, threshold
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
         self.sweep = ThresholdSweep()
         self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
+        self._search_table: Tensor | None = None  # for hard negatives
 
     @property
     def data(self) -> QuestionData:
@@ -130,20 +128,22 @@ class ELQModule(LightningModule):
             threshold=SWEEP_FLOOR,
             candidates=self.retrieved,
             score_mode=self.score_mode,
-            name_bonus=self.name_bonus,
             dictionary=self.data.dictionary,
         )
 
     def on_fit_start(self) -> None:
-        """Put the table, or this process's share of it, beside the network where the loss runs over all of it."""
+        """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""
         if self.candidates == "table":
             rank, world = (self.global_rank, self.trainer.world_size) if self.table_sharding else (0, 1)
             table, rows = self.data.entities.table, len(self.data.entities.table)
             self._table = table.tensor(rows * rank // world, rows * (rank + 1) // world).to(self.device)
+        elif self.hard_negatives and self.data.entities.index.sees_all:
+            half = str(self.trainer.precision).startswith("bf16")  # which finds nearly the same ones three times as fast
+            self._search_table = self.data.entities.table.tensor().to(self.device, torch.bfloat16 if half else torch.float32)
 
     def on_fit_end(self) -> None:
         """Let the table go."""
-        self._table = None
+        self._table = self._search_table = None
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout depend on seed, epoch, batch and rank alone: resuming, or building a table before, changes nothing."""
@@ -185,10 +185,15 @@ class ELQModule(LightningModule):
             own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             gather = partial(self.stacked, sync_grads=True)
             return sharded_table_loss(vectors, gold, own, self._table, gather, self.global_rank)
+        bearers, bonus = None, None
+        if batch.bearers is not None and self.model.name_bonus is not None:
+            bearers, bonus = batch.bearers.rows, self.model.name_bonus(batch.bearers.kinds)  # (M, E)
         if self._table is not None:
-            return table_loss(vectors, gold, self._table, batch.bearers, self.name_bonus)
+            return table_loss(vectors, gold, self._table, bearers, bonus)
         nearest = torch.empty(len(gold), 0, dtype=torch.int64)
-        if self.hard_negatives:
+        if self.hard_negatives and self._search_table is not None:
+            nearest = nearest_rows(vectors, self._search_table, self.hard_negatives)  # (M, K)
+        elif self.hard_negatives:
             nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
         if self.candidates == "released":
             if not self.hard_negatives:
@@ -198,10 +203,12 @@ class ELQModule(LightningModule):
             own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             found = table.gather(nearest.clamp_min(0)).to(vectors.device)  # (M, K, D)
             return released_loss(vectors, gold, batch.mentions.question, own, nearest.to(gold.device), found)
+        if bearers is not None:
+            nearest = torch.cat([nearest.to(gold.device), bearers], -1)  # (M, K + E)
         rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
         # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
         rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
-        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device))
+        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device), bearers, bonus)
 
     def stacked_rows(self, rows: Tensor) -> Tensor:
         """Table rows (C,) of each of W processes, stacked: (W, C⁺), −1 behind those of a process that has fewer."""
@@ -228,9 +235,10 @@ class ELQModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
-        rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler."): self.lr_heads}
+        rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler.", "name_bonus."): self.lr_heads}
         groups = parameter_groups(self.model, rates, weight_decay=self.weight_decay, undecayed=self.undecayed)
-        optimizer, total = torch.optim.AdamW(groups), self.optimizer_steps()
+        fused = self.trainer.precision != "16-mixed"  # whose scaler and clipping need the gradients before the step
+        optimizer, total = torch.optim.AdamW(groups, fused=fused), self.optimizer_steps()
         factor = partial(warmup_and_decay, warmup=self.warmup_steps, total=total)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -242,8 +250,10 @@ class ELQModule(LightningModule):
         wrapper = self.trainer.strategy.model
         if isinstance(wrapper, FullyShardedDataParallel) and gradient_clip_val and gradient_clip_algorithm != "value":
             wrapper.clip_grad_norm_(gradient_clip_val)
-        else:
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            kind = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            # the base class's own way: that of mixed precision refuses a fused optimiser even where nothing is scaled
+            Precision.clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, kind)
 
     def optimizer_steps(self) -> int:
         """Optimiser steps of the whole run."""

@@ -9,7 +9,6 @@ p(entity | mention) is normalised over is the *score mode*:
   may be part of a mention. With released weights it gives the released numbers.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -20,14 +19,14 @@ from elq.errors import ElqError
 SCORE_MODES = ("candidates", "table", "elq")
 
 
-def check_score_mode(mode: str, name_bonus: float = 0.0) -> None:
-    """Refuse with an ElqError an unknown score mode, a bonus that is no number from 0 on, and one where the mode knows none."""
-    if not 0 <= name_bonus < math.inf:
-        raise ElqError(f"name_bonus is {name_bonus}, but must be a number of at least 0")
-    if name_bonus and mode != "candidates":
-        raise ElqError(f'name_bonus is {name_bonus}, but score mode "{mode}" knows of no bonus: set it to 0')
+def check_score_mode(mode: str, *, names: bool = False) -> None:
+    """Refuse with an ElqError an unknown score mode, and one that knows nothing of names for a model that asks for them."""
     if mode not in SCORE_MODES:
         raise ElqError(f"score mode {mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
+    if names and mode == "elq":
+        raise ElqError(
+            'score mode "elq" knows nothing of names, but the model asks for them: choose another, or set names to false'
+        )
 
 
 def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Tensor:
@@ -45,6 +44,37 @@ def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Te
     if log_normaliser is None:
         return torch.log_softmax(scores.float(), dim=-1)  # (Q, K)
     return scores.float() - log_normaliser.float().unsqueeze(-1)  # (Q, K)
+
+
+def with_bearers(scores: Tensor, rows: Tensor, products: Tensor, bearers: Tensor, bonus: Tensor) -> tuple[Tensor, Tensor]:
+    """The K best of the retrieved candidates and the entities that may be meant by a mention's name.
+
+    Args:
+        scores, rows: of the retrieved candidates, (Q, K), without any bonus.
+        products: inner products of the bearers, (Q, E).
+        bearers: their rows, (Q, E), −1 where there is none.
+        bonus: what is added to their scores, (Q, E).
+
+    Returns:
+        Scores and rows (Q, K), best first.
+    """
+    again = (rows.unsqueeze(-1) == bearers.unsqueeze(-2)).any(-1)  # (Q, K) retrieved, but without the bonus
+    everyone = torch.cat([scores.masked_fill(again, -torch.inf), (products + bonus).masked_fill(bearers < 0, -torch.inf)], -1)
+    best, order = everyone.topk(rows.shape[-1], dim=-1)  # (Q, K)
+    return best, torch.cat([rows, bearers], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
+
+
+def with_bonus(log_normaliser: Tensor, products: Tensor, bearers: Tensor, bonus: Tensor) -> Tensor:
+    """log Σ exp over the whole table once the bearers' scores have their bonus: (Q,); arguments as in :func:`with_bearers`.
+
+    >>> products, bonus = torch.tensor([[1.0, 9.0]]), torch.tensor([[2.0, 0.0]])
+    >>> with_bonus(torch.tensor([1.0, 0.0]).logsumexp(-1, keepdim=True), products, torch.tensor([[0, -1]]), bonus)
+    tensor([3.0486])
+    >>> torch.tensor([3.0, 0.0]).logsumexp(-1)
+    tensor(3.0486)
+    """
+    share = (products - log_normaliser.unsqueeze(-1)).exp() * bonus.expm1()  # (Q, E) of the old sum
+    return log_normaliser + share.masked_fill(bearers < 0, 0.0).sum(-1).log1p()
 
 
 def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:

@@ -7,10 +7,11 @@ scores live on a (B, T, L) grid: cell [b, t, l] is the span of question b that s
 import torch
 from torch import Tensor, nn
 
+from elq.names import START_BONUS
 from elq.types import Spans
 
-NAME_SCORE = 4.0  # where the score of a name starts, a logit
-PRIOR_SCALE = 20.0  # of the prior's weights: features are below 1, and a learning rate takes small steps
+NAME_SCORES = (4.0, 2.0, 0.0)  # where the scores of a name, another spelling, and a part of one start, logits
+SINGLE_SCALE = 20.0  # of single learned values: a learning rate made for matrices takes small steps
 
 
 def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
@@ -80,23 +81,23 @@ class SpanScorer(nn.Module):
     Args:
         width: D of the encoder.
         max_tokens: L.
-        names: a learned score for spans that are a name of the catalogue, on top of theirs (not in the paper).
+        names: learned scores for spans that are a name of the catalogue, on top of theirs (not in the paper).
     """
 
     def __init__(self, width: int, *, max_tokens: int = 10, names: bool = False) -> None:
         super().__init__()
         self.max_tokens = max_tokens
         self.linear = nn.Linear(width, 3)
-        self.name = nn.Parameter(torch.full((1,), NAME_SCORE)) if names else None
+        self.name = nn.Parameter(torch.tensor(NAME_SCORES) / SINGLE_SCALE) if names else None
 
     def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None) -> Tensor:
-        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and which spans are names (B, T, L)."""
+        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and how spans are names (B, T, L)."""
         start, end, inside = self.linear(hidden).unbind(-1)  # each (B, T)
         logits = span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
         if self.name is None:
             return logits
         assert named is not None  # the linker and the collator look names up for such a model
-        return logits + self.name * named  # (B, T, L)
+        return logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
 
 
 class SpanPooler(nn.Module):
@@ -129,6 +130,18 @@ class SpanPooler(nn.Module):
         if self.log_scale is not None:
             vectors = nn.functional.normalize(vectors, dim=-1) * self.log_scale.exp()  # (Q, D)
         if self.prior is not None:
-            weights = PRIOR_SCALE * self.prior.expand(len(vectors), -1)  # (Q, P)
+            weights = SINGLE_SCALE * self.prior.expand(len(vectors), -1)  # (Q, P)
             vectors = torch.cat([vectors, weights], dim=-1)  # (Q, D + P)
         return vectors
+
+
+class NameBonus(nn.Module):
+    """What an entity that may be meant by a mention's name is worth on top of the inner product, by kind (elq/names.py)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(START_BONUS) / SINGLE_SCALE)
+
+    def forward(self, kinds: Tensor) -> Tensor:
+        """Natural logarithms (Q, E) of kinds (Q, E), 0 where there is none (−1)."""
+        return SINGLE_SCALE * nn.functional.pad(self.weight, (1, 0))[kinds + 1]

@@ -81,7 +81,7 @@ class TokenBatch:
     attention: Tensor  # (B, T) bool, False on padding
     text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
-    named: Tensor | None = None  # (B, T, L) bool, True on spans that are a name of the catalogue; None: not looked up
+    named: Tensor | None = None  # (B, T, L) int64, how a span is a name of the catalogue (elq/names.py); None: not looked up
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
@@ -105,6 +105,18 @@ class Spans:
         return Spans(self.question.to(target), self.start.to(target), self.end.to(target))
 
 
+@dataclass(frozen=True, slots=True)
+class Bearers:
+    """The entities that Q mentions may mean by their names; -1 behind those of a mention that has fewer."""
+
+    rows: Tensor  # (Q, E) int64 catalogue row
+    kinds: Tensor  # (Q, E) int64 in which way, see elq/names.py
+
+    def to(self, target: device | str) -> "Bearers":
+        """The same with its tensors on another device."""
+        return Bearers(self.rows.to(target), self.kinds.to(target))
+
+
 class Batch:
     """What a training or validation step gets: tokens, gold mentions as token spans, and the questions themselves.
 
@@ -116,7 +128,7 @@ class Batch:
         rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
         questions: the B questions.
         unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated; None: there are none.
-        bearers: (M, E) int64 rows of the entities that bear a mention's very name, -1 behind them; None: not asked for.
+        bearers: who may be meant by the mentions' names; None: not asked for.
     """
 
     __slots__ = ("bearers", "mentions", "questions", "rows", "tokens", "unsure")
@@ -128,12 +140,13 @@ class Batch:
         rows: Tensor,
         questions: tuple[Question, ...],
         unsure: Tensor | None = None,
-        bearers: Tensor | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
         self.unsure, self.bearers = unsure, bearers
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
-        unsure, bearers = (None if value is None else value.to(target) for value in (self.unsure, self.bearers))
+        unsure = None if self.unsure is None else self.unsure.to(target)
+        bearers = None if self.bearers is None else self.bearers.to(target)
         return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure, bearers)

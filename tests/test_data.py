@@ -1,21 +1,21 @@
 import pytest
 import torch
 
-from elq.batches import Collator, ShuffledBatches
+from elq.batches import POOL, Collator, ShuffledBatches
 from elq.build import BuildSettings
 from elq.data import QuestionData, Source, Stage
 from elq.errors import ElqError
 from elq.types import Mention, Question
 
 
-def order(**settings):
-    return list(ShuffledBatches(**{"length": 23, "batch_size": 4, "seed": 0, "epoch": 0} | settings))
+def order(length=23, **settings):
+    return list(ShuffledBatches(**{"sizes": [1] * length, "batch_size": 4, "seed": 0, "epoch": 0} | settings))
 
 
 def test_batches_are_a_shuffle_that_depends_on_seed_and_epoch_only():
     batches = order()
     assert sorted(i for batch in batches for i in batch) == list(range(23))
-    assert len(batches) == len(ShuffledBatches(23, 4, seed=0, epoch=0)) == 6
+    assert len(batches) == len(ShuffledBatches([1] * 23, 4, seed=0, epoch=0)) == 6
     assert order() == batches
     assert order(epoch=1) != batches
     assert order(seed=1) != batches
@@ -24,9 +24,19 @@ def test_batches_are_a_shuffle_that_depends_on_seed_and_epoch_only():
 @pytest.mark.parametrize("length", [23, 24, 25])
 def test_the_shares_of_the_ranks_make_up_the_batches_of_one_process(length):
     ranks = [order(rank=rank, world=3, length=length) for rank in range(3)]
-    assert {len(rank) for rank in ranks} == {len(ShuffledBatches(length, 4, seed=0, epoch=0, world=3))}
+    assert {len(rank) for rank in ranks} == {len(ShuffledBatches([1] * length, 4, seed=0, epoch=0, world=3))}
     together = [sorted(i for share in shares for i in share) for shares in zip(*ranks, strict=True)]
     assert together == [sorted(batch) for batch in order(batch_size=12, length=length)]
+
+
+def test_questions_of_similar_size_go_together():
+    sizes = [(7 * i) % 101 for i in range(1000)]
+    batches = order(sizes=sizes)
+    assert sorted(i for batch in batches for i in batch) == list(range(1000))
+    spread = [max(sizes[i] for i in batch) - min(sizes[i] for i in batch) for batch in batches]
+    assert sum(spread) / len(spread) < 8  # 60 where they are just shuffled
+    means = [sum(sizes[i] for i in batch) / len(batch) for batch in batches]
+    assert means[:POOL] != sorted(means[:POOL])
 
 
 def test_collator_finds_token_spans_and_rows(tokenizer, entities):

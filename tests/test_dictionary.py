@@ -195,28 +195,12 @@ def test_the_baseline_reaches_its_known_quality(tmp_path: Path) -> None:
 def test_named_spans_are_the_names_in_the_text(entities, tokenizer):
     texts = ["who is paris, texas", "the queen", "PARIS"]
     tokens = tokenizer(texts)
-    grid = Dictionary(entities.catalogue).named(texts, tokens, 4)
+    grid = Dictionary(entities.catalogue).named(texts, tokens, 4) == 1
     assert grid.shape == (*tokens.ids.shape, 4)
     found = [(b, texts[b][tokens.offsets[b][t][0] : tokens.offsets[b][t + n][1]]) for b, t, n in grid.nonzero().tolist()]
     assert found == [(0, "paris"), (0, "paris, texas"), (1, "queen"), (2, "PARIS")]
-    short = Dictionary(entities.catalogue).named(texts, tokens, 2)  # "paris, texas" has three tokens
+    short = Dictionary(entities.catalogue).named(texts, tokens, 2) == 1  # "paris, texas" has three tokens
     assert short.nonzero().tolist() == [cell for cell in grid.nonzero().tolist() if cell[2] < 2]
-
-
-def test_bearers_of_a_name_join_the_candidates_with_a_bonus(entities):
-    torch.manual_seed(0)
-    table, dictionary = entities.table, Dictionary(entities.catalogue)
-    vectors, names = torch.randn(4, table.width), ["titanic", "nobody", "Paris", "the who"]
-    for k in (1, 3, 7):
-        scores, rows = dictionary.with_bearers(names, vectors, entities.index.search(vectors, k), table, 1.5)
-        products = vectors @ table.tensor().T
-        for q, name in enumerate(names):
-            bearers = [r for r, e in enumerate(entities.catalogue) if name.lower() in {e.label.lower(), e.title.lower()}]
-            dense = products[q].topk(k).indices.tolist()
-            slow = {row: float(products[q, row]) + 1.5 * (row in bearers) for row in {*dense, *bearers}}
-            best = sorted(slow.items(), key=lambda item: -item[1])[:k]
-            assert rows[q].tolist() == [row for row, _ in best]
-            torch.testing.assert_close(scores[q], torch.tensor([score for _, score in best]))
 
 
 def test_span_texts_are_the_characters_of_the_spans(tokenizer):

@@ -1,4 +1,5 @@
 import itertools
+import math
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elq import Linker
+from elq.dictionary import Dictionary
 from elq.errors import ElqError
 from elq.export import export_folder
 from elq.folder import ENTITIES, Manifest
 from elq.model import ELQ
 from elq.scoring import entity_log_probs, without_overlaps
 from elq.tokens import QuestionTokenizer
-from elq.types import Mention
+from elq.types import Mention, Spans
 from tests.conftest import QUESTIONS, tiny_tokenizer
 
 TEXTS = [text for text, _, _ in QUESTIONS]
@@ -262,13 +264,44 @@ def test_bad_arguments(linker):
 def test_a_model_that_asks_for_names_links_in_batches_as_one_by_one(encoder_folder, tokenizer, entities):
     torch.manual_seed(1)
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, names=True).eval()
-    linker = Linker(model, tokenizer, entities, threshold=-9.0, name_bonus=2.0)
+    linker = Linker(model, tokenizer, entities, threshold=-9.0)
     texts = [text for text, _, _ in QUESTIONS] + ["", "no names in here at all", "queen of paris, texas and the titanic"]
     together = linker.link(texts)
     for text, links in zip(texts, together, strict=True):
         alone = linker.link(text)
         assert [(x.start, x.end, x.entity) for x in alone] == [(x.start, x.end, x.entity) for x in links]
         assert [x.score for x in alone] == pytest.approx([x.score for x in links], abs=1e-4)
-    assert together != Linker(model, tokenizer, entities, threshold=-9.0).link(texts)
-    with pytest.raises(ElqError, match='score mode "table" knows of no bonus'):
-        Linker(model, tokenizer, entities, threshold=-9.0, name_bonus=2.0, score_mode="table")
+    with torch.no_grad():
+        model.name_bonus.weight.zero_()
+    assert together != linker.link(texts)
+    with pytest.raises(ElqError, match='score mode "elq" knows nothing of names'):
+        Linker(model, tokenizer, entities, threshold=-9.0, score_mode="elq")
+
+
+@pytest.mark.parametrize("mode", ["candidates", "table"])
+def test_bearers_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, encoder_folder, tokenizer, entities):
+    torch.manual_seed(2)
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, names=True).eval()
+    with torch.no_grad():
+        model.name_bonus.weight.copy_(torch.linspace(-0.2, 0.3, len(model.name_bonus.weight)))  # times 20
+    linker = Linker(model, tokenizer, entities, threshold=-math.inf, candidates=4, score_mode=mode)
+    everyone = Linker(model, tokenizer, entities, threshold=-math.inf, candidates=len(entities.table), score_mode=mode)
+    dictionary, table = Dictionary(entities.catalogue), entities.table.tensor()
+    for text in ("queen of paris texas and the titanics", "who sang queen"):
+        tokens = tokenizer([text])
+        for found, all_found in zip(linker.link(text), everyone.link(text), strict=mode == "table"):
+            assert len(found.candidates) == 4
+            inside = [t for t, (a, b) in enumerate(tokens.offsets[0]) if found.start <= a < b <= found.end]
+            spans = Spans(torch.tensor([0]), torch.tensor([inside[0]]), torch.tensor([inside[-1] + 1]))
+            with torch.inference_mode():
+                scores = (model.mention_vectors(model.encode(tokens), spans) @ table.T)[0].tolist()  # (N,)
+            bearers = dictionary.bearers([found.mention])
+            for row, kind in zip(bearers.rows[0].tolist(), bearers.kinds[0].tolist(), strict=True):
+                scores[row] += 20 * model.name_bonus.weight[kind].item()
+            scores = torch.tensor(scores)
+            best = scores.topk(4).indices
+            log_probs = torch.log_softmax(scores if mode == "table" else scores[best], -1)
+            assert [c.entity for c in found.candidates] == [entities.catalogue[row].id for row in best.tolist()]
+            wanted = log_probs[best] if mode == "table" else log_probs
+            assert [c.score for c in found.candidates] == pytest.approx(wanted.tolist(), abs=1e-4)
+            assert mode == "candidates" or found.score == pytest.approx(all_found.score, abs=1e-4)  # K makes no difference

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from elq.losses import candidate_rows, mention_loss, sampled_loss, sharded_table_loss, table_loss
+from elq.losses import candidate_rows, mention_loss, nearest_rows, sampled_loss, sharded_table_loss, table_loss
 from elq.spans import span_logits, span_mask
 from elq.types import Spans
 
@@ -79,14 +79,31 @@ def test_a_sharded_batch_without_mentions_costs_nothing():
 def test_the_bonus_of_the_bearers_of_a_name_stands_in_the_loss():
     torch.manual_seed(0)
     vectors, table, gold = torch.randn(3, 4), torch.randn(6, 4), torch.tensor([2, -1, 5])
-    bearers = torch.tensor([[2, 0], [1, -1], [-1, -1]])
-    total, number = table_loss(vectors, gold, table, bearers, 1.5)
+    bearers, bonus = torch.tensor([[2, 0], [1, -1], [-1, -1]]), torch.tensor([[1.5, 0.5], [3.0, 0.0], [0.0, 0.0]])
+    total, number = table_loss(vectors, gold, table, bearers, bonus)
     slow = []
     for m, row in ((0, 2), (2, 5)):
         scores = vectors[m] @ table.T
-        for bearer in bearers[m].tolist():
+        for bearer, value in zip(bearers[m].tolist(), bonus[m].tolist(), strict=True):
             if bearer >= 0:
-                scores[bearer] += 1.5
+                scores[bearer] += value
         slow.append(torch.nn.functional.cross_entropy(scores, torch.tensor(row)))
     torch.testing.assert_close((total, number), (sum(slow), torch.tensor(2)))
-    assert table_loss(vectors, gold, table, bearers, 0.0)[0] == table_loss(vectors, gold, table)[0]
+    assert table_loss(vectors, gold, table, bearers, torch.zeros(3, 2))[0] == table_loss(vectors, gold, table)[0]
+    rows = torch.tensor([0, 2, 3, 5])  # of all candidates of the batch; entity 1 is none of them
+    some = sampled_loss(vectors, gold, rows, table[rows], bearers, bonus)
+    places = torch.tensor([[1, 0], [-1, -1], [-1, -1]])
+    kept = torch.tensor([[1.5, 0.5], [0.0, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(some, table_loss(vectors, torch.tensor([1, -1, 3]), table[rows], places, kept))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nearest_rows_are_those_with_the_largest_products_in_that_precision(dtype):
+    torch.manual_seed(0)
+    vectors, table = torch.randn(5, 8), torch.randn(50, 8).to(dtype)
+    products = vectors.to(dtype) @ table.T  # (M, N)
+    for k, block in ((3, 7), (7, 50), (60, 16)):
+        rows = nearest_rows(vectors, table, k, block=block)
+        assert rows.shape == (5, min(k, 50))
+        assert all(len({*some}) == len(some) for some in rows.tolist())
+        torch.testing.assert_close(products.gather(-1, rows), products.sort(-1, descending=True).values[:, :k])

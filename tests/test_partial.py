@@ -21,15 +21,15 @@ def dictionary(entities):
 def test_a_further_entity_that_is_named_becomes_a_mention(dictionary):
     text = "who sang queen in the ship film about paris"
     question = Question("1", text, (Mention(9, 14, "Q15862"),), ("Q44578", "Q116", "Q90", "Q1471"))
-    silver = with_silver(question, dictionary)
+    [silver] = with_silver([question], dictionary)
     assert [(text[m.start : m.end], m.entity) for m in silver.mentions] == [
         ("queen", "Q15862"),
         ("the ship film", "Q44578"),  # by its alias
         ("paris", "Q90"),
     ]  # Q116 is a queen too, but that name is taken; the Seine is not named
-    assert with_silver(Question("2", text), dictionary).mentions == ()
+    assert with_silver([Question("2", text)], dictionary)[0].mentions == ()
     odd = Question("3", "who sang 9½ paris", (), ("Q90",))  # folding a part of "½" is not folding it within its text
-    assert [mention.entity for mention in with_silver(odd, dictionary).mentions] == ["Q90"]
+    assert [mention.entity for mention in with_silver([odd], dictionary)[0].mentions] == ["Q90"]
 
 
 def test_names_that_no_mention_touches_are_unsure_in_such_questions_only(dictionary, tokenizer):
@@ -40,13 +40,13 @@ def test_names_that_no_mention_touches_are_unsure_in_such_questions_only(diction
     mentions = Spans(torch.tensor([0, 1]), torch.tensor([start, start]), torch.tensor([start + 1, start + 1]))
     assert unsure_spans(named, mentions, [False, False]) is None
     unsure = unsure_spans(named, mentions, [True, False])
-    slow = torch.zeros_like(named)
+    slow = torch.zeros_like(named, dtype=torch.bool)
     for t in range(named.shape[1]):
         for length in range(3):
             apart = t + length < start or t > start
-            slow[0, t, length] = named[0, t, length] and apart
+            slow[0, t, length] = bool(named[0, t, length] == 1) and apart
     assert torch.equal(unsure, slow)
-    assert bool(named[0].any())
+    assert bool((named[0] == 1).any())
 
 
 def test_the_loss_leaves_unsure_spans_out_but_never_a_gold_one():

@@ -188,7 +188,6 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"scale": 5.0},
         {"frozen_words": True},
         {"names": True},
-        {"name_bonus": 3.0},
         {"lr_encoder": 0.0},
         {"lr_heads": 1e-4},
         {"weight_decay": 0.5},
@@ -198,7 +197,7 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"score_mode": "elq", "question_tokens": 5},
         {"candidates": "released"},
         {"threshold": -0.125},
-        {"name_bonus": 3.0, "train_bonus": True},
+        {"names": True, "candidates": "sampled"},
     ],
 )
 def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_path):
@@ -234,9 +233,9 @@ def test_bad_training_input(values, tmp_path):
         fit({**values, "model": {**values["model"], "candidates": "some"}}, tmp_path)
     with pytest.raises(ElqError, match="score mode 'x' is unknown"):
         fit({**values, "model": {**values["model"], "score_mode": "x"}}, tmp_path)
-    for bonus in (-1.0, float("nan")):
-        with pytest.raises(ElqError, match="name_bonus is .*, but must be a number of at least 0"):
-            fit({**values, "model": {**values["model"], "name_bonus": bonus}}, tmp_path)
+    for odd in ({"score_mode": "elq"}, {"candidates": "released"}, {"table_sharding": True}):
+        with pytest.raises(ElqError, match="names"):
+            fit({**values, "model": {**values["model"], **odd, "names": True}}, tmp_path)
     with pytest.raises(ElqError, match=r"ckpt_path none\.ckpt does not exist"):
         fit({**values, "ckpt_path": "none.ckpt"}, tmp_path)
     if not torch.cuda.is_available():

@@ -78,7 +78,7 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
     yield "index", about.index
     yield "catalogue sha256", about.catalogue_sha256
     if about.threshold is not None:
-        mode = f"{about.score_mode}, K = {about.candidates}, name bonus {about.name_bonus:g}, {about.score_unit}"
+        mode = f"{about.score_mode}, K = {about.candidates}, {about.score_unit}"
         yield "links", f"threshold γ = {about.threshold:.3f} (score mode {mode})"
 
 

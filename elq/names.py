@@ -1,0 +1,143 @@
+"""Who may be meant by a name as people say it.
+
+Few questions spell a name out: they say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling of it), "gretzky" and
+"nobel prize for literature" (a part of it), "hampton va" and "president andrew jackson" (more than it), "japanese" (its
+adjective). Every such kind of bearer has a number, and the model learns what each is worth.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+KINDS = ("name", "spelling", "part", "inside", "adjective")  # each twice: its most famous bearer, and the others
+START_BONUS = (4.0, 4.0, *[2.0] * 8)  # what each kind's bearers are worth at first, natural logarithms
+MOST_BEARERS = 32  # of one mention that are looked at
+MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
+MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
+ROMAN = {word: str(number) for number, word in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi".split(), 1)}
+ADJECTIVES = ("ese", "ian", "ean", "an", "n", "ish", "ic", "ist", "i")
+PLACES = ("", *"a e o y en ey and ain ism es".split())  # Japan, Canada, Europe, Mexico, Italy, Sweden, Turkey, …
+
+
+def spelling(key: str) -> str:
+    """The form that spellings of one name share: no leading article, possessive, plural or space, digits for a Roman number.
+
+    >>> spelling("j r r tolkien s"), spelling("the jrr tolkien"), spelling("final fantasy vii"), spelling("academy awards")
+    ('jrrtolkien', 'jrrtolkien', 'finalfantasy7', 'academyaward')
+    """
+    words = key.removeprefix("the ").split()
+    words = [word for word in words if word != "s"] or words
+    last = ROMAN.get(words[-1], words[-1]) if len(words) > 1 else words[-1]
+    if len(last) > 3 and last.endswith("s") and not last.endswith("ss"):
+        last = last[:-1]
+    return "".join([*words[:-1], last])
+
+
+def initials(key: str, silent: frozenset[str]) -> list[str]:
+    """The abbreviations of a name of several words, without and with its function words.
+
+    >>> initials("a song of ice and fire", frozenset({"a", "of", "and"}))
+    ['sif', 'asoiaf']
+    """
+    words = key.split()
+    spoken = [word for word in words if word not in silent]
+    return list(dict.fromkeys("".join(word[0] for word in some) for some in (spoken, words) if len(some) > 1))
+
+
+def roots(word: str) -> list[str]:
+    """What an adjective or a people's name may come from.
+
+    >>> {"japan", "mexico", "catholicism"} <= {*roots("japanese"), *roots("mexicans"), *roots("catholics")}
+    True
+    """
+    word = word[:-1] if word.endswith("s") else word
+    stems = [word, *(word.removesuffix(ending) for ending in ADJECTIVES if word.endswith(ending))]
+    return list(dict.fromkeys(stem + ending for stem in stems if len(stem) > 2 for ending in PLACES))
+
+
+class NameIndex:
+    """Finds the bearers of names as people say them.
+
+    Args:
+        bearers: folded name → rows of its entities.
+        fame: of every row, lowest first.
+        silent: function words.
+    """
+
+    def __init__(self, bearers: Mapping[str, Sequence[int]], fame: Sequence[float], silent: frozenset[str]) -> None:
+        self._bearers, self._fame, self._silent = bearers, fame, silent
+        long = [key for key in bearers if " " in key]
+        self._forward, self._backward = sorted(long), sorted(map(_backwards, long))
+        self._spellings: dict[str, list[str]] = {}
+        for key in bearers:
+            for other in {spelling(key), *(initials(key, silent) if " " in key else ())} - {key}:
+                self._spellings.setdefault(other, []).append(key)
+
+    def kind(self, key: str) -> int:
+        """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else."""
+        if key in self._bearers:
+            return 0
+        if len(key) < 3 or not self._says_something(key):
+            return -1
+        if self._spelled(key):
+            return 1
+        return 2 if 0 < len({*self._beginning(key, MOST_NAMES + 1), *self._ending(key)}) <= MOST_NAMES else -1
+
+    def lookup(self, key: str) -> dict[int, int]:
+        """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(KINDS) − 1.
+
+        An entity that may be meant in several ways has the lowest number of them.
+        """
+        names = [[key]]
+        if self._says_something(key):
+            names += [self._spelled(key), self._longer(key), self._inside(key), [] if " " in key else roots(key)]
+        found: dict[int, int] = {}
+        for kind, keys in enumerate(names):
+            rows = {row for row in chain.from_iterable(self._bearers.get(name, ()) for name in keys) if row not in found}
+            for place, row in enumerate(sorted(rows, key=lambda row: (self._fame[row], row))[: MOST_BEARERS - len(found)]):
+                found[row] = 2 * kind + (place > 0)
+        return found
+
+    def _says_something(self, key: str) -> bool:
+        return len(key) > 1 and not self._silent.issuperset(key.split())
+
+    def _spelled(self, key: str) -> list[str]:
+        """The names of which these words are another spelling, or the initials."""
+        shared = spelling(key)
+        names = [shared, *self._spellings.get(shared, ()), *self._spellings.get(key, ())]
+        return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
+
+    def _longer(self, key: str) -> list[str]:
+        """The names that begin or end with these words, or begin with the first and end with the last one; none if too many."""
+        names = {*self._beginning(key, MOST_NAMES + 1), *self._ending(key)}
+        first, _, rest = key.partition(" ")
+        if rest and first not in self._silent:
+            scanned = self._beginning(first, MOST_SCANNED + 1)
+            last = f" {rest.rpartition(' ')[2]}"
+            names |= {name for name in scanned if name.endswith(last)} if len(scanned) <= MOST_SCANNED else set()
+        return [*names - {key}] if len(names) <= MOST_NAMES else []
+
+    def _beginning(self, key: str, most: int) -> Sequence[str]:
+        return _beginning_with(self._forward, key, most)
+
+    def _ending(self, key: str) -> Iterator[str]:
+        return map(_backwards, _beginning_with(self._backward, _backwards(key), MOST_NAMES + 1))
+
+    def _inside(self, key: str) -> list[str]:
+        """The longest names among the words, if they are no name themselves."""
+        words = key.split()
+        for length in range(len(words) - 1, 0, -1) if key not in self._bearers else ():
+            parts = (" ".join(words[start : start + length]) for start in range(len(words) - length + 1))
+            if names := [part for part in parts if part in self._bearers and self._says_something(part)]:
+                return names
+        return []
+
+
+def _backwards(key: str) -> str:
+    return " ".join(reversed(key.split(" ")))
+
+
+def _beginning_with(ordered: Sequence[str], key: str, most: int) -> Sequence[str]:
+    """The first names of an ordered list that begin with these words and have more."""
+    first, last = bisect_left(ordered, f"{key} "), bisect_left(ordered, f"{key}!")  # "!" comes right behind the space
+    return ordered[first : min(last, first + most)]
