@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from elq.assembly import Array, Recipe, assemble, holds
+from elq.assembly import Recipe, assemble, holds
 from elq.build import digest_of
 from elq.catalogue import Catalogue
 from elq.errors import ElqError
@@ -39,6 +39,7 @@ from elq.released import (
 )
 from elq.table import DTYPES, EntityTable
 from elq.torch_files import read_tensor, read_tensors
+from elq.types import Array
 
 log = logging.getLogger(__name__)
 
