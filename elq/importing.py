@@ -4,9 +4,8 @@ The model folder also gets ``entity_encoder/``, the encoder that made the table,
 where it was: the table is copied part by part, as ``elq build`` fills one.
 """
 
-import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -87,14 +86,15 @@ def import_release(
         raise ElqError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")
     params = read_params(release.params)
     config = model_config(read_encoder_config(release.encoder), params, question_tokens)
+    plan = _plan(release, dtype, question_tokens)
+    if done := _done(output, plan):  # none of the large files is opened for that
+        return done
     vectors = _open_table(release, config)
-    recipe = _recipe(release, params, vectors, dtype, question_tokens)  # what does not fit is found here, before any work
+    recipe = _recipe(release, params, vectors, dtype, plan)  # what does not fit is found here, before any work
     work = output.with_name(f".{output.name}.importing")
     work.parent.mkdir(parents=True, exist_ok=True)
-    if done := _done(output, recipe):
-        return done
     with FileLock(output.with_name(f".{output.name}.lock")):  # another process may want the same folder
-        if done := _done(output, recipe):
+        if done := _done(output, plan):
             return done
         _write_model(release, config, params, work)
         manifest = assemble(work / ENTITIES, recipe)
@@ -109,11 +109,30 @@ def import_release(
     return manifest
 
 
-def _done(output: Path, recipe: Recipe) -> Manifest | None:
+def _plan(release: Release, dtype: str, question_tokens: int) -> dict[str, object]:
+    """What names an import. Files of many gigabytes are told apart by size and time, not by content.
+
+    Raises:
+        ElqError: a file is missing.
+    """
+    files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
+    files += [release.encoder / name for name in ("config.json", "vocab.txt")]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
+    stats = {str(path.resolve()): path.stat() for path in files}
+    return {
+        "format": FORMAT,
+        "question_tokens": question_tokens,
+        "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
+        "dtype": dtype,
+    }
+
+
+def _done(output: Path, plan: Mapping[str, object]) -> Manifest | None:
     """The manifest of a finished import of the same files; raises ElqError where the folder holds anything else."""
     if not output.exists():
         return None
-    if not holds(output / ENTITIES, recipe.plan):
+    if not holds(output / ENTITIES, plan):
         raise ElqError(f"{output} exists and was made from other files: choose another output folder or remove it")
     log.info("%s is up to date", output)
     return Manifest.load(output / ENTITIES)
@@ -149,13 +168,12 @@ def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, wo
         tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, question_tokens: int) -> Recipe:
-    """How the entities folder is made. Files of many gigabytes are told apart by size and time, not by content."""
-    files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
-    files += [release.encoder / name for name in ("config.json", "vocab.txt")]
-    if missing := [str(path) for path in files if not path.is_file()]:
-        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
-    stats = {str(path.resolve()): path.stat() for path in files}
+def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, plan: Mapping[str, object]) -> Recipe:
+    """How the entities folder is made.
+
+    Raises:
+        ElqError: table, catalogue and index do not belong together.
+    """
     with release.catalogue.open("rb") as stream:
         entities = sum(1 for line in track(stream, "counting the entities") if line.strip())
     if entities != len(vectors):
@@ -163,17 +181,11 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
             f"{release.table} has {len(vectors):,} rows, but {release.catalogue} has {entities:,} entities: give files of one"
             " release"
         )
-    plan = {
-        "format": FORMAT,
-        "question_tokens": question_tokens,
-        "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
-        "dtype": dtype,
-    }
     graph = release.index if release.index is not None and _is_graph(release.index, vectors) else None
     digest = digest_of([release.catalogue])
     facts = {"encoder": params.bert_model, "pooling": "cls", "text": asdict(ENTITY_TEXT), "precision": "fp32"}
     return Recipe(
-        plan=json.loads(json.dumps(plan)),
+        plan=plan,
         entities=lambda: read_released_entities(release.catalogue),
         vectors=lambda: MappedVectors(vectors),
         maker=str(release.table),
