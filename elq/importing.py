@@ -7,10 +7,13 @@ where it was: the table is copied part by part, as ``elq build`` fills one.
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from tokenizers import Tokenizer
 
 from elq.assembly import Recipe, assemble, holds
 from elq.build import digest_of
@@ -150,22 +153,26 @@ def _open_table(release: Release, config: ELQConfig) -> Array:
 
 
 def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, work: Path) -> None:
-    """``config.json``, ``model.safetensors``, ``tokenizer.json``, and those of the entity encoder where the release has one."""
-    weights, rows = read_tensors(release.weights), config.encoder["vocab_size"]
-    parts = {work: (asdict(config), question_weights(weights, config, release.weights), 0)}
+    """The model's files, and those of the entity encoder where the release has one; nothing is written before all is read."""
+    weights = read_tensors(release.weights)
+    tokenizer = partial(bert_tokenizer, release.encoder, lowercase=params.lowercase, rows=config.encoder["vocab_size"])
+    model = question_weights(weights, config, release.weights), tokenizer()
+    of_entities = None
     if any(name.startswith(ENTITY) for name in weights):
-        own = entity_weights(weights, config, release.weights)
-        parts[work / ENTITY_ENCODER] = (config.encoder, own, params.entity_tokens)
+        of_entities = entity_weights(weights, config, release.weights), tokenizer(entities=params.entity_tokens)
+    _write_part(work, asdict(config), *model)
+    if of_entities:
+        _write_part(work / ENTITY_ENCODER, config.encoder, *of_entities)
     else:
         log.warning("%s has no entity encoder: vectors of further entities cannot be made", release.weights)
-    tokenizers = [
-        bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows, entities=tokens) for *_, tokens in parts.values()
-    ]
-    for (folder, (values, tensors, _)), tokenizer in zip(parts.items(), tokenizers, strict=True):
-        folder.mkdir(exist_ok=True)
-        write_json(folder / "config.json", values)
-        save_weights(folder / "model.safetensors", tensors)
-        tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _write_part(folder: Path, config: dict[str, Any], weights: dict[str, Array], tokenizer: Tokenizer) -> None:
+    """``config.json``, ``model.safetensors`` and ``tokenizer.json``."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "config.json", config)
+    save_weights(folder / "model.safetensors", weights)
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, plan: Mapping[str, object]) -> Recipe:

@@ -256,6 +256,19 @@ def other_config(released: Path, tmp_path: Path) -> Path:
     return written(tmp_path / "config.json", json.dumps({**config, "num_hidden_layers": 3})).parent
 
 
+def test_a_release_without_an_entity_encoder_is_imported_without(released, tmp_path, caplog):
+    def drop(weights):
+        for name in [name for name in weights if name.startswith("cand_encoder.")]:
+            del weights[name]
+
+    weights = changed_weights(released, tmp_path / "x", drop)
+    assert run("import", flags(released, tmp_path / "m", weights=weights)) == 0
+    assert "x has no entity encoder: vectors of further entities cannot be made" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
+        *("config.json", "entities", "model.safetensors", "tokenizer.json")
+    ]
+
+
 KEY = "context_encoder.bert_model.encoder.layer.0.output.dense.bias"
 LAYER = "classification_heads.linear_compression.weight"
 BAD = {
