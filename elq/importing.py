@@ -176,11 +176,7 @@ def _write_part(folder: Path, config: dict[str, Any], weights: dict[str, Array],
 
 
 def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, plan: Mapping[str, object]) -> Recipe:
-    """How the entities folder is made.
-
-    Raises:
-        ElqError: table, catalogue and index do not belong together.
-    """
+    """How the entities folder is made; raises ElqError where table, catalogue and index do not belong together."""
     with release.catalogue.open("rb") as stream:
         entities = sum(1 for line in track(stream, "counting the entities") if line.strip())
     if entities != len(vectors):
@@ -203,6 +199,11 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
     )
 
 
+def _sample_rows(rows: int) -> Array:
+    """At most ``SAMPLE`` of so many rows, evenly spread from the first to the last."""
+    return np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(np.int64)
+
+
 def _is_graph(path: Path, vectors: Array) -> bool:
     """Whether an index is a graph over the table (True) or a flat copy of it (False).
 
@@ -210,8 +211,7 @@ def _is_graph(path: Path, vectors: Array) -> bool:
         ElqError: it is neither, or has another metric, width, size or content than the table.
     """
     index = read_graph(path, len(vectors), vectors.shape[1], flat=True)
-    rows = np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.int64)
-    for row in rows.tolist():
+    for row in _sample_rows(len(vectors)).tolist():
         if not np.array_equal(index.reconstruct(row), vectors[row]):
             raise ElqError(f"{path} holds another vector in row {row} than the table: give the index that belongs to it")
     return hasattr(index, "hnsw")
@@ -241,7 +241,7 @@ class MappedVectors:
 
 def _report_drift(vectors: Array, dtype: str) -> None:
     """Log what rounding the table does to scores: a sample of its rows, as queries, against all of the sample."""
-    sample = np.array(vectors[np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.int64)])
+    sample = np.array(vectors[_sample_rows(len(vectors))])
     rounded = EntityTable(sample.astype(dtype)).tensor().numpy()
     drift = np.abs(sample @ sample.T - sample @ rounded.T).max()
     log.info("%s: scores of a sample differ from those in float32 by at most %.1e", dtype, drift)
