@@ -26,15 +26,13 @@ from elq.index import HNSW_FILE, build_index, open_index, recall_against_exact
 from elq.parts import claimed_parts, open_parts
 from elq.progress import track
 from elq.table import EntityTable, allocate_table
-from elq.types import Entity
+from elq.types import Array, Entity
 
 log = logging.getLogger(__name__)
 
 GRAPH_BYTES = 300  # of an hnsw graph per entity, beside its fp32 vector
 PART = 8_192  # rows done between two markers
 PLAN, PARTS = "plan.json", "parts"
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class VectorSource(Protocol):

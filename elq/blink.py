@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +23,7 @@ from elq.model import ELQ, load_tokenizer
 from elq.progress import track
 from elq.released import ENTITY, FIXED, QUESTION, released_name
 from elq.table import BLOCK, EntityTable
-from elq.types import Entity
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from elq.types import Array, Entity
 
 
 def export_blink(folder: str | Path, output: str | Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from elq.assembly import Array, Recipe, assemble
+from elq.assembly import Recipe, assemble
 from elq.catalogue import Catalogue, read_entities
 from elq.encoder import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encoder
 from elq.entity_encoder import BATCH, EntityEncoder, resolve_precision
@@ -18,6 +18,7 @@ from elq.index import INDEX_KINDS
 from elq.prior import prior_columns, with_prior
 from elq.table import DTYPES
 from elq.texts import EntityText
+from elq.types import Array
 
 log = logging.getLogger(__name__)
 

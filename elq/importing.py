@@ -4,16 +4,18 @@ The model folder also gets ``entity_encoder/``, the encoder that made the table,
 where it was: the table is copied part by part, as ``elq build`` fills one.
 """
 
-import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from tokenizers import Tokenizer
 
-from elq.assembly import Array, Recipe, assemble, holds
+from elq.assembly import Recipe, assemble, holds
 from elq.build import digest_of
 from elq.catalogue import Catalogue
 from elq.errors import ElqError
@@ -39,6 +41,7 @@ from elq.released import (
 )
 from elq.table import DTYPES, EntityTable
 from elq.torch_files import read_tensor, read_tensors
+from elq.types import Array
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +89,15 @@ def import_release(
         raise ElqError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")
     params = read_params(release.params)
     config = model_config(read_encoder_config(release.encoder), params, question_tokens)
+    plan = _plan(release, dtype, question_tokens)
+    if done := _done(output, plan):  # none of the large files is opened for that
+        return done
     vectors = _open_table(release, config)
-    recipe = _recipe(release, params, vectors, dtype, question_tokens)  # what does not fit is found here, before any work
+    recipe = _recipe(release, params, vectors, dtype, plan)  # what does not fit is found here, before any work
     work = output.with_name(f".{output.name}.importing")
     work.parent.mkdir(parents=True, exist_ok=True)
-    if done := _done(output, recipe):
-        return done
     with FileLock(output.with_name(f".{output.name}.lock")):  # another process may want the same folder
-        if done := _done(output, recipe):
+        if done := _done(output, plan):
             return done
         _write_model(release, config, params, work)
         manifest = assemble(work / ENTITIES, recipe)
@@ -108,11 +112,30 @@ def import_release(
     return manifest
 
 
-def _done(output: Path, recipe: Recipe) -> Manifest | None:
+def _plan(release: Release, dtype: str, question_tokens: int) -> dict[str, object]:
+    """What names an import. Files of many gigabytes are told apart by size and time, not by content.
+
+    Raises:
+        ElqError: a file is missing.
+    """
+    files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
+    files += [release.encoder / name for name in ("config.json", "vocab.txt")]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
+    stats = {str(path.resolve()): path.stat() for path in files}
+    return {
+        "format": FORMAT,
+        "question_tokens": question_tokens,
+        "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
+        "dtype": dtype,
+    }
+
+
+def _done(output: Path, plan: Mapping[str, object]) -> Manifest | None:
     """The manifest of a finished import of the same files; raises ElqError where the folder holds anything else."""
     if not output.exists():
         return None
-    if not holds(output / ENTITIES, recipe.plan):
+    if not holds(output / ENTITIES, plan):
         raise ElqError(f"{output} exists and was made from other files: choose another output folder or remove it")
     log.info("%s is up to date", output)
     return Manifest.load(output / ENTITIES)
@@ -130,31 +153,30 @@ def _open_table(release: Release, config: ELQConfig) -> Array:
 
 
 def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, work: Path) -> None:
-    """``config.json``, ``model.safetensors``, ``tokenizer.json``, and those of the entity encoder where the release has one."""
-    weights, rows = read_tensors(release.weights), config.encoder["vocab_size"]
-    parts = {work: (asdict(config), question_weights(weights, config, release.weights), 0)}
+    """The model's files, and those of the entity encoder where the release has one; nothing is written before all is read."""
+    weights = read_tensors(release.weights)
+    tokenizer = partial(bert_tokenizer, release.encoder, lowercase=params.lowercase, rows=config.encoder["vocab_size"])
+    model = question_weights(weights, config, release.weights), tokenizer()
+    of_entities = None
     if any(name.startswith(ENTITY) for name in weights):
-        own = entity_weights(weights, config, release.weights)
-        parts[work / ENTITY_ENCODER] = (config.encoder, own, params.entity_tokens)
+        of_entities = entity_weights(weights, config, release.weights), tokenizer(entities=params.entity_tokens)
+    _write_part(work, asdict(config), *model)
+    if of_entities:
+        _write_part(work / ENTITY_ENCODER, config.encoder, *of_entities)
     else:
         log.warning("%s has no entity encoder: vectors of further entities cannot be made", release.weights)
-    tokenizers = [
-        bert_tokenizer(release.encoder, lowercase=params.lowercase, rows=rows, entities=tokens) for *_, tokens in parts.values()
-    ]
-    for (folder, (values, tensors, _)), tokenizer in zip(parts.items(), tokenizers, strict=True):
-        folder.mkdir(exist_ok=True)
-        write_json(folder / "config.json", values)
-        save_weights(folder / "model.safetensors", tensors)
-        tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, question_tokens: int) -> Recipe:
-    """How the entities folder is made. Files of many gigabytes are told apart by size and time, not by content."""
-    files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
-    files += [release.encoder / name for name in ("config.json", "vocab.txt")]
-    if missing := [str(path) for path in files if not path.is_file()]:
-        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
-    stats = {str(path.resolve()): path.stat() for path in files}
+def _write_part(folder: Path, config: dict[str, Any], weights: dict[str, Array], tokenizer: Tokenizer) -> None:
+    """``config.json``, ``model.safetensors`` and ``tokenizer.json``."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "config.json", config)
+    save_weights(folder / "model.safetensors", weights)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, plan: Mapping[str, object]) -> Recipe:
+    """How the entities folder is made; raises ElqError where table, catalogue and index do not belong together."""
     with release.catalogue.open("rb") as stream:
         entities = sum(1 for line in track(stream, "counting the entities") if line.strip())
     if entities != len(vectors):
@@ -162,17 +184,11 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
             f"{release.table} has {len(vectors):,} rows, but {release.catalogue} has {entities:,} entities: give files of one"
             " release"
         )
-    plan = {
-        "format": FORMAT,
-        "question_tokens": question_tokens,
-        "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
-        "dtype": dtype,
-    }
     graph = release.index if release.index is not None and _is_graph(release.index, vectors) else None
     digest = digest_of([release.catalogue])
     facts = {"encoder": params.bert_model, "pooling": "cls", "text": asdict(ENTITY_TEXT), "precision": "fp32"}
     return Recipe(
-        plan=json.loads(json.dumps(plan)),
+        plan=plan,
         entities=lambda: read_released_entities(release.catalogue),
         vectors=lambda: MappedVectors(vectors),
         maker=str(release.table),
@@ -183,6 +199,11 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
     )
 
 
+def _sample_rows(rows: int) -> Array:
+    """At most ``SAMPLE`` of so many rows, evenly spread from the first to the last."""
+    return np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(np.int64)
+
+
 def _is_graph(path: Path, vectors: Array) -> bool:
     """Whether an index is a graph over the table (True) or a flat copy of it (False).
 
@@ -190,8 +211,7 @@ def _is_graph(path: Path, vectors: Array) -> bool:
         ElqError: it is neither, or has another metric, width, size or content than the table.
     """
     index = read_graph(path, len(vectors), vectors.shape[1], flat=True)
-    rows = np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.int64)
-    for row in rows.tolist():
+    for row in _sample_rows(len(vectors)).tolist():
         if not np.array_equal(index.reconstruct(row), vectors[row]):
             raise ElqError(f"{path} holds another vector in row {row} than the table: give the index that belongs to it")
     return hasattr(index, "hnsw")
@@ -221,7 +241,7 @@ class MappedVectors:
 
 def _report_drift(vectors: Array, dtype: str) -> None:
     """Log what rounding the table does to scores: a sample of its rows, as queries, against all of the sample."""
-    sample = np.array(vectors[np.linspace(0, len(vectors) - 1, min(SAMPLE, len(vectors))).astype(np.int64)])
+    sample = np.array(vectors[_sample_rows(len(vectors))])
     rounded = EntityTable(sample.astype(dtype)).tensor().numpy()
     drift = np.abs(sample @ sample.T - sample @ rounded.T).max()
     log.info("%s: scores of a sample differ from those in float32 by at most %.1e", dtype, drift)

@@ -8,14 +8,11 @@ links lead to what is alike, and a query with a prior is like no entity (top-1 8
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from elq.errors import ElqError
-from elq.types import Entity
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from elq.types import Array, Entity
 
 QID = re.compile(r"Q([0-9]+)")
 PRIORS = ("qid", "popularity")

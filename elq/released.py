@@ -23,8 +23,7 @@ from elq.files import read_jsonl
 from elq.model import ELQ, ELQConfig
 from elq.texts import EntityText
 from elq.tokens import SURROGATES
-from elq.torch_files import Array
-from elq.types import Entity
+from elq.types import Array, Entity
 
 QUESTION, ENTITY = "context_encoder.bert_model.", "cand_encoder.bert_model."
 SCORER = "classification_heads.mention_scores.bound_classifier."

@@ -6,7 +6,6 @@ File format: one ``.npy`` of shape (N, D), float16 or float32, C order.
 import os
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from elq.errors import ElqError
 from elq.files import replacing
+from elq.types import Array
 
 DTYPES = ("float16", "float32")
 BLOCK = 65_536  # rows turned into fp32 at a time
@@ -38,7 +38,7 @@ def allocate_table(path: Path, rows: int, width: int, dtype: str) -> None:
 class EntityTable:
     """N frozen entity vectors of width D."""
 
-    def __init__(self, vectors: np.ndarray[Any, np.dtype[Any]]) -> None:
+    def __init__(self, vectors: Array) -> None:
         if vectors.ndim != 2 or str(vectors.dtype) not in DTYPES or 0 in vectors.shape:
             raise ElqError(
                 f"entity table has shape {vectors.shape} and dtype {vectors.dtype}, but must be (N, D) of {' or '.join(DTYPES)}"

@@ -74,16 +74,16 @@ class QuestionTokenizer:
             encodings = self._tokenizer.encode_batch([SURROGATES.sub("\ufffd", text) for text in texts])
         except Exception as error:  # of the tokenizers library, where tokenizer.json contradicts itself
             raise ElqError(f"the tokenizer cannot be used ({error}): give a folder with a whole tokenizer.json") from None
-        cuts = [_cut(len(e.ids), sum(e.special_tokens_mask[1:]), self.max_tokens) for e in encodings]
-        width = max(map(len, cuts), default=0)
+        rows = [_kept(encoding, self.max_tokens) for encoding in encodings]
+        width = max((len(ids) for ids, *_ in rows), default=0)
 
         def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
             return torch.tensor([row + [fill] * (width - len(row)) for row in rows], dtype=torch.int64).view(len(rows), width)
 
-        ids = padded([[e.ids[t] for t in cut] for e, cut in zip(encodings, cuts, strict=True)], self._pad)
-        special = padded([[e.special_tokens_mask[t] for t in cut] for e, cut in zip(encodings, cuts, strict=True)], 1)
-        attention = padded([[1] * len(cut) for cut in cuts], 0)
-        offsets = tuple(_offsets(e, cut) for e, cut in zip(encodings, cuts, strict=True))
+        ids = padded([ids for ids, *_ in rows], self._pad)
+        special = padded([mask for _, mask, _ in rows], 1)
+        attention = padded([[1] * len(ids) for ids, *_ in rows], 0)
+        offsets = tuple(characters for *_, characters in rows)
         text = attention.bool() if self.special_text else special == 0
         return TokenBatch(ids, attention.bool(), text, offsets)  # all (B, T)
 
@@ -99,13 +99,18 @@ def _cut(length: int, closing: int, limit: int | None) -> list[int]:
     return [*range(limit - closing), *range(length - closing, length)]
 
 
-def _offsets(encoding: Encoding, cut: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Characters of the tokens that stay; special tokens have none, and stand where the text before them ends."""
+def _kept(encoding: Encoding, limit: int | None) -> tuple[list[int], list[int], tuple[tuple[int, int], ...]]:
+    """Ids, special-token mask and characters of the tokens that stay.
+
+    Special tokens have no characters, and stand where the text before them ends.
+    """
+    ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # every access makes a whole list
+    cut = _cut(len(ids), sum(special[1:]), limit)
     offsets, end = [], 0
     for t in cut:
-        offsets.append((end, end) if encoding.special_tokens_mask[t] else encoding.offsets[t])
+        offsets.append((end, end) if special[t] else found[t])
         end = offsets[-1][1]
-    return tuple(offsets)
+    return [ids[t] for t in cut], [special[t] for t in cut], tuple(offsets)
 
 
 def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: Sequence[bool]) -> tuple[int, int] | None:

@@ -18,8 +18,7 @@ import numpy as np
 import torch
 
 from elq.errors import ElqError
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from elq.types import Array
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DTYPES = {

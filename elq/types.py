@@ -5,8 +5,12 @@ B questions, T tokens, L span lengths (1..L), S spans, K candidates, D width, N 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from torch import Tensor, device
+
+Array = np.ndarray[Any, np.dtype[Any]]  # of any shape and dtype
 
 
 @dataclass(frozen=True, slots=True)

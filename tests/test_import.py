@@ -1,6 +1,7 @@
 """Import and export of the released layout: whole, refused in one sentence, killed and gone on with, and back again."""
 
 import json
+import os
 import pickle
 import shutil
 import signal
@@ -97,6 +98,21 @@ def test_a_finished_import_is_up_to_date_and_another_one_is_refused(imported, re
     assert (imported / "model.safetensors").stat().st_mtime_ns == before
     assert run("import", flags(released, imported)) == 2  # without the index
     assert "exists and was made from other files: choose another output folder or remove it" in capsys.readouterr().err
+
+
+def test_a_finished_import_reads_no_large_file_again(released, tmp_path, caplog):
+    caplog.set_level("INFO")
+    source = shutil.copytree(released, tmp_path / "release")
+    command = flags(source, tmp_path / "m", index=source / "hnsw.pkl")
+    assert run("import", command) == 0
+    for name in ("elq.bin", "entity.jsonl", "table.t7", "hnsw.pkl"):
+        stat = (source / name).stat()
+        (source / name).unlink()  # the folder's graph is a link to it
+        (source / name).write_bytes(bytes(stat.st_size))  # of the same size and time, and refused by whoever reads it
+        os.utime(source / name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert run("import", command) == 0
+    assert "m is up to date" in caplog.text
+    assert Linker.from_pretrained(tmp_path / "m").link("who directed the titanic?", threshold=-40.0)
 
 
 def test_the_released_layout_comes_back_bit_for_bit(imported, released, tmp_path):
@@ -238,6 +254,19 @@ def other_config(released: Path, tmp_path: Path) -> Path:
     shutil.copy(released / "vocab.txt", tmp_path)
     config = json.loads((released / "config.json").read_text())
     return written(tmp_path / "config.json", json.dumps({**config, "num_hidden_layers": 3})).parent
+
+
+def test_a_release_without_an_entity_encoder_is_imported_without(released, tmp_path, caplog):
+    def drop(weights):
+        for name in [name for name in weights if name.startswith("cand_encoder.")]:
+            del weights[name]
+
+    weights = changed_weights(released, tmp_path / "x", drop)
+    assert run("import", flags(released, tmp_path / "m", weights=weights)) == 0
+    assert "x has no entity encoder: vectors of further entities cannot be made" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
+        *("config.json", "entities", "model.safetensors", "tokenizer.json")
+    ]
 
 
 KEY = "context_encoder.bert_model.encoder.layer.0.output.dense.bias"

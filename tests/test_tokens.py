@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -62,6 +64,41 @@ def test_batched_equals_single(texts):
         assert not batch.attention[b, width:].any()
         assert batch.offsets[b] == single.offsets[0]
         assert all(0 <= start <= end <= len(text) for start, end in batch.offsets[b])
+
+
+def test_long_texts_read_as_token_by_token():
+    tokenizer = tiny_tokenizer()
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    texts = ["who is the queen of paris? " * 40, "", "\tpáris  texas"]
+    for limit in (None, 9):
+        batch = QuestionTokenizer(tokenizer, max_tokens=limit)(texts)
+        for b, text in enumerate(texts):
+            encoding, ids, offsets, inside, end = tokenizer.encode(text), [], [], [], 0
+            for t in range(length := len(encoding)):
+                if limit is None or length <= limit or t < limit - 1 or t == length - 1:  # one token closes a text
+                    ids.append(encoding.ids[t])
+                    end = end if encoding.special_tokens_mask[t] else encoding.offsets[t][1]
+                    offsets.append((end, end) if encoding.special_tokens_mask[t] else encoding.offsets[t])
+                    inside.append(not encoding.special_tokens_mask[t])
+            assert batch.ids[b, : len(ids)].tolist() == ids
+            assert batch.attention[b].sum() == len(ids)
+            assert batch.text_mask[b, : len(ids)].tolist() == inside
+            assert batch.offsets[b] == tuple(offsets)
+
+
+def test_time_grows_with_a_texts_length_and_no_faster():
+    whole = QuestionTokenizer(tiny_tokenizer())
+
+    def seconds(words: int) -> float:
+        took = []
+        for _ in range(3):
+            began = time.thread_time()
+            assert whole(["paris " * words]).ids.shape == (1, words + 2)
+            took.append(time.thread_time() - began)
+        return min(took)
+
+    assert seconds(8_000) < 24 * seconds(1_000)  # eight times as many; with a list made for every token, sixty-four times
 
 
 def test_token_span_covers_every_touched_token(tiny):
