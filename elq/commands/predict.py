@@ -69,7 +69,7 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
 
 def as_json(question: Question, links: Sequence[Link]) -> str:
     """One JSON line: id, text, links with character offsets into the text, end exclusive."""
-    fields = ("start", "end", "mention", "entity", "title", "score")
+    fields = ("start", "end", "mention", "entity", "title", "score", "mention_score", "probability")
     records = [
         {**{field: getattr(link, field) for field in fields}, "candidates": [asdict(c) for c in link.candidates]}
         for link in links
