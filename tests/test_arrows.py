@@ -34,6 +34,7 @@ ORDER = [
         "folder",
         "linker",
         "questions",
+        "predictions",
         "entity_encoder",
         "parts",
         "assembly",
@@ -44,7 +45,7 @@ ORDER = [
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "reliability", "sweep", "released_metrics", "evaluate"),
+    *("losses", "metrics", "reliability", "comparison", "sweep", "released_metrics", "evaluate"),
     *("batches", "data", "schedule", "module", "export", "cli"),
 ]
 
