@@ -3,6 +3,7 @@
 import copy
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from elq.folder import ENTITIES, ENTITY_ENCODER, ENTITY_FILES, METRICS, TRAINING
 from elq.linker import Linker
 from elq.model import ELQ
 from elq.module import ELQModule
+from elq.reliability import fit_calibration
+from elq.sweep import SWEEP_FLOOR
 from elq.tokens import QuestionTokenizer
+from elq.types import Question
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ def export_folder(
         threshold, candidates, score_mode: how links are decided, for the manifest.
     """
     manifest = replace(entities.manifest, threshold=threshold, candidates=candidates, score_mode=score_mode)
+    manifest = replace(manifest, mention_threshold=None, calibration=None, tuned=None)  # those would be another model's
     with replacing_folder(folder) as made:
         model.save_pretrained(made, tokenizer)
         (made / ENTITIES).mkdir()
@@ -57,8 +62,18 @@ def export_folder(
                 link_or_copy(file, made / ENTITY_ENCODER / file.name)
 
 
+def calibrate(folder: Path, linker: Linker, questions: Sequence[Question]) -> None:
+    """Fit a model folder's calibration to its linker's links in annotated questions; none where it finds nothing in them."""
+    links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
+    if not any(links):
+        log.warning("no link in the development questions: the links of %s will have no probability", folder)
+        return
+    calibration = fit_calibration(questions, links)
+    replace(linker.entities.manifest, calibration=calibration).save(folder / ENTITIES)
+
+
 def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str, float]:
-    """Load the best epoch, choose γ on the development questions, export ``model/`` and write ``metrics.json``.
+    """Load the best epoch, choose γ and fit probabilities on the development questions, export ``model/`` and ``metrics.json``.
 
     Returns:
         All metrics of the exported folder on the development questions.
@@ -86,7 +101,8 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         candidates=module.retrieved,
         score_mode=module.score_mode,
     )
-    metrics = evaluate(Linker.from_pretrained(folder), data.dev)
+    metrics = evaluate(linker := Linker.from_pretrained(folder), data.dev)
+    calibrate(folder, linker, data.dev)
     source = data.dev_file or f"{len(data.dev)} template questions"
     for place in (folder, folder.parent):
         write_json(place / METRICS, {"questions_file": source, "threshold": threshold, "model": metrics})

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from elq.calibration import check_calibration
 from elq.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.files import write_json
@@ -53,6 +54,9 @@ class Manifest:
     score_unit: str = "natural logarithm of a probability"
     candidates: int = 10  # K, on which scores of the mode "candidates" depend
     threshold: float | None = None  # γ on the joint score, chosen with this mode, K and index; None: not trained yet
+    mention_threshold: float | None = None  # least log p(mention) of a link, chosen with γ; None: γ alone decides
+    calibration: Sequence[float] | None = None  # offset and slopes of elq/calibration.py, fitted with this mode and K
+    tuned: dict[str, Any] | None = None  # what `elq tune` chose these three with; None: they are the training's
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -65,6 +69,13 @@ class Manifest:
             raise ElqError(f"manifest has candidates {self.candidates!r}, but must have a whole number of at least 1")
         if self.threshold is not None and (type(self.threshold) not in (int, float) or math.isnan(self.threshold)):
             raise ElqError(f"manifest has the threshold {self.threshold!r}, but it must be a number: export the model again")
+        least = self.mention_threshold
+        if least is not None and (type(least) not in (int, float) or math.isnan(least)):
+            raise ElqError(f"manifest has the mention_threshold {least!r}, but it must be a number: tune the model again")
+        if self.calibration is not None:
+            check_calibration(self.calibration)
+        if not isinstance(self.tuned, dict | None):
+            raise ElqError(f"manifest has tuned {self.tuned!r}, but it must be an object: tune the model again")
 
     def save(self, folder: str | Path) -> None:
         """Write ``manifest.json`` into an entities folder."""

@@ -16,15 +16,17 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from elq.calibration import Calibration
+from elq.decoding import ScoredSpans, decode
 from elq.dictionary import Dictionary, span_texts
 from elq.encoder import resolve_device
 from elq.errors import ElqError
 from elq.folder import ENTITIES, Entities, open_entities, resolve_model
 from elq.model import ELQ, load_tokenizer
-from elq.scoring import check_score_mode, entity_log_probs, with_bearers, with_bonus, without_overlaps
+from elq.scoring import check_score_mode, entity_log_probs, with_bearers, with_bonus
 from elq.spans import keep_spans
 from elq.tokens import QuestionTokenizer, token_span
-from elq.types import Candidate, Link, Mention, Spans, TokenBatch
+from elq.types import Link, Mention, Spans, TokenBatch
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,15 @@ class Linker:
         tokenizer: its tokenizer.
         entities: catalogue, table and index; the table must have the model's width.
         threshold: γ, the least joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
+        mention_threshold: least log p(mention) of a link, whatever γ is; None: γ alone decides.
         candidates: K, entities retrieved per span.
         score_mode: what p(entity | mention) is normalised over, see elq/scoring.py.
         max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
             times the encoder's limit may have as many times more.
         batch_size: questions per encoder pass.
         dictionary: names of the same catalogue, if they were looked up before.
+        calibration: gives links a probability; it holds for the score mode and K it was fitted with.
+        overlaps: links may overlap (what `elq tune` decides over); otherwise the best of overlapping ones stays.
     """
 
     def __init__(
@@ -52,11 +57,14 @@ class Linker:
         entities: Entities,
         *,
         threshold: float,
+        mention_threshold: float | None = None,
         candidates: int = 10,
         score_mode: str = "candidates",
         max_mentions: int = 50,
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
+        calibration: Calibration | None = None,
+        overlaps: bool = False,
     ) -> None:
         if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
             raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build it with the model's")
@@ -78,6 +86,7 @@ class Linker:
         self.model, self.tokenizer, self.entities = model, tokenizer, entities
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
         self.max_mentions, self.batch_size = max_mentions, batch_size
+        self.mention_threshold, self.calibration, self.overlaps = mention_threshold, calibration, overlaps
         self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
 
     @classmethod
@@ -105,8 +114,10 @@ class Linker:
             load_tokenizer(path),
             entities,
             threshold=manifest.threshold,
+            mention_threshold=manifest.mention_threshold,
             candidates=manifest.candidates,
             score_mode=mode,
+            calibration=Calibration(*manifest.calibration) if manifest.calibration and mode == manifest.score_mode else None,
         )
 
     @property
@@ -208,25 +219,13 @@ class Linker:
             # log p(entity | mention) ≤ 0, so a span below γ can give no link above it
             passes = tokens.attention.sum(-1).div(self.model.encoder.max_tokens).ceil().long()  # (B,) 1 for a question
             limits = (passes * self.max_mentions).to(self.device)  # (B,)
-            spans, mention_scores = keep_spans(logits, threshold, limits)  # Q spans, (Q,)
+            least = threshold if self.mention_threshold is None else max(threshold, self.mention_threshold)
+            spans, mention_scores = keep_spans(logits, least, limits)  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
             rows, log_probs = self._candidates(texts, tokens, spans, vectors, k)
-        joint = mention_scores.cpu() + log_probs[:, 0]  # (Q,)
-        spans = spans.to("cpu")
-        links: list[list[Link]] = []
-        for b, text in enumerate(texts):
-            mine = ((spans.question == b) & (joint >= threshold)).nonzero().flatten().tolist()
-            bounds = [(int(spans.start[q]), int(spans.end[q])) for q in mine]
-            kept = without_overlaps(bounds, [float(joint[q]) for q in mine])
-            links.append(
-                [
-                    self._link(
-                        text, tokens.offsets[b][bounds[i][0] : bounds[i][1]], joint[mine[i]], rows[mine[i]], log_probs[mine[i]]
-                    )
-                    for i in sorted(kept, key=bounds.__getitem__)
-                ]
-            )
-        return links
+        scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), log_probs, rows)
+        catalogue, calibration, overlaps = self.entities.catalogue, self.calibration, self.overlaps
+        return decode(texts, tokens.offsets, scored, catalogue, threshold, calibration=calibration, overlaps=overlaps)
 
     def _candidates(
         self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int
@@ -245,11 +244,3 @@ class Linker:
                 if normaliser is not None:
                     normaliser = with_bonus(normaliser, products, bearers.rows, bonus)
         return rows, entity_log_probs(scores, normaliser)
-
-    def _link(self, text: str, offsets: Sequence[tuple[int, int]], joint: Tensor, rows: Tensor, log_probs: Tensor) -> Link:
-        start, end = offsets[0][0], offsets[-1][1]
-        entities = [self.entities.catalogue[row] for row in rows.tolist() if row >= 0]
-        candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs.tolist(), strict=False))
-        return Link(
-            start, end, text[start:end], entities[0].id, entities[0].title, entities[0].description, float(joint), candidates
-        )

@@ -31,12 +31,11 @@ from elq.losses import (
 from elq.model import ELQ, load_tokenizer
 from elq.schedule import optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
-from elq.sweep import ThresholdSweep
+from elq.sweep import SWEEP_FLOOR, ThresholdSweep
 from elq.types import Batch
 
 log = logging.getLogger(__name__)
 
-SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
 CANDIDATE_KINDS = ("table", "sampled", "released")
 
 

@@ -64,7 +64,8 @@ class Link:
     """A linked mention: characters ``[start, end)`` of the original text and the chosen entity.
 
     ``score`` is the joint score log p(mention) + log p(entity | mention) (natural logarithm, at most 0);
-    ``candidates`` holds the retrieved entities, best first.
+    ``candidates`` holds the retrieved entities, best first. ``mention_score`` is log p(mention) alone. ``probability`` that the
+    entity is one the question asks for, from the model's calibration (None: it has none, see elq/calibration.py).
     """
 
     start: int
@@ -75,6 +76,8 @@ class Link:
     description: str
     score: float
     candidates: tuple[Candidate, ...] = ()
+    mention_score: float = 0.0
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ ORDER = [
         "types",
         "prior",
         "files",
+        "calibration",
         "scoring",
         "spans",
         "tokens",
@@ -18,6 +19,7 @@ ORDER = [
         "table",
         "torch_files",
         "catalogue",
+        "decoding",
         "dictionary",
         "graph",
         "index",
@@ -32,6 +34,7 @@ ORDER = [
         "folder",
         "linker",
         "questions",
+        "predictions",
         "entity_encoder",
         "parts",
         "assembly",
@@ -42,7 +45,8 @@ ORDER = [
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "sweep", "released_metrics", "evaluate", "batches", "data", "schedule", "module", "export", "cli"),
+    *("losses", "metrics", "reliability", "comparison", "sweep", "released_metrics", "evaluate"),
+    *("batches", "data", "schedule", "module", "export", "cli"),
 ]
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from elq.bootstrap import bootstrap_questions
 from elq.commands import COMMANDS, run
-from elq.commands.predict import STARTER, as_json, as_text, read_input
+from elq.commands.predict import STARTER, as_text, read_input
 from elq.export import export_folder
 from elq.files import continuing
 from elq.folder import Manifest
+from elq.predictions import as_json
 from elq.questions import read_questions
 from elq.types import Candidate, Link, Question
 from tests.conftest import QUESTIONS, write_lines
@@ -294,7 +295,7 @@ def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities
     assert "is neither a model folder (config.json) nor an entities folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit"])
+@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit", "compare"])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as left:
         run(name, ["--help"])

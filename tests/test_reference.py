@@ -134,7 +134,7 @@ def test_the_links(setting, reference, folders, monkeypatch):
     linker.max_mentions = expected["num_cand_mentions"]
     assert linker.entities.index.kind == ("hnsw" if setting == "hnsw_mid" else "exact")
     spans = []  # token bounds of the links of each question, in order of their start: a link itself has characters only
-    monkeypatch.setattr("elq.linker.without_overlaps", lambda *args: _recorded(spans, *args))
+    monkeypatch.setattr("elq.decoding.without_overlaps", lambda *args: _recorded(spans, *args))
     monkeypatch.setattr(linker, "batch_size", 1)  # so that the questions come one by one
     links = [
         linker.link(text, threshold=expected["threshold"], candidates=expected["num_cand_entities"])

@@ -1,7 +1,6 @@
 """``elq predict``: question text (arguments, a file, standard input) → links. Nothing but arguments and printing."""
 
 import argparse
-import json
 import logging
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from elq.errors import ElqError
 from elq.files import continuing, parse_json_line, replacing
+from elq.predictions import as_json
 from elq.progress import track
 from elq.questions import question_from_record
 from elq.types import Link, Question
@@ -65,18 +65,6 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
         about = shorten(link.description, DESCRIPTION, placeholder=" …")
         lines.append("  ".join([f"  {link.mention} → {link.entity}", link.title, about, f"(score {link.score:.3f})"]))
     return "\n".join(lines).encode("utf-8", "replace").decode()  # half a character (a lone surrogate) cannot be written
-
-
-def as_json(question: Question, links: Sequence[Link]) -> str:
-    """One JSON line: id, text, links with character offsets into the text, end exclusive."""
-    fields = ("start", "end", "mention", "entity", "title", "score")
-    records = [
-        {**{field: getattr(link, field) for field in fields}, "candidates": [asdict(c) for c in link.candidates]}
-        for link in links
-    ]
-    value = {"id": question.id, "text": question.text, "links": records}
-    line = json.dumps(value, ensure_ascii=False)
-    return line if line.isprintable() else json.dumps(value)  # what no terminal or UTF-8 file can hold goes out as \uXXXX
 
 
 def read_input(source: str, *, skip_bad_lines: bool = False) -> Iterator[Question]:

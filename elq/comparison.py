@@ -1,0 +1,147 @@
+"""Comparison: two sets of links for the same annotated questions, by a paired bootstrap over the questions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elq.errors import ElqError
+from elq.metrics import QUALITIES, Counts, count, gold_entities, paired
+from elq.predictions import read_predictions
+from elq.types import Link, Question
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Links = Sequence[Sequence[Link]]
+
+FIGURES = (  # task and quality, both of elq/metrics.py
+    ("set_in_catalogue", "f1"),
+    ("set_in_catalogue", "precision"),
+    ("set_in_catalogue", "recall"),
+    ("strong", "f1"),
+    ("weak", "f1"),
+    ("main", "recall"),
+)
+RESAMPLES, CHUNK = 10_000, 1_000
+INTERVAL = (0.025, 0.975)  # quantiles: 95% lie between them
+
+
+class Difference(NamedTuple):
+    """A micro figure of A and of B, and the 95% interval and two-sided p-value of b − a over resampled questions."""
+
+    task: str
+    quality: str
+    a: float
+    b: float
+    low: float
+    high: float
+    p: float
+
+
+class Change(NamedTuple):
+    """A question whose links differ: "won" or "lost" where B's set of entities has the better or worse F1, else "changed"."""
+
+    kind: str
+    question: Question
+    a: Sequence[Link]
+    b: Sequence[Link]
+
+
+def matched(path: str | Path, questions: Sequence[Question]) -> list[list[Link]]:
+    """The links of a file of predictions, in the order of the annotated questions.
+
+    Raises:
+        ElqError: an id stands twice, is missing or is no question's, or has another text.
+    """
+    wanted = _by_id(questions, "the annotated questions")
+    predicted, links = read_predictions(path)
+    found = _by_id(predicted, str(path))
+    if missing := [key for key in wanted if key not in found]:
+        raise ElqError(f"{path} lacks {len(missing)} of the questions, such as id {missing[0]!r}: predict all of them")
+    if extra := [key for key in found if key not in wanted]:
+        raise ElqError(f"{path} has {len(extra)} questions too many, such as id {extra[0]!r}: predict the annotated ones alone")
+    for key, place in wanted.items():
+        if (text := predicted[found[key]].text) != questions[place].text:
+            raise ElqError(f"{path} has the text {text!r} under id {key!r}, not {questions[place].text!r}: predict this file")
+    return [links[found[key]] for key in wanted]
+
+
+def _by_id(questions: Sequence[Question], source: str) -> dict[str, int]:
+    """The place of each id."""
+    places: dict[str, int] = {}
+    for place, question in enumerate(questions):
+        if places.setdefault(question.id, place) != place:
+            raise ElqError(f"{source} has the id {question.id!r} twice, but questions are matched by it: give each its own")
+    return places
+
+
+def compare(
+    questions: Sequence[Question], a: Links, b: Links, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Difference]:
+    """The ``FIGURES`` of A and B on n annotated questions, and how far chance in the choice of questions may carry them.
+
+    The p-value is twice the share of resamples in which the difference is 0 or has the other sign.
+
+    Args:
+        questions: annotated questions.
+        a, b: the links of each question.
+        resamples: how often n questions are drawn, with replacement.
+        seed: of the draws.
+
+    Raises:
+        ElqError: fewer than one resample or question, or another number of questions than of lists of links.
+    """
+    if resamples < 1 or not questions:
+        raise ElqError(f"got {resamples} resamples of {len(questions)} questions, but needs at least one of each")
+    counts = np.stack([_counts(questions, a), _counts(questions, b)], axis=1)  # (n, 2, figures, 3)
+    # questions with equal counts are alike: how often each kind is drawn is multinomial, and the kinds are few
+    kinds, numbers = np.unique(counts.reshape(len(questions), -1), axis=0, return_counts=True)  # (U, 2·figures·3), (U,)
+    random, drawn = np.random.default_rng(seed), []
+    for start in range(0, resamples, CHUNK):
+        times = random.multinomial(len(questions), numbers / len(questions), size=min(CHUNK, resamples - start))  # (R, U)
+        drawn.append(_figures((times @ kinds).reshape(-1, *counts.shape[1:])))
+    samples = np.diff(np.concatenate(drawn), axis=1)[:, 0]  # (R, 2, figures) → (R, figures)
+    low, high = np.quantile(samples, INTERVAL, axis=0)
+    tails = (np.minimum((samples <= 0).sum(0), (samples >= 0).sum(0)) + 1) / (resamples + 1)
+    whole = _figures(counts.sum(0)[None])[0]  # (2, figures)
+    rows = zip(*whole.tolist(), low.tolist(), high.tolist(), np.minimum(2 * tails, 1).tolist(), strict=True)
+    return [Difference(*figure, *row) for figure, row in zip(FIGURES, rows, strict=True)]
+
+
+def _counts(questions: Sequence[Question], links: Links) -> Array:
+    """Correct, predicted and gold of each question for each of the ``FIGURES``, (n, figures, 3); 0 where it has no part."""
+    found = [count(question, predicted) for question, predicted in paired(questions, links)]
+    nothing = Counts(0, 0, 0)
+    return np.array([[counts.get(task, nothing) for task, _ in FIGURES] for counts in found], np.int64)
+
+
+def _figures(sums: Array) -> Array:
+    """Micro figures of summed counts, (…, figures, 3) → (…, figures); 0 where there is neither gold nor prediction."""
+    correct, predicted, gold = np.moveaxis(sums, -1, 0)  # each (…, figures)
+    precision, recall = correct / np.maximum(predicted, 1), correct / np.maximum(gold, 1)
+    ratios = np.stack([precision, recall, 2 * correct / np.maximum(predicted + gold, 1)])  # (3, …, figures)
+    columns = [ratios[QUALITIES.index(quality)][..., column] for column, (_, quality) in enumerate(FIGURES)]
+    return np.stack(columns, axis=-1)
+
+
+def changes(questions: Sequence[Question], a: Links, b: Links) -> list[Change]:
+    """The questions whose links differ in span or entity, in order. Raises ElqError if the numbers differ."""
+    found = []
+    for (question, before), (_, after) in zip(paired(questions, a), paired(questions, b), strict=True):
+        if {(x.start, x.end, x.entity) for x in before} == {(x.start, x.end, x.entity) for x in after}:
+            continue
+        scores = [count(question, links)["set_all"].quality(empty=1.0)["f1"] for links in (before, after)]
+        kind = "won" if scores[0] < scores[1] else "lost" if scores[0] > scores[1] else "changed"
+        found.append(Change(kind, question, before, after))
+    return found
+
+
+def change_record(change: Change) -> dict[str, Any]:
+    """A change as plain values: id, text, kind, the gold entities, and the links of A and of B."""
+    fields = ("start", "end", "mention", "entity", "title", "score", "probability")
+    sides = {
+        side: [{field: getattr(link, field) for field in fields} for link in links]
+        for side, links in (("a", change.a), ("b", change.b))
+    }
+    question = change.question
+    return {"id": question.id, "text": question.text, "change": change.kind, "gold": sorted(gold_entities(question)), **sides}
