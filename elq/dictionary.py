@@ -23,6 +23,7 @@ from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatc
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
 QID = re.compile(r"Q([0-9]+)")
+MOST_LETTERS = 3  # of a code, as VA is Virginia's
 FUNCTION_WORDS = frozenset(
     WORD.findall(
         "a an the and or not no if as of in on at to for from by with about there many much"
@@ -83,6 +84,8 @@ def folded(name: str) -> str:
     >>> folded("Zoë's Café")
     'zoe s cafe'
     """
+    if name.isascii():
+        return " ".join(WORD.findall(name.lower()))
     return " ".join(word.text for word in words(name))
 
 
@@ -113,15 +116,28 @@ class Dictionary:
         self._rows: dict[str, int] = {}
         self._bearers: dict[str, list[int]] = {}
         best: dict[str, float] = {}
+        codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, as of a state
+        parts: list[tuple[str, str]] = []  # "Hampton", "Virginia": of names with a comma
+        fame: list[float] = []
         for row, entity in enumerate(catalogue):
-            fame = _fame(entity)
-            names = (entity.title, IN_BRACKETS.sub("", entity.title), entity.label, *entity.aliases)
-            for key in {folded(name) for name in names} - {""}:
-                self._bearers.setdefault(key, []).append(row)
-                if is_name(key) and (key not in best or fame < best[key]):
-                    best[key], self._rows[key] = fame, row
+            fame.append(_fame(entity))
+            title = IN_BRACKETS.sub("", entity.title) if entity.title.endswith(")") else entity.title
+            names = dict.fromkeys((entity.title, title, entity.label, *entity.aliases))
+            parts += [(folded(name), folded(whole)) for name, comma, whole in [title.rpartition(", ")] if comma]
+            for key in dict.fromkeys(map(folded, names)):
+                if key:
+                    self._bearers.setdefault(key, []).append(row)
+                if len(key) <= MOST_LETTERS:
+                    codes.setdefault(row, []).append(key)
+                if is_name(key) and (key not in best or fame[row] < best[key]):
+                    best[key], self._rows[key] = fame[row], row
         self._longest = max((key.count(" ") + 1 for key in self._rows), default=0)
-        self._index = NameIndex(self._bearers, [_fame(entity) for entity in catalogue], FUNCTION_WORDS)
+        short = (
+            (f"{name} {code}", f"{name} {whole}")
+            for name, whole in dict.fromkeys(parts)
+            for code in codes.get(self._rows.get(whole, -1), ())
+        )
+        self._index = NameIndex(self._bearers, fame, FUNCTION_WORDS, short)
 
     def _phrases(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Every run of words that may be a name: characters [start, end), and the folded words."""

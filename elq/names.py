@@ -2,16 +2,17 @@
 
 Few questions spell a name out: they say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling of it), "gretzky" and
 "nobel prize for literature" (a part of it), "hampton va" and "president andrew jackson" (more than it), "japanese" (its
-adjective). Every such kind of bearer has a number, and the model learns what each is worth.
+adjective). Every such kind of bearer has a number, twice: for the most famous one, and for the others. The model learns what
+each is worth.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-KINDS = ("name", "spelling", "part", "inside", "adjective")  # each twice: its most famous bearer, and the others
-START_BONUS = (4.0, 4.0, *[2.0] * 8)  # what each kind's bearers are worth at first, natural logarithms
-MOST_BEARERS = 32  # of one mention that are looked at
+KINDS = ("name", "spelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
+START_BONUS = (4.0, 4.0, *[2.0] * 14)  # what each kind's bearers are worth at first, natural logarithms
+MOST_BEARERS = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
 MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
 ROMAN = {word: str(number) for number, word in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi".split(), 1)}
@@ -26,7 +27,8 @@ def spelling(key: str) -> str:
     ('jrrtolkien', 'jrrtolkien', 'finalfantasy7', 'academyaward')
     """
     words = key.removeprefix("the ").split()
-    words = [word for word in words if word != "s"] or words
+    if "s" in words:
+        words = [word for word in words if word != "s"] or words
     last = ROMAN.get(words[-1], words[-1]) if len(words) > 1 else words[-1]
     if len(last) > 3 and last.endswith("s") and not last.endswith("ss"):
         last = last[:-1]
@@ -40,8 +42,8 @@ def initials(key: str, silent: frozenset[str]) -> list[str]:
     ['sif', 'asoiaf']
     """
     words = key.split()
-    spoken = [word for word in words if word not in silent]
-    return list(dict.fromkeys("".join(word[0] for word in some) for some in (spoken, words) if len(some) > 1))
+    spoken = [word[0] for word in words if word not in silent]
+    return list(dict.fromkeys("".join(some) for some in (spoken, [word[0] for word in words]) if len(some) > 1))
 
 
 def roots(word: str) -> list[str]:
@@ -62,9 +64,16 @@ class NameIndex:
         bearers: folded name → rows of its entities.
         fame: of every row, lowest first.
         silent: function words.
+        short: further spellings of names, each before its name.
     """
 
-    def __init__(self, bearers: Mapping[str, Sequence[int]], fame: Sequence[float], silent: frozenset[str]) -> None:
+    def __init__(
+        self,
+        bearers: Mapping[str, Sequence[int]],
+        fame: Sequence[float],
+        silent: frozenset[str],
+        short: Iterable[tuple[str, str]] = (),
+    ) -> None:
         self._bearers, self._fame, self._silent = bearers, fame, silent
         long = [key for key in bearers if " " in key]
         self._forward, self._backward = sorted(long), sorted(map(_backwards, long))
@@ -72,6 +81,8 @@ class NameIndex:
         for key in bearers:
             for other in {spelling(key), *(initials(key, silent) if " " in key else ())} - {key}:
                 self._spellings.setdefault(other, []).append(key)
+        for other, key in short:
+            self._spellings.setdefault(spelling(other), []).append(key)
 
     def kind(self, key: str) -> int:
         """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else."""
@@ -81,20 +92,21 @@ class NameIndex:
             return -1
         if self._spelled(key):
             return 1
-        return 2 if 0 < len({*self._beginning(key, MOST_NAMES + 1), *self._ending(key)}) <= MOST_NAMES else -1
+        longer = (len(self._ending(key)), len(self._beginning(key, MOST_NAMES + 1)))
+        return 2 if any(0 < names <= MOST_NAMES for names in longer) else -1
 
     def lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(KINDS) − 1.
 
         An entity that may be meant in several ways has the lowest number of them.
         """
-        names = [[key]]
+        names: list[Collection[str]] = [[key]]
         if self._says_something(key):
-            names += [self._spelled(key), self._longer(key), self._inside(key), [] if " " in key else roots(key)]
+            names += [self._spelled(key), [] if " " in key else roots(key), *self._parts(key), *self._inside(key)]
         found: dict[int, int] = {}
         for kind, keys in enumerate(names):
             rows = {row for row in chain.from_iterable(self._bearers.get(name, ()) for name in keys) if row not in found}
-            for place, row in enumerate(sorted(rows, key=lambda row: (self._fame[row], row))[: MOST_BEARERS - len(found)]):
+            for place, row in enumerate(sorted(rows, key=lambda row: (self._fame[row], row))[:MOST_BEARERS]):
                 found[row] = 2 * kind + (place > 0)
         return found
 
@@ -107,30 +119,31 @@ class NameIndex:
         names = [shared, *self._spellings.get(shared, ()), *self._spellings.get(key, ())]
         return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
 
-    def _longer(self, key: str) -> list[str]:
-        """The names that begin or end with these words, or begin with the first and end with the last one; none if too many."""
-        names = {*self._beginning(key, MOST_NAMES + 1), *self._ending(key)}
+    def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
+        """The names that end with these words, that begin with them, and with the last and the first; too many: none."""
         first, _, rest = key.partition(" ")
-        if rest and first not in self._silent:
-            scanned = self._beginning(first, MOST_SCANNED + 1)
-            last = f" {rest.rpartition(' ')[2]}"
-            names |= {name for name in scanned if name.endswith(last)} if len(scanned) <= MOST_SCANNED else set()
-        return [*names - {key}] if len(names) <= MOST_NAMES else []
+        scanned = self._beginning(first, MOST_SCANNED + 1) if rest and first not in self._silent else ()
+        last = f" {rest.rpartition(' ')[2]}"
+        around = [name for name in scanned if name.endswith(last) and name != key] if len(scanned) <= MOST_SCANNED else []
+        some = (self._ending(key), self._beginning(key, MOST_NAMES + 1), around)
+        ending, beginning, both = (names if len(names) <= MOST_NAMES else () for names in some)
+        return ending, beginning, both
 
     def _beginning(self, key: str, most: int) -> Sequence[str]:
         return _beginning_with(self._forward, key, most)
 
-    def _ending(self, key: str) -> Iterator[str]:
-        return map(_backwards, _beginning_with(self._backward, _backwards(key), MOST_NAMES + 1))
+    def _ending(self, key: str) -> list[str]:
+        return [_backwards(name) for name in _beginning_with(self._backward, _backwards(key), MOST_NAMES + 1)]
 
-    def _inside(self, key: str) -> list[str]:
-        """The longest names among the words, if they are no name themselves."""
+    def _inside(self, key: str) -> tuple[list[str], list[str]]:
+        """The longest names among the words, if they are no name themselves: those that end with them, and the others."""
         words = key.split()
         for length in range(len(words) - 1, 0, -1) if key not in self._bearers else ():
             parts = (" ".join(words[start : start + length]) for start in range(len(words) - length + 1))
             if names := [part for part in parts if part in self._bearers and self._says_something(part)]:
-                return names
-        return []
+                last = " ".join(words[-length:])
+                return [name for name in names if name == last], [name for name in names if name != last]
+        return [], []
 
 
 def _backwards(key: str) -> str:

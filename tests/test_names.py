@@ -27,6 +27,8 @@ NAMES = {
     "Q13": ("Mexico",),
     "Q14": ("us", "United States"),
     "Q15": ("Jack Daniel's",),
+    "Q16": ("Troy, Illinois",),
+    "Q17": ("Illinois", "IL", "Prairie State"),
 }
 
 
@@ -42,16 +44,16 @@ def dictionary(tmp_path_factory):
     {
         "j. r. r. tolkien": {"Q1": "name"},
         "JRR Tolkien": {"Q1": "spelling"},
-        "tolkien": {"Q1": "part"},
-        "john tolkien": {"Q1": "part"},  # begins and ends as it does
+        "tolkien": {"Q1": "end"},
+        "john tolkien": {"Q1": "both ends"},  # begins and ends as it does
         "grand theft auto 4": {"Q2": "spelling"},
         "mlb": {"Q3": "spelling"},
-        "gretzky": {"Q4": "part"},
-        "nobel prize for literature": {"Q5": "part"},
-        "hampton va": {"Q6": "inside", "Q11": "inside"},
+        "gretzky": {"Q4": "end"},
+        "nobel prize for literature": {"Q5": "both ends"},
+        "hampton va": {"Q6": "more behind", "Q11": "more behind"},
         "hampton": {"Q6": "name", "Q11": "name"},
-        "president andrew jackson": {"Q7": "inside"},
-        "andrew jackson": {"Q7": "name", "Q12": "part"},
+        "president andrew jackson": {"Q7": "more before"},
+        "andrew jackson": {"Q7": "name", "Q12": "beginning"},
         "japanese": {"Q8": "adjective"},
         "mexicans": {"Q13": "adjective"},
         "oscar": {},
@@ -59,6 +61,8 @@ def dictionary(tmp_path_factory):
         "spiderman 3": {"Q10": "spelling"},
         "jack daniels": {"Q15": "spelling"},
         "US": {"Q14": "name"},
+        "Troy IL": {"Q16": "spelling", "Q17": "more before"},
+        "troy": {"Q16": "beginning"},
         "the of": {},
         "": {},
     }.items(),
@@ -72,7 +76,7 @@ def test_who_may_be_meant(said, meant, dictionary):
 def test_the_most_famous_of_a_kind_has_a_number_of_its_own(dictionary):
     bearers = dictionary.bearers(["hampton", "nobody", "andrew jackson"])
     assert bearers.rows.tolist() == [[5, 10], [-1, -1], [6, 11]]
-    assert bearers.kinds.tolist() == [[0, 1], [-1, -1], [0, 4]]
+    assert bearers.kinds.tolist() == [[0, 1], [-1, -1], [0, 8]]
 
 
 WORDS = ("ka", "bo", "the", "s", "ii", "kas", "kans")
@@ -98,10 +102,8 @@ def test_the_index_finds_what_a_look_at_every_name_finds(names, said):
         most = max((part.count(" ") for part in known), default=0)
         return {part for part in known if part.count(" ") == most} if key not in keys else set()
 
-    def is_part(name: str) -> bool:
-        ends = name.startswith(f"{key} ") or name.endswith(f" {key}")
-        middle = len(said) > 1 and said[0] not in silent and name.startswith(f"{said[0]} ") and name.endswith(f" {said[-1]}")
-        return ends or middle
+    def has_ends(name: str) -> bool:
+        return len(said) > 1 and said[0] not in silent and name.startswith(f"{said[0]} ") and name.endswith(f" {said[-1]}")
 
     def is_spelling(name: str) -> bool:
         return spelling(name) == spelling(key) or key in initials(name, silent) or spelling(key) in initials(name, silent)
@@ -109,9 +111,12 @@ def test_the_index_finds_what_a_look_at_every_name_finds(names, said):
     tests = [
         lambda name: name == key,
         lambda name: content and name != key and is_spelling(name),
-        lambda name: content and name != key and is_part(name),
-        lambda name: content and name in longest_inside(),
         lambda name: content and len(said) == 1 and name in roots(key),
+        lambda name: content and name.endswith(f" {key}"),
+        lambda name: content and name.startswith(f"{key} "),
+        lambda name: content and name != key and has_ends(name),
+        lambda name: content and name in longest_inside() and key.endswith(f" {name}"),
+        lambda name: content and name in longest_inside(),
     ]
     slow: dict[int, int] = {}
     for kind, fits in enumerate(tests):
@@ -150,6 +155,6 @@ def test_kinds_of_spans(dictionary, tokenizer):
 
 def test_the_worth_of_every_kind_and_of_none():
     bonus = NameBonus()
-    assert bonus(torch.tensor([[0, 1, 4, 9, -1]])).tolist() == [[4.0, 4.0, 2.0, 2.0, 0.0]]
+    assert bonus(torch.tensor([[0, 1, 4, 15, -1]])).tolist() == [[4.0, 4.0, 2.0, 2.0, 0.0]]
     bonus(torch.tensor([[-1, 3]])).sum().backward()
     assert bonus.weight.grad.nonzero().flatten().tolist() == [3]

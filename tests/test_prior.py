@@ -14,7 +14,7 @@ from elq.folder import ENTITIES, open_entities
 from elq.linker import Linker
 from elq.model import ELQ
 from elq.prior import PRIORS, prior_columns, prior_of
-from elq.spans import PRIOR_SCALE
+from elq.spans import SINGLE_SCALE
 from elq.types import Entity, Spans
 
 
@@ -65,7 +65,7 @@ def test_a_score_is_the_likeness_and_the_weighted_prior(with_prior, encoder_fold
         for score, row in zip(scores[q], rows[q], strict=True):
             prior = torch.tensor(prior_of(opened.catalogue[int(row)], PRIORS))
             likeness = plain[q, :32] @ torch.from_numpy(opened.table.vectors[int(row), :32].copy())
-            expected = likeness + PRIOR_SCALE * (prior @ torch.tensor([0.5, -0.1, 0.25, 0.0]))
+            expected = likeness + SINGLE_SCALE * (prior @ torch.tensor([0.5, -0.1, 0.25, 0.0]))
             torch.testing.assert_close(score, expected, atol=1e-4, rtol=1e-5)
 
 
