@@ -11,13 +11,14 @@ from elq.dictionary import Dictionary, span_texts
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Batch, Question, Spans
 
-POOL = 32  # batches that are sorted together
+POOL = 8  # batches that are sorted together: few, or copies of a question would meet in one batch
+ALIKE = 16  # sizes in one interval of this length count as equal
 
 
 class ShuffledBatches(Sampler[list[int]]):
     """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
 
-    Questions of similar size go together, which leaves little padding: every ``POOL`` batches in a row are sorted among
+    Questions of similar size go together, which leaves less padding: every ``POOL`` batches in a row are sorted among
     themselves, and then all batches are shuffled. All ranks' shares of a batch together are the batch of one process with world
     times the batch size. Every rank has the same number of batches; in a smaller one a share may be empty.
 
@@ -38,7 +39,7 @@ class ShuffledBatches(Sampler[list[int]]):
         order = torch.randperm(len(self.sizes), generator=generator).tolist()
         step = self.batch_size * self.world
         pools = (order[start : start + POOL * step] for start in range(0, len(order), POOL * step))
-        alike = [i for pool in pools for i in sorted(pool, key=self.sizes.__getitem__)]
+        alike = [i for pool in pools for i in sorted(pool, key=lambda i: self.sizes[i] // ALIKE)]
         for batch in torch.randperm(len(self), generator=generator).tolist():
             yield alike[batch * step : (batch + 1) * step][self.rank :: self.world]
 
