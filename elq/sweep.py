@@ -12,6 +12,7 @@ from torchmetrics.utilities import dim_zero_cat
 from elq.metrics import Counts, gold_entities, paired
 from elq.types import Link, Question
 
+FLOOR = -8.0  # links with a lower joint score are not looked at
 MARGIN = 1e-3  # how far below the lowest score a threshold lies that keeps everything
 
 

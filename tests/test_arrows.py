@@ -42,7 +42,20 @@ ORDER = [
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "sweep", "released_metrics", "evaluate", "batches", "data", "schedule", "module", "export", "cli"),
+    *(
+        "losses",
+        "metrics",
+        "sweep",
+        "released_metrics",
+        "intervals",
+        "evaluate",
+        "buckets",
+        "slices",
+        "curves",
+        "plots",
+        "report",
+    ),
+    *("batches", "data", "schedule", "module", "export", "cli"),
 ]
 
 
