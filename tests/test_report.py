@@ -7,11 +7,10 @@ import math
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from html.parser import HTMLParser
 
 import pytest
 
-from elq.buckets import BUCKETS
+from elq.buckets import BUCKETS, Error
 from elq.commands import run
 from elq.dictionary import Dictionary
 from elq.evaluate import Observed, observe
@@ -19,42 +18,15 @@ from elq.export import export_folder
 from elq.linker import Linker
 from elq.plots import DARK, LIGHT
 from elq.questions import read_questions
-from elq.report import Material, page, pieces
+from elq.report import Material, bucket_table, page, pieces
 from elq.sweep import FLOOR
 from elq.types import Candidate, Link, Mention, Question
 from tests.conftest import write_lines
+from tests.reader import Reader
 from tests.test_plots import contrast
 
 pytestmark = pytest.mark.usefixtures("quiet")
-VOID = {"meta", "img", "source", "br", "link"}
 NASTY = "<script>alert('x')</script> & \"paris\" {{ 7 * 7 }}"
-
-
-class Reader(HTMLParser):
-    """Reads a page: which elements with which attributes and text, and that each is closed in its order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None], str]] = []  # name, attributes, names of those around it
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), " ".join(self.open)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, tag
-
-    def handle_data(self, data):
-        self.text += data
-
-    def named(self, *tags: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes, _ in self.elements if tag in tags]
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +118,41 @@ def test_the_page_has_the_metrics_of_the_command(made):
     text, metrics, _ = made
     for name in ("set_in_catalogue_micro_f1", "strong_micro_f1", "main_entity_recall", "disambiguation_accuracy"):
         assert f"<td>{metrics['model'][name]:.3f}" in text, name
-    assert f"<td>{metrics['dictionary']['strong_micro_f1']:.3f}" in text
+    ours, theirs = (metrics[who]["strong_micro_f1"] for who in ("model", "dictionary"))
+    assert f"<td>{theirs:.3f}" in text
+    assert f"<td>{ours - theirs:+.3f}" in text
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>', text)
     assert "links, overlapping span: macro recall" in rows
     assert "candidate recall@128" in rows
     for meaning in BUCKETS.values():
         assert meaning.replace("'", "&#39;") in text
+
+
+def test_the_buckets_add_up_to_what_recall_and_precision_lack(made):
+    text, metrics, _ = made
+    [said] = re.findall(r"Of (\d+) gold mentions with an entity\s+(\d+) are lost, and of (\d+) links (\d+) are\s+wrong", text)
+    gold, lost, links, wrong = map(int, said)
+    assert gold == metrics["model"]["gold_mentions"]
+    assert (gold - lost) / gold == pytest.approx(metrics["model"]["strong_micro_recall"])
+    assert (links - wrong) / links == pytest.approx(metrics["model"]["strong_micro_precision"])
+    rows = re.findall(r'<tr><th scope="row"><b>[\w ]+</b>(?:: .*?)?</th><td>(\d+)</td><td>(\d+)</td></tr>', text)
+    assert len(rows) == len(BUCKETS) + 1
+    assert [sum(int(row[side]) for row in rows[:-1]) for side in (0, 1)] == [lost, wrong] == [*map(int, rows[-1])]
+
+
+def test_examples_are_at_most_fifteen_with_five_candidates_each(entities):
+    candidates = tuple(Candidate(f"Q{n}", "", -float(n)) for n in range(8))
+    errors = []
+    for number in range(20):
+        question = Question(str(number), "paris", (Mention(0, 5, "Q90"),))
+        link = Link(0, 5, "paris", "Q116", "", "", -number / 10, candidates)
+        errors += [Error("other_name", lost, question, question.mentions[0], link) for lost in (True, False)]
+    [row] = [row for row in bucket_table(errors, -0.75, entities.catalogue) if row["lost"]]
+    assert (row["name"], row["lost"], row["wrong"]) == ("other name", 20, 20)
+    assert [one["id"] for one in row["examples"]] == [str(number) for number in range(15)]
+    assert [one["below"] for one in row["examples"]] == [False] * 8 + [True] * 7
+    assert {one["candidates"] for one in row["examples"]} == {candidates[:5]}
+    assert {one["title"] for one in row["examples"]} == {"Paris"}
 
 
 def test_a_report_changes_no_metric_and_is_the_same_each_time(made, tmp_path):
@@ -168,6 +169,14 @@ def test_without_baseline_and_training_the_page_has_neither(folder, question_fil
     assert run("evaluate", arguments) == 0
     assert "difference" not in output.read_text()
     assert "unseen" not in output.read_text()
+
+
+def test_the_plots_show_links_below_the_threshold_in_use(folder, question_file, tmp_path):
+    output = tmp_path / "r.html"
+    arguments = ["--model", str(folder), "--questions", str(question_file), "--threshold", "0", "--report", str(output)]
+    assert run("evaluate", arguments) == 0
+    assert len(Reader(output.read_text()).named("img")) == 4
+    assert "below the threshold:" in output.read_text()
 
 
 def test_links_of_a_higher_threshold_are_those_of_the_floor_that_reach_it(linker, low):
