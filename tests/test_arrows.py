@@ -45,7 +45,21 @@ ORDER = [
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "reliability", "comparison", "sweep", "released_metrics", "evaluate"),
+    *(
+        "losses",
+        "metrics",
+        "reliability",
+        "comparison",
+        "sweep",
+        "released_metrics",
+        "intervals",
+        "evaluate",
+        "buckets",
+        "slices",
+        "curves",
+        "plots",
+        "report",
+    ),
     *("batches", "data", "schedule", "module", "export", "cli"),
 ]
 

@@ -8,16 +8,6 @@ from elq.commands.predict import default_model
 from elq.errors import ElqError
 from elq.files import write_json
 
-QUALITIES = ("precision", "recall", "f1")
-TASKS = {
-    "set_in_catalogue": "entities, main one in the catalogue",
-    "set_out_of_catalogue": "entities, main one outside",
-    "set_all": "entities, all questions",
-    "strong": "links, same span",
-    "weak": "links, overlapping span",
-    "mention": "mentions",
-}
-
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
@@ -31,32 +21,57 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--baseline", choices=("dictionary",), help="longest name or alias in the question, lowest QID")
     made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    made.add_argument(
+        "--report", metavar="FILE", help="write a page (HTML) with intervals, plots, slices and examples of each kind of error"
+    )
+    made.add_argument(
+        "--training",
+        nargs="+",
+        metavar="FILE",
+        help="the model's training questions: the report tells seen entities from unseen",
+    )
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, print a table, write the metrics."""
+    """Measure, print a table, write the metrics and the report."""
     options = parser().parse_args(arguments)
+    if options.training and not options.report:
+        raise ElqError("--training is given, but only a report looks at it: give --report FILE too, or leave it out")
     from elq.dictionary import Dictionary
-    from elq.evaluate import evaluate, evaluate_links, known_questions
+    from elq.evaluate import Observed, known_questions, measure, observe
     from elq.linker import Linker
     from elq.questions import read_questions
+    from elq.sweep import SWEEP_FLOOR
 
+    if options.report:
+        from elq.plots import require_matplotlib
+
+        require_matplotlib()  # said now, and not after minutes of linking
     if not Path(options.questions).is_file():
         raise ElqError(f"{options.questions} does not exist: give a file of annotated questions")
     model = options.model or default_model()
     linker = Linker.from_pretrained(model, device=options.device, scoring=options.scoring)
     catalogue = linker.entities.catalogue
     questions = known_questions(read_questions(options.questions, catalogue), catalogue)
-    metrics: dict[str, Mapping[str, float]] = {"model": evaluate(linker, questions, threshold=options.threshold)}
-    if options.baseline:
-        found = Dictionary(linker.entities.catalogue).link([question.text for question in questions])
-        metrics[options.baseline] = evaluate_links(questions, found)
+    training = [question for file in options.training or () for question in read_questions(file, catalogue)]
     threshold = linker.threshold if options.threshold is None else options.threshold
+    low = observe(linker, questions, threshold=min(threshold, SWEEP_FLOOR) if options.report else threshold)
+    metrics: dict[str, Mapping[str, float]] = {"model": measure(low.above(threshold))}
+    dictionary = linker.dictionary or Dictionary(catalogue) if options.baseline or options.report else None
+    baseline = None
+    if options.baseline and dictionary is not None:
+        baseline = Observed(questions, dictionary.link([question.text for question in questions]))
+        metrics[options.baseline] = measure(baseline)
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}")
+    about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     if options.output:
-        about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
         write_json(options.output, {**about, **metrics})
+    if options.report and dictionary is not None:
+        from elq.report import Material, write_report
+
+        files = {"Questions": options.questions, "Model": str(model), "Training questions": ", ".join(options.training or ())}
+        write_report(options.report, Material(files, low, threshold, catalogue, dictionary, baseline, training or None))
 
 
 def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
@@ -64,16 +79,18 @@ def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from elq.metrics import MEANINGS, QUALITIES
+
     table = Table(title=title, title_justify="left")
     table.add_column("metric")
     for name in metrics:
         table.add_column(name, justify="right")
-    for task, meaning in TASKS.items():
+    for task, meaning in MEANINGS.items():
         for average in ("micro", "macro"):
             names = [f"{task}_{average}_{quality}" for quality in QUALITIES]
             cells = [" / ".join(f"{values[name]:.3f}" for name in names) for values in metrics.values()]
             table.add_row(f"{meaning}, {average} P/R/F1", *cells)
-    tasks = tuple(f"{task}_{average}_" for task in TASKS for average in ("micro", "macro"))
+    tasks = tuple(f"{task}_{average}_" for task in MEANINGS for average in ("micro", "macro"))
     rest = dict.fromkeys(name for values in metrics.values() for name in values if not name.startswith(tasks))
     for name in rest:
         cells = [f"{values[name]:.4g}" if name in values else "" for values in metrics.values()]

@@ -1,0 +1,86 @@
+"""Intervals: the bootstrap over questions, for every figure that is a ratio of two sums over questions.
+
+Precision, recall and F1 (micro), means over questions (macro), recall at k and every slice of them are such ratios, so one set
+of resamples serves them all: R resamples of Q questions are an (R, Q) matrix of how often each question was drawn, and its
+product with the (Q, F) columns of F figures gives all resampled sums at once.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elq.errors import ElqError
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+RESAMPLES = 2000
+LEVEL = 0.95
+CELLS = 4_000_000  # of the matrix of draws that are held at a time
+
+
+class Ratio(NamedTuple):
+    """A figure: Σ top / Σ bottom over Q questions; undefined where the bottom is 0."""
+
+    top: Array  # (Q,)
+    bottom: Array  # (Q,)
+
+
+class Interval(NamedTuple):
+    """A figure and the bounds of its interval; NaN where it is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+def draw_counts(questions: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each of Q questions was drawn, in blocks of resamples: (≤ R, Q), every row with the sum Q."""
+    generator = np.random.default_rng(seed)
+    block = max(1, CELLS // questions)
+    for first in range(0, resamples, block):
+        rows = range(min(block, resamples - first))
+        drawn = [np.bincount(generator.integers(questions, size=questions), minlength=questions) for _ in rows]
+        yield np.stack(drawn).astype(np.float64)
+
+
+def resampled(ratios: Mapping[str, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Array]:
+    """Each figure on all questions, and behind it on every resample: name → (1 + R,), NaN where it is undefined.
+
+    The same seed and number of questions draw the same resamples, so the arrays of two linkers may be subtracted.
+
+    Args:
+        ratios: name → figure, each over the same Q questions.
+        resamples: R.
+        seed: of the draws.
+
+    Raises:
+        ElqError: no question, or fewer than one resample.
+    """
+    if not ratios:
+        return {}
+    tops, bottoms = (np.stack(columns, axis=1) for columns in zip(*ratios.values(), strict=True))  # each (Q, F)
+    if not len(tops) or resamples < 1:
+        raise ElqError(f"{resamples} resamples of {len(tops)} questions are asked for: give at least one of each")
+    blocks = [np.ones((1, len(tops))), *draw_counts(len(tops), resamples, seed)]
+    sums, bases = (np.concatenate([block @ columns for block in blocks]) for columns in (tops, bottoms))  # each (1 + R, F)
+    values = np.divide(sums, bases, out=np.full_like(sums, np.nan), where=bases > 0)
+    return dict(zip(ratios, values.T, strict=True))
+
+
+def interval(values: Array) -> Interval:
+    """The interval of a figure from its (1 + R,) values: percentiles of the resamples in which it is defined.
+
+    >>> interval(np.array([0.5, *np.linspace(0.0, 1.0, 101)])).low.round(3)
+    np.float64(0.025)
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
+    if np.isnan(values[0]) or not len(drawn):
+        return Interval(float(values[0]), np.nan, np.nan)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(values[0]), float(low), float(high))
+
+
+def intervals(ratios: Mapping[str, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+    """The 95% interval of every figure, see :func:`resampled`."""
+    return {name: interval(values) for name, values in resampled(ratios, resamples=resamples, seed=seed).items()}
