@@ -135,7 +135,8 @@ class Dictionary:
         short = (
             (f"{name} {code}", f"{name} {whole}")
             for name, whole in dict.fromkeys(parts)
-            for code in codes.get(self._rows.get(whole, -1), ())
+            for row in self._bearers.get(whole, ())
+            for code in codes.get(row, ())
         )
         self._index = NameIndex(self._bearers, fame, FUNCTION_WORDS, short)
 

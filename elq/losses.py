@@ -13,28 +13,32 @@ from torch.nn import functional
 from elq.types import Spans
 
 
-def mention_loss(logits: Tensor, gold: Spans, unsure: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def mention_loss(
+    logits: Tensor, gold: Spans, unsure: Tensor | None = None, unsure_weight: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy of all spans of text in the batch.
 
     Args:
         logits: (B, T, L) mention logits, −inf where there is no span of text.
         gold: M gold mentions of at most L tokens, NIL ones included.
-        unsure: (B, T, L) bool, True on spans that are left out.
+        unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated.
+        unsure_weight: what such a span counts, as a negative.
 
     Returns:
-        Sum and number of spans, both scalars.
+        Sum and number of spans by weight, both scalars.
 
     >>> logits = torch.tensor([[[0.0, -torch.inf]]])
     >>> mention_loss(logits, Spans(torch.tensor([0]), torch.tensor([0]), torch.tensor([1])))
-    (tensor(0.6931), tensor(1))
+    (tensor(0.6931), tensor(1.))
     """
     targets = torch.zeros_like(logits)
     targets[gold.question, gold.start, gold.end - gold.start - 1] = 1.0  # (B, T, L)
     valid = logits > -torch.inf  # (B, T, L)
+    weights = torch.ones_like(logits)  # (B, T, L)
     if unsure is not None:
-        valid &= ~unsure | (targets > 0)
-    total = functional.binary_cross_entropy_with_logits(logits[valid], targets[valid], reduction="sum")
-    return total, valid.sum()
+        weights[unsure & (targets == 0)] = unsure_weight
+    total = functional.binary_cross_entropy_with_logits(logits[valid], targets[valid], weights[valid], reduction="sum")
+    return total, weights[valid].sum()
 
 
 def table_loss(

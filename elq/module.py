@@ -52,6 +52,7 @@ class ELQModule(LightningModule):
         prior: features of the entities, with learned weights, see elq/prior.py.
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
+        unsure_weight: what a name that nobody annotated counts as a negative, in a file with ``partial`` annotation.
         candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
             and nearest from the index); ``released`` has the released ELQ's losses over in-batch or hard negatives instead.
         hard_negatives: nearest entities per mention in ``sampled`` and ``released``.
@@ -78,6 +79,7 @@ class ELQModule(LightningModule):
         prior: tuple[str, ...] = (),
         frozen_words: bool = False,
         mention_weight: float = 20.0,
+        unsure_weight: float = 0.0,
         candidates: str = "table",
         hard_negatives: int = 10,
         table_sharding: bool = False,
@@ -105,7 +107,7 @@ class ELQModule(LightningModule):
         if frozen_words:
             self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
-        self.table_sharding = table_sharding
+        self.table_sharding, self.unsure_weight = table_sharding, unsure_weight
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
         self.score_mode, self.retrieved, self.threshold = score_mode, retrieved, threshold
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
@@ -155,7 +157,8 @@ class ELQModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            parts = [mention_loss(logits, batch.mentions, batch.unsure), self.disambiguation_loss(vectors, batch)]
+            mentions = mention_loss(logits, batch.mentions, batch.unsure, self.unsure_weight)
+            parts = [mentions, self.disambiguation_loss(vectors, batch)]
             mention, entity = self.mean_over_processes(parts)
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))

@@ -13,7 +13,7 @@ from elq.commands.predict import STARTER, as_text, read_input
 from elq.export import export_folder
 from elq.files import continuing
 from elq.folder import Manifest
-from elq.predictions import as_json
+from elq.predictions import as_json, read_predictions
 from elq.questions import read_questions
 from elq.types import Candidate, Link, Question
 from tests.conftest import QUESTIONS, write_lines
@@ -93,6 +93,25 @@ def test_standard_input_streams_in_order(folder):
 def test_empty_lines_are_questions_without_links(tmp_path):
     (tmp_path / "q.txt").write_bytes(b"one\r\n\n  \ntwo")
     assert [q.text for q in read_input(str(tmp_path / "q.txt"))] == ["one", "", "  ", "two"]
+
+
+def test_predict_python_and_evaluate_give_the_same_numbers(run_folder, question_file, tmp_path):
+    from elq import Linker
+    from elq.evaluate import evaluate_links
+
+    model, questions, links = str(run_folder / "model"), tmp_path / "q.jsonl", tmp_path / "links.jsonl"
+    records = [json.loads(line) for line in question_file.read_text().splitlines()]
+    write_lines(questions, [{"id": str(n), **record} for n, record in enumerate(records * 20)])  # several batches
+    assert run("predict", ["--input", str(questions), "--output", str(links), "--model", model]) == 0
+    assert run("evaluate", ["--questions", str(questions), "--model", model, "--output", str(tmp_path / "m.json")]) == 0
+    linker = Linker.from_pretrained(model)
+    gold = read_questions(questions, linker.entities.catalogue)
+    by_file, by_hand = read_predictions(links)[1], [linker.link(question.text) for question in gold]
+    measured = json.loads((tmp_path / "m.json").read_text())["model"]
+    assert measured["set_in_catalogue_micro_f1"] > 0.5
+    for found in (by_file, by_hand):
+        metrics = evaluate_links(gold, found)
+        assert {name: measured[name] for name in metrics} == metrics
 
 
 def test_evaluate_writes_metrics_and_the_baseline(folder, question_file, tmp_path, capsys):

@@ -63,7 +63,10 @@ def test_the_loss_leaves_unsure_spans_out_but_never_a_gold_one():
         torch.nn.functional.binary_cross_entropy_with_logits(logits[cell], torch.tensor(float(cell == (0, 1, 0))))
         for cell in kept
     )
-    torch.testing.assert_close((total, count), (slow, torch.tensor(len(kept))))
+    torch.testing.assert_close((total, count), (slow, torch.tensor(float(len(kept)))))
+    some, weight = mention_loss(logits, gold, unsure, 0.25)  # as weak negatives
+    weak = [torch.nn.functional.softplus(logits[cell]) for cell in ((1, 2, 1), (0, 0, 1))]
+    torch.testing.assert_close((some, weight), (slow + 0.25 * sum(weak), torch.tensor(len(kept) + 0.5)))
 
 
 @pytest.mark.parametrize("names", [False, True])
