@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from elq.dictionary import IN_BRACKETS, folded
+from elq.dictionary import IN_BRACKETS, folded, is_name
 from elq.types import Entity, Link, Mention, Question
 
 BUCKETS = {
@@ -49,7 +49,7 @@ def bears(entity: Entity, name: str) -> bool:
     True
     """
     names = (entity.title, IN_BRACKETS.sub("", entity.title), entity.label, *entity.aliases)
-    return bool(key := folded(name)) and key in map(folded, names)
+    return is_name(key := folded(name)) and key in map(folded, names)
 
 
 def strongly_right(question: Question, links: Sequence[Link]) -> tuple[list[bool], list[bool]]:

@@ -13,6 +13,7 @@ ORDER = [
         "files",
         "calibration",
         "scoring",
+        "names",
         "spans",
         "tokens",
         "texts",
