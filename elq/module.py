@@ -8,10 +8,7 @@ from typing import Any, cast
 
 import torch
 from lightning import LightningModule
-from lightning.pytorch.plugins.precision import Precision
-from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
-from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn import functional
 
 from elq.data import QuestionData
@@ -29,7 +26,7 @@ from elq.losses import (
     table_loss,
 )
 from elq.model import ELQ, load_tokenizer
-from elq.schedule import optimizer_steps, parameter_groups, warmup_and_decay
+from elq.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
 from elq.sweep import SWEEP_FLOOR, ThresholdSweep
 from elq.types import Batch
@@ -138,7 +135,7 @@ class ELQModule(LightningModule):
             rank, world = (self.global_rank, self.trainer.world_size) if self.table_sharding else (0, 1)
             table, rows = self.data.entities.table, len(self.data.entities.table)
             self._table = table.tensor(rows * rank // world, rows * (rank + 1) // world).to(self.device)
-        elif self.hard_negatives and self.data.entities.index.sees_all:
+        elif self.candidates == "sampled" and self.hard_negatives and self.data.entities.index.sees_all:
             half = str(self.trainer.precision).startswith("bf16")  # which finds nearly the same ones three times as fast
             self._search_table = self.data.entities.table.tensor().to(self.device, torch.bfloat16 if half else torch.float32)
 
@@ -158,8 +155,7 @@ class ELQModule(LightningModule):
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             mentions = mention_loss(logits, batch.mentions, batch.unsure, self.unsure_weight)
-            parts = [mentions, self.disambiguation_loss(vectors, batch)]
-            mention, entity = self.mean_over_processes(parts)
+            mention, entity = self.mean_over_processes([mentions, self.disambiguation_loss(vectors, batch)])
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
         return cast(Tensor, self.mention_weight * mention + entity)
@@ -169,8 +165,7 @@ class ELQModule(LightningModule):
         sums, counts = (torch.stack(column) for column in zip(*losses, strict=True))  # each (losses,)
         if self.trainer.world_size > 1:
             counts = self.stacked(counts).sum(0)  # (W, losses) → (losses,)
-        means: Tensor = sums * self.trainer.world_size / counts.clamp_min(1)
-        return means
+        return sums * self.trainer.world_size / counts.clamp_min(1)
 
     def stacked(self, value: Tensor, *, sync_grads: bool = False) -> Tensor:
         """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
@@ -192,8 +187,8 @@ class ELQModule(LightningModule):
             bearers, bonus = batch.bearers.rows, self.model.name_bonus(batch.bearers.kinds)  # (M, E)
         if self._table is not None:
             return table_loss(vectors, gold, self._table, bearers, bonus)
-        nearest = torch.empty(len(gold), 0, dtype=torch.int64)
-        if self.hard_negatives and self._search_table is not None:
+        nearest = gold.new_empty(len(gold), 0)
+        if self._search_table is not None:
             nearest = nearest_rows(vectors, self._search_table, self.hard_negatives)  # (M, K)
         elif self.hard_negatives:
             nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
@@ -232,15 +227,14 @@ class ELQModule(LightningModule):
         when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
         log.info("%s: %s at γ = %.3f", when, ", ".join(f"{k} {v:.4f}" for k, v in scores.items()), best.threshold)
 
-    test_step = validation_step
-    on_test_epoch_end = on_validation_epoch_end
+    test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
 
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
         rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler.", "name_bonus."): self.lr_heads}
         groups = parameter_groups(self.model, rates, weight_decay=self.weight_decay, undecayed=self.undecayed)
-        fused = self.trainer.precision != "16-mixed"  # whose scaler and clipping need the gradients before the step
-        optimizer, total = torch.optim.AdamW(groups, fused=fused), self.optimizer_steps()
+        fused, total = self.trainer.precision != "16-mixed", self.optimizer_steps()  # whose scaler wants the gradients first
+        optimizer = torch.optim.AdamW(groups, fused=fused)
         factor = partial(warmup_and_decay, warmup=self.warmup_steps, total=total)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -248,14 +242,8 @@ class ELQModule(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip as the trainer would; by norm under FSDP too, where only the wrapper knows the norm of all shares."""
-        wrapper = self.trainer.strategy.model
-        if isinstance(wrapper, FullyShardedDataParallel) and gradient_clip_val and gradient_clip_algorithm != "value":
-            wrapper.clip_grad_norm_(gradient_clip_val)
-        elif gradient_clip_val:
-            kind = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
-            # the base class's own way: that of mixed precision refuses a fused optimiser even where nothing is scaled
-            Precision.clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, kind)
+        """Clip as the trainer says."""
+        clip_gradients(self.trainer, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_steps(self) -> int:
         """Optimiser steps of the whole run."""

@@ -1,11 +1,15 @@
-"""Schedule: which weights learn how fast, and when."""
+"""Schedule: which weights learn how fast, when, and by how much at most."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from lightning import Trainer
+from lightning.pytorch.plugins.precision import Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.optim import Optimizer
 
 from elq.errors import ElqError
 
@@ -56,3 +60,16 @@ def optimizer_steps(trainer: Trainer, batches: Iterable[int]) -> int:
         used = min(there, limit) if isinstance(limit, int) else int(there * limit)
         steps += math.ceil(used / trainer.accumulate_grad_batches)
     return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+
+
+def clip_gradients(trainer: Trainer, optimizer: Optimizer, value: float | None, algorithm: str | None) -> None:
+    """Clip the gradients of a trainer's model to a norm (or by ``value``), as the trainer's settings say.
+
+    Under FSDP by its wrapper, which alone knows the norm of all shares.
+    """
+    wrapper, kind = trainer.strategy.model, GradClipAlgorithmType(algorithm or "norm")
+    if isinstance(wrapper, FullyShardedDataParallel) and value and kind == GradClipAlgorithmType.NORM:
+        wrapper.clip_grad_norm_(value)
+    elif value:
+        # the base class's own way: that of mixed precision refuses a fused optimiser even where nothing is scaled
+        Precision.clip_gradients(trainer.precision_plugin, optimizer, value, kind)
