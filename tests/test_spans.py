@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from elq.spans import SpanPooler, SpanScorer, keep_spans, mean_of_spans, span_logits, span_mask
+from elq.spans import SINGLE_SCALE, SpanPooler, SpanScorer, keep_spans, mean_of_spans, span_logits, span_mask
 from elq.types import Spans
 
 
@@ -95,11 +95,11 @@ def test_a_name_moves_the_logit_of_its_span_alone():
         torch.tensor([[False, True, True, True, False], [False, True, True, False, False]]),
     )
     scorer = SpanScorer(8, max_tokens=3, names=True)
-    named = torch.zeros(2, 5, 3, dtype=torch.bool)
+    named = torch.zeros(2, 5, 3, dtype=torch.int64)
     plain = scorer(hidden, text_mask, named)
-    named[0, 1, 1] = named[1, 2, 2] = True  # the second is no span of the text
+    named[0, 1, 1] = named[1, 2, 2] = 1  # the second is no span of the text
     moved = scorer(hidden, text_mask, named)
-    assert float(moved[0, 1, 1] - plain[0, 1, 1]) == pytest.approx(float(scorer.name), abs=1e-5)
-    named[0, 1, 1] = False
+    assert float(moved[0, 1, 1] - plain[0, 1, 1]) == pytest.approx(SINGLE_SCALE * float(scorer.name[0]), abs=1e-5)
+    named[0, 1, 1] = 0
     assert torch.equal(scorer(hidden, text_mask, named), plain)
     assert moved[1, 2, 2] == -torch.inf
