@@ -45,7 +45,7 @@ ORDER = [
         "frames",
         "bootstrap",
     ),
-    *("losses", "metrics", "reliability", "comparison", "sweep", "released_metrics", "evaluate"),
+    *("losses", "metrics", "reliability", "comparison", "sweep", "released_metrics", "evaluate", "tune"),
     *("batches", "data", "schedule", "module", "export", "cli"),
 ]
 
