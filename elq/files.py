@@ -100,7 +100,7 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
     partial, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not _holds_json(about, plan):
+        if not holds_json(about, plan):
             partial.unlink(missing_ok=True)
             write_json(about, plan)
         done, size = _whole_chunks(partial, chunk)
@@ -111,7 +111,8 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
         about.unlink()
 
 
-def _holds_json(path: Path, value: object) -> bool:
+def holds_json(path: Path, value: object) -> bool:
+    """Whether a file holds this JSON value; not if it is missing or no JSON."""
     try:
         return bool(json.loads(path.read_text(encoding="utf-8")) == value)
     except (OSError, ValueError):

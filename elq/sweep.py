@@ -1,5 +1,6 @@
 """Sweep: the quality at every threshold, and the choice of γ."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,9 +10,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from elq.metrics import Counts, gold_entities, paired
+from elq.errors import ElqError
+from elq.metrics import Counts, count, gold_entities, paired
 from elq.types import Link, Question
 
+OBJECTIVES = ("set_in_catalogue", "set_all", "strong", "weak")  # tasks of elq/metrics.py whose micro F1 may choose
 SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
 MARGIN = 1e-3  # how far below the lowest score a threshold lies that keeps everything
 
@@ -49,11 +52,33 @@ def threshold_curve(scores: Sequence[float], correct: Sequence[float], gold: int
     return curve
 
 
+def predictions_by_score(question: Question, links: Sequence[Link], objective: str) -> tuple[list[tuple[float, float]], int]:
+    """What a question adds to the curve of an objective, one of ``OBJECTIVES``.
+
+    Returns:
+        (score, correct) of each prediction, and the number of gold items. A prediction is an entity with its best score in the
+        tasks of sets, a link in the others; 1 is correct. A link counts as what it adds to those that score higher.
+    """
+    if objective == "set_in_catalogue" and (not question.mentions or question.mentions[0].entity is None):
+        return [], 0
+    if objective in ("set_in_catalogue", "set_all"):
+        gold = gold_entities(question)
+        best = {link.entity: link.score for link in sorted(links, key=lambda link: link.score)}  # the last stays
+        return [(score, float(entity in gold)) for entity, score in best.items()], len(gold)
+    ordered = sorted(links, key=lambda link: -link.score)
+    totals = [count(question, ordered[:most])[objective] for most in range(len(ordered) + 1)]
+    gains = [float(after.correct - before.correct) for before, after in itertools.pairwise(totals)]
+    return [(link.score, gain) for link, gain in zip(ordered, gains, strict=True)], totals[0].gold
+
+
 class ThresholdSweep(Metric):
-    """Chooses the threshold: the best micro set-level F1 on the questions whose main entity is in the catalogue.
+    """Chooses the threshold: the best micro F1 of the objective, by default of sets where the main entity is in the catalogue.
 
     Feed it links decoded at a very low threshold. Raising a threshold only removes links (the overlap removal is greedy by
     score), so the links at any higher threshold are those that score at least as high.
+
+    Args:
+        objective: one of ``OBJECTIVES``.
     """
 
     full_state_update = False
@@ -61,21 +86,22 @@ class ThresholdSweep(Metric):
     correct: list[Tensor]  # 0 or 1 in float32, the type torchmetrics gives the empty state of a process without questions
     gold: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, objective: str = OBJECTIVES[0]) -> None:
         super().__init__()
+        if objective not in OBJECTIVES:
+            raise ElqError(f"the objective is {objective!r}, but must be one of {', '.join(OBJECTIVES)}")
+        self.objective = objective
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("correct", [], dist_reduce_fx="cat")
         self.add_state("gold", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> None:
-        """Keep the best score of each entity predicted for a question. Raises ElqError if the numbers differ."""
+        """Keep score and rightness of each prediction for a question. Raises ElqError if the numbers differ."""
         found: list[tuple[float, float]] = []
         for question, predicted in paired(questions, links):
-            if question.mentions and question.mentions[0].entity is not None:
-                gold = gold_entities(question)
-                best = {link.entity: link.score for link in sorted(predicted, key=lambda link: link.score)}  # the last stays
-                found += [(score, float(entity in gold)) for entity, score in best.items()]
-                self.gold += len(gold)
+            predictions, gold = predictions_by_score(question, predicted, self.objective)
+            found += predictions
+            self.gold += gold
         columns = torch.tensor(found, dtype=torch.float32, device=self.device).reshape(-1, 2)  # (P, 2)
         self.scores.append(columns[:, 0])
         self.correct.append(columns[:, 1])

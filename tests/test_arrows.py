@@ -55,6 +55,7 @@ ORDER = [
         "released_metrics",
         "intervals",
         "evaluate",
+        "tune",
         "buckets",
         "slices",
         "curves",

@@ -314,7 +314,7 @@ def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities
     assert "is neither a model folder (config.json) nor an entities folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit", "compare"])
+@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit", "compare", "tune"])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as left:
         run(name, ["--help"])

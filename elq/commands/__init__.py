@@ -23,6 +23,7 @@ COMMANDS = {
     "export": "write a model folder in the layout of the released ELQ",
     "info": "say what a model or entities folder holds, how it was made, and its scores",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
+    "tune": "choose a model's thresholds and fit its probabilities on annotated questions",
     "compare": "compare two files of predictions for the same annotated questions",
 }
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -79,7 +79,13 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
     yield "catalogue sha256", about.catalogue_sha256
     if about.threshold is not None:
         mode = f"{about.score_mode}, K = {about.candidates}, {about.score_unit}"
-        yield "links", f"threshold γ = {about.threshold:.3f} (score mode {mode})"
+        least = "" if about.mention_threshold is None else f", mentions of log p(mention) ≥ {about.mention_threshold:.3f}"
+        yield "links", f"threshold γ = {about.threshold:.3f} (score mode {mode}){least}"
+    if about.calibration is not None:
+        values = "offset {:.3f}, slopes {:.3f} of p(mention) and {:.3f} of p(entity | mention)".format(*about.calibration)
+        yield "probabilities", values
+    if about.tuned is not None:
+        yield "tuned by `elq tune`", ", ".join(f"{name} {value}" for name, value in about.tuned.items())
 
 
 def score_facts(folder: Path) -> Iterator[tuple[str, str]]:

@@ -150,6 +150,10 @@ def main(arguments: Sequence[str]) -> None:
 
     linker = Linker.from_pretrained(options.model or default_model(), device=options.device, scoring=options.scoring)
     linker.max_mentions = linker.max_mentions if options.mentions is None else options.mentions
+    if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
+        log.warning(
+            "γ and probabilities were fitted with K = %d, not %d: give --threshold", linker.candidates, options.candidates
+        )
     jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
     show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):

@@ -1,0 +1,118 @@
+"""``elq tune``: choose γ, a mention threshold and a calibration for a finished model, and store them in its folder."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elq.errors import ElqError
+
+if TYPE_CHECKING:
+    from elq.calibration import Calibration
+    from elq.reliability import Reliability
+    from elq.tune import Choice
+
+log = logging.getLogger(__name__)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="elq tune", description="Choose the thresholds of a model and fit its probabilities on annotated questions."
+    )
+    made.add_argument("--model", required=True, metavar="DIR", help="model folder, whose manifest gets what is chosen")
+    made.add_argument("--questions", required=True, nargs="+", metavar="FILE", help="annotated questions; several files add up")
+    made.add_argument(
+        "--objective",
+        default="set_in_catalogue",
+        help="whose F1 is to be best: set_in_catalogue, set_all, strong or weak (default: set_in_catalogue)",
+    )
+    made.add_argument(
+        "--predictions",
+        metavar="FILE",
+        help="keep the links here, and use them if they are this model's (default: DIR/tune.jsonl)",
+    )
+    made.add_argument("--seed", type=int, default=0, help="of the folds that the probabilities are measured with (default: 0)")
+    made.add_argument("--dry-run", action="store_true", help="print the choice, but leave the model folder's manifest as it is")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Link once, choose, print, store."""
+    options = parser().parse_args(arguments)
+    folder, files = Path(options.model), [Path(file) for file in options.questions]
+    check(options, folder, files)
+    from elq import tune
+    from elq.evaluate import known_questions
+    from elq.linker import Linker
+    from elq.questions import read_questions
+    from elq.reliability import cross_fitted, fit_calibration, reliability
+
+    linker = Linker.from_pretrained(folder, device=options.device)
+    catalogue = linker.entities.catalogue
+    questions = known_questions([question for file in files for question in read_questions(file, catalogue)], catalogue)
+    path = Path(options.predictions) if options.predictions else folder / "tune.jsonl"
+    spans = tune.all_spans(linker, questions, path, tune.origin(folder, linker, files))
+    found = tune.choices(questions, spans, options.objective)
+    chosen = tune.best_of(found)
+    own = tune.reached_at(questions, spans, options.objective, linker.mention_threshold, linker.threshold)
+    rows = {"the folder's own": own, "best γ alone": found[0], "chosen": chosen}
+    print_choice(rows, f"{options.objective} F1 on {len(questions):,} questions, {folder}")
+    links = tune.links_at(spans, chosen.mention_threshold)
+    calibration = fit_calibration(questions, links)
+    probabilities, labels = cross_fitted(questions, links, seed=options.seed)
+    shown = [link.score >= chosen.reached.threshold for one in links for link in one]
+    measured = {"links above the floor": reliability(probabilities, labels)}
+    measured["links at least γ"] = reliability(probabilities[shown], labels[shown])
+    print_reliability(measured, calibration)
+    if options.dry_run:
+        log.info("%s stays as it is (--dry-run)", folder)
+        return
+    tune.store(folder, chosen, calibration, files, options.objective)
+    log.info("stored in %s; its metrics.json is still that of the training: `elq evaluate` measures anew", folder)
+
+
+def check(options: argparse.Namespace, folder: Path, files: Sequence[Path]) -> None:
+    """Refuse with an ElqError what could not be tuned, before anything is loaded."""
+    from elq.sweep import OBJECTIVES
+
+    if not folder.is_dir():
+        raise ElqError(f"--model {folder} is no folder, but what is tuned is stored in one: give a model folder")
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise ElqError(f"{', '.join(missing)} does not exist: give files of annotated questions")
+    if options.seed < 0:
+        raise ElqError(f"--seed is {options.seed}, but must be at least 0")
+    if options.objective not in OBJECTIVES:
+        raise ElqError(f"--objective is {options.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
+
+
+def print_choice(rows: "dict[str, Choice]", title: str) -> None:
+    """Print what the thresholds reach."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in ("", "γ", "mention threshold", "precision", "recall", "F1"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, (least, reached) in rows.items():
+        figures = [f"{value:.4f}" for value in (reached.precision, reached.recall, reached.f1)]
+        table.add_row(name, f"{reached.threshold:.3f}", "none" if least is None else f"{least:.3f}", *figures)
+    Console(width=150).print(table)
+
+
+def print_reliability(rows: "dict[str, Reliability]", calibration: "Calibration") -> None:
+    """Print how good the probabilities are, of calibrations that have not seen the question."""
+    from rich.console import Console
+    from rich.table import Table
+
+    offset, mention, entity = calibration
+    formula = f"σ({offset:.3f} + {mention:.3f} l(p(mention)) + {entity:.3f} l(p(entity | mention)))"
+    table = Table(title=f"probability = {formula}, cross-fitted", title_justify="left")
+    for column in ("", "links", "right", "ECE", "95% band if perfect", "AUROC"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, row in rows.items():
+        band = f"{row.band[0]:.4f} … {row.band[1]:.4f}"
+        table.add_row(name, f"{row.links:,}", f"{row.right:.3f}", f"{row.ece:.4f}", band, f"{row.auroc:.4f}")
+    Console(width=150).print(table)
