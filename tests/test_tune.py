@@ -146,14 +146,14 @@ def test_the_grid_spreads_over_the_mention_scores_of_links_and_of_what_they_hide
 def test_the_curve_of_every_objective_is_what_evaluate_measures(objective):
     random = np.random.default_rng(4)
     questions, links = [], []
-    for n in range(60):
+    for n in range(200):
         spans, names = [(0, 3), (4, 9), (10, 15), (16, 19)], ["Q1", "Q2", None]
         some = [spans[i] for i in sorted(random.choice(4, random.integers(0, 4), replace=False))]
         some = [(0, 9), (10, 19)] if n % 3 == 0 else some  # for which two links may compete
         mentions = tuple(Mention(*span, names[random.integers(0, 3)]) for span in some)
         questions.append(Question(str(n), "the quick brown fox jumps", mentions, ("Q3",) if n % 5 == 0 else ()))
         found = [(start + random.integers(0, 2), end + random.integers(0, 2)) for start, end in spans if random.random() < 0.7]
-        links.append([Link(*span, "", f"Q{random.integers(1, 4)}", "", "", -round(random.random() * 4, 1)) for span in found])
+        links.append([Link(*span, "", f"Q{random.integers(1, 3)}", "", "", -round(random.random() * 4, 1)) for span in found])
     sweep = ThresholdSweep(objective)
     sweep.update(questions, links)
     curve = sweep.curve()
