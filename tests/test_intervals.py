@@ -24,7 +24,7 @@ def ratio(top: list[float], bottom: list[float]) -> Ratio:
 
 
 @given(many_pairs)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_every_ratio_is_its_metric_and_every_other_metric_is_a_number_of_something(pairs):
     if not pairs:
         return

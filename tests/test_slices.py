@@ -34,7 +34,7 @@ def observed() -> Observed:
         for question in questions
     ]
     links[1] = [Link(7, 12, "", "Q90", "", "", -0.5)]
-    ranks = [[n % 2 for n, m in enumerate(question.mentions) if m.entity is not None] for question in questions]
+    ranks = [[n % 3 for m in question.mentions if m.entity is not None] for n, question in enumerate(questions)]
     return Observed(questions, links, ranks)
 
 
