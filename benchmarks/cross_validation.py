@@ -2,7 +2,8 @@
 
     python benchmarks/cross_validation.py runs/webqsp/latest/config.yaml ../shared/questions/mintaka_a.jsonl
 
-Question n belongs to fold n mod 5. A finished fold is not trained again. The links go to links.jsonl, for `elq compare`.
+Question n belongs to fold n mod 5. A finished fold is not trained again, a broken one goes on.
+The links go to links.jsonl, for `elq compare`.
 """
 
 import argparse
@@ -37,7 +38,10 @@ def train(config: Path, questions: Path, folder: Path, fold: int, folds: int) ->
             source["file"] = str(part)
         settings["trainer"]["default_root_dir"] = str(run)
         (run / "recipe.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "elq", "fit", "--config", str(run / "recipe.yaml")], check=True)
+        command = [sys.executable, "-m", "elq", "fit", "--config", str(run / "recipe.yaml")]
+        if (last := run / "checkpoints" / "last.ckpt").is_file():
+            command += ["--ckpt_path", str(last)]
+        subprocess.run(command, check=True)
     return run / "model"
 
 

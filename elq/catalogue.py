@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from elq.errors import ElqError
 from elq.files import read_jsonl, replacing
 from elq.tokens import SURROGATES
-from elq.types import Entity
+from elq.types import NIL, Entity
 
 SCHEMA = pa.schema(
     [
@@ -56,6 +56,8 @@ def entity_from_record(record: Mapping[str, Any], columns: Mapping[str, str] | N
     identity, title, label, description = (_text(field, values[field]) for field in ("id", "title", "label", "description"))
     if not identity:
         raise ElqError(f"the record has no id (its columns: {', '.join(record)}): add one, or map a column to id")
+    if identity == NIL:
+        raise ElqError(f"an entity has the id {NIL}, which stands for none of the catalogue in links: give it another id")
     if not (title or label):
         raise ElqError(f"entity {identity} has neither title nor label: add one, or map a column to it")
     aliases, types = (_strings(field, values[field]) for field in ("aliases", "types"))

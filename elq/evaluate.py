@@ -11,6 +11,7 @@ from elq.catalogue import Catalogue
 from elq.intervals import Ratio
 from elq.linker import Linker
 from elq.metrics import QUALITIES, REPORTED, Counts, LinkingMetrics, RankMetrics, count, paired
+from elq.nil import nil_counts, nil_metrics
 from elq.released_metrics import COUNTED, released_counts, released_metrics
 from elq.types import Link, Question
 
@@ -25,11 +26,16 @@ class Observed:
     links: Sequence[Sequence[Link]]
     ranks: Sequence[Sequence[int]] | None = None  # of each gold mention with an entity: its rank, see Linker.gold_ranks
     ends: Sequence[int] | None = None  # in score mode elq: where the text ends that was read, in characters
+    nil_links: Sequence[Sequence[Link]] | None = None  # as links, but with NIL asked for; None: the model has no such candidate
+    log_nil: Sequence[Sequence[float]] = ()  # beside them: log p(NIL | mention) of each gold mention
 
     def above(self, threshold: float) -> "Observed":
         """The same with the links of a higher threshold; the linker compares in float32, and so does this."""
         least = float(np.float32(threshold))
-        return replace(self, links=[[link for link in found if link.score >= least] for found in self.links])
+        links, nil_links = (
+            [[link for link in found if link.score >= least] for found in every] for every in (self.links, self.nil_links or ())
+        )
+        return replace(self, links=links, nil_links=None if self.nil_links is None else nil_links)
 
 
 def evaluate_links(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> dict[str, float]:
@@ -64,14 +70,19 @@ def observe(linker: Linker, questions: Sequence[Question], *, threshold: float |
     most = max(RankMetrics().ks)
     ranks = iter(linker.gold_ranks([text for text, _ in gold], [mention for _, mention in gold], candidates=most))
     by_question = [[next(ranks) for mention in question.mentions if mention.entity is not None] for question in questions]
-    ends = None
+    nil_links, log_nil, ends = None, [], None
+    if linker.model.nil is not None:
+        nil_links = linker.link([question.text for question in questions], threshold=threshold, nil=True)
+        annotated = [(question.text, mention) for question in questions for mention in question.mentions]
+        found = iter(linker.nil_log_probs([text for text, _ in annotated], [mention for _, mention in annotated]))
+        log_nil = [[next(found) for _ in question.mentions] for question in questions]
     if linker.score_mode == "elq":
         ends = [linker.tokenizer([question.text]).offsets[0][-1][1] for question in questions]
-    return Observed(questions, links, by_question, ends)
+    return Observed(questions, links, by_question, ends, nil_links, log_nil)
 
 
 def measure(observed: Observed) -> dict[str, float]:
-    """All metrics: flat names → values. Those of ranks, and of the released counting, where they were observed."""
+    """All metrics: flat names → values. Those of ranks, of the released counting, and of NIL, where they were observed."""
     metrics = evaluate_links(observed.questions, observed.links)
     if observed.ranks is not None:
         ranking = RankMetrics(sync_on_compute=False)
@@ -79,6 +90,8 @@ def measure(observed: Observed) -> dict[str, float]:
         metrics |= ranking.compute()
     if observed.ends is not None:
         metrics |= released_metrics(observed.questions, observed.links, observed.ends)
+    if observed.nil_links is not None:
+        metrics |= nil_metrics(observed.questions, observed.nil_links, observed.log_nil)
     return metrics
 
 
@@ -134,7 +147,7 @@ def metric_ratios(observed: Observed) -> dict[str, Ratio]:
         np.array([one.predicted if one else 0 for one in unmentioned], np.float64),
         np.array([one is not None for one in unmentioned], np.float64),
     )
-    return ratios | _rank_ratios(observed.ranks) | _released_ratios(observed)
+    return ratios | _rank_ratios(observed.ranks) | _released_ratios(observed) | _nil_ratios(observed)
 
 
 def _rank_ratios(ranks: Sequence[Sequence[int]] | None) -> dict[str, Ratio]:
@@ -154,3 +167,10 @@ def _released_ratios(observed: Observed) -> dict[str, Ratio]:
         for name in COUNTED
         for quality, ratio in counts_ratios([one[name] for one in by_question]).items()
     }
+
+
+def _nil_ratios(observed: Observed) -> dict[str, Ratio]:
+    if observed.nil_links is None:
+        return {}
+    by_question = [nil_counts(question, links) for question, links in paired(observed.questions, observed.nil_links)]
+    return {f"nil_{quality}": ratio for quality, ratio in counts_ratios(by_question).items()}

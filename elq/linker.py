@@ -7,6 +7,7 @@
 """
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from elq.calibration import Calibration
 from elq.decoding import ScoredSpans, decode
-from elq.dictionary import Dictionary, span_texts
+from elq.dictionary import Dictionary
 from elq.encoder import resolve_device
 from elq.errors import ElqError
 from elq.folder import ENTITIES, Entities, open_entities, resolve_model
 from elq.model import ELQ, load_tokenizer
-from elq.scoring import check_score_mode, entity_log_probs, with_bearers, with_bonus
+from elq.retriever import Retriever
+from elq.scoring import check_score_mode
 from elq.spans import keep_spans
 from elq.tokens import QuestionTokenizer, token_span
 from elq.types import Link, Mention, Spans, TokenBatch
@@ -88,6 +90,7 @@ class Linker:
         self.max_mentions, self.batch_size = max_mentions, batch_size
         self.mention_threshold, self.calibration, self.overlaps = mention_threshold, calibration, overlaps
         self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
+        self._retrieve = Retriever(model, entities, self.dictionary)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None) -> "Linker":
@@ -126,14 +129,16 @@ class Linker:
         return next(self.model.parameters()).device
 
     @overload
-    def link(self, texts: str, *, threshold: float | None = None, candidates: int | None = None) -> list[Link]: ...  # type: ignore[overload-overlap]
+    def link(  # type: ignore[overload-overlap]
+        self, texts: str, *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
+    ) -> list[Link]: ...
     @overload
     def link(
-        self, texts: Sequence[str], *, threshold: float | None = None, candidates: int | None = None
+        self, texts: Sequence[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
     ) -> list[list[Link]]: ...
 
     def link(
-        self, texts: str | Sequence[str], *, threshold: float | None = None, candidates: int | None = None
+        self, texts: str | Sequence[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
     ) -> list[Link] | list[list[Link]]:
         """Link one question, or many.
 
@@ -142,26 +147,24 @@ class Linker:
             threshold: γ for this call instead of the folder's own.
             candidates: K for this call; in score mode ``candidates`` scores depend on it, and γ was chosen with the
                 folder's own K.
+            nil: NIL is a candidate like any other: a mention that fits it best is linked to "NIL", and may displace others.
 
         Returns:
             The links of the question in reading order (a list of such lists for a sequence). They do not overlap.
 
         Raises:
-            ElqError: candidates < 1, or a text that is no string.
+            ElqError: candidates < 1, a text that is no string, or NIL asked of a model that was trained without.
         """
         if isinstance(texts, str):
-            return self.link([texts], threshold=threshold, candidates=candidates)[0]
+            return self.link([texts], threshold=threshold, candidates=candidates, nil=nil)[0]
+        if nil and self.model.nil is None:
+            raise ElqError("NIL is asked for, but the model was trained without: train with model.nil=true, or leave nil out")
         if wrong := [text for text in texts if not isinstance(text, str)]:
             raise ElqError(f"a question must be a string, but one is {wrong[0]!r}")
         links: list[list[Link]] = [[] for _ in texts]
-        for places, tokens in self._batches(texts):
-            found = self._link_tokens(
-                [texts[place] for place in places],
-                tokens,
-                self.threshold if threshold is None else threshold,
-                self.candidates if candidates is None else candidates,
-            )
-            for place, links_of_one in zip(places, found, strict=True):
+        least, k = self.threshold if threshold is None else threshold, self.candidates if candidates is None else candidates
+        for places, batch, tokens in self._batches(texts):
+            for place, links_of_one in zip(places, self._link_tokens(batch, tokens, least, k, nil), strict=True):
                 links[place] = links_of_one
         return links
 
@@ -178,32 +181,49 @@ class Linker:
         """
         ranks = [-1] * len(texts)
         gold = torch.from_numpy(self.entities.catalogue.rows([mention.entity or "" for mention in mentions]))
-        for places, tokens in self._batches(texts):
-            spans, at = [], []
-            for b, place in enumerate(places):
-                span = token_span(mentions[place], tokens.offsets[b], tokens.text_mask[b].tolist())
-                if span is not None and gold[place] >= 0:
-                    spans.append((b, *span))
-                    at.append(place)
-            question, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (Q,)
-            with self._inference():
-                found = Spans(question, start, end)
-                vectors = self.model.mention_vectors(self.model.encode(tokens.to(self.device)), found.to(self.device))
-                rows, _ = self._candidates([texts[place] for place in places], tokens, found, vectors, candidates)  # (Q, K)
-            for place, row in zip(at, rows, strict=True):
-                hits = (row == gold[place]).nonzero()
-                ranks[place] = int(hits[0]) if len(hits) else -1
+        for place, row, _ in self._annotated(texts, mentions, candidates):
+            hits = (row == gold[place]).nonzero()
+            if gold[place] >= 0 and len(hits):  # −1 behind the candidates is no entity either
+                ranks[place] = int(hits[0])
         return ranks
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], TokenBatch]]:
-        """Questions of similar length together, which leaves little padding: (places in ``texts``, tokens)."""
+    def nil_log_probs(self, texts: Sequence[str], mentions: Sequence[Mention]) -> list[float]:
+        """log p(NIL | mention) of each annotated mention.
+
+        Args:
+            texts: the question of each mention.
+            mentions: one per text.
+
+        Returns:
+            A natural logarithm per mention: NaN where the model has no such candidate, or the span covers no token.
+        """
+        found = [math.nan] * len(texts)
+        for place, _, log_nil in self._annotated(texts, mentions, self.candidates):
+            found[place] = log_nil
+        return found
+
+    def _annotated(self, texts: Sequence[str], mentions: Sequence[Mention], k: int) -> Iterator[tuple[int, Tensor, float]]:
+        """Of each mention that covers a token: its place in ``mentions``, rows of its candidates (K,), log p(NIL | mention)."""
+        for places, batch, tokens in self._batches(texts):
+            found = {}
+            for b, place in enumerate(places):
+                if (span := token_span(mentions[place], tokens.offsets[b], tokens.text_mask[b].tolist())) is not None:
+                    found[place] = (b, *span)
+            spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
+            with self._inference():
+                vectors = self.model.mention_vectors(self.model.encode(tokens.to(self.device)), spans.to(self.device))
+                rows, _, log_nil = self._retrieve(batch, tokens, spans, vectors, k, self.score_mode)
+            yield from zip(found, rows, [math.nan] * len(found) if log_nil is None else log_nil.tolist(), strict=True)
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[str], TokenBatch]]:
+        """Questions of similar length together, which leaves little padding: (places in ``texts``, questions, tokens)."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), self.batch_size):
             places = order[start : start + self.batch_size]
             tokens = self.tokenizer(batch := [texts[place] for place in places])
             if self.dictionary is not None and self.model.config.names:
                 tokens = replace(tokens, named=self.dictionary.named(batch, tokens, self.model.config.max_span_tokens))
-            yield places, tokens
+            yield places, batch, tokens
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
@@ -212,7 +232,7 @@ class Linker:
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             yield
 
-    def _link_tokens(self, texts: Sequence[str], tokens: TokenBatch, threshold: float, k: int) -> list[list[Link]]:
+    def _link_tokens(self, texts: Sequence[str], tokens: TokenBatch, threshold: float, k: int, nil: bool) -> list[list[Link]]:
         with self._inference():
             hidden = self.model.encode(tokens.to(self.device))  # (B, T, D)
             logits = self.model.mention_logits(hidden, tokens.to(self.device))  # (B, T, L)
@@ -222,25 +242,7 @@ class Linker:
             least = threshold if self.mention_threshold is None else max(threshold, self.mention_threshold)
             spans, mention_scores = keep_spans(logits, least, limits)  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
-            rows, log_probs = self._candidates(texts, tokens, spans, vectors, k)
-        scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), log_probs, rows)
+            rows, log_probs, log_nil = self._retrieve(texts, tokens, spans, vectors, k, self.score_mode)
+        scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), log_probs, rows, log_nil if nil else None)
         catalogue, calibration, overlaps = self.entities.catalogue, self.calibration, self.overlaps
         return decode(texts, tokens.offsets, scored, catalogue, threshold, calibration=calibration, overlaps=overlaps)
-
-    def _candidates(
-        self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int
-    ) -> tuple[Tensor, Tensor]:
-        """The K best entities of Q spans, retrieved or known by name: rows and log p(entity | mention), (Q, K), best first."""
-        scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
-        normaliser = self.entities.index.log_normaliser(vectors) if self.score_mode == "table" else None
-        if self.dictionary is not None and self.model.name_bonus is not None:
-            bearers = self.dictionary.bearers(span_texts(texts, tokens, spans))
-            if bearers.rows.numel():
-                bonus = self.model.name_bonus(bearers.kinds.to(self.device)).cpu()  # (Q, E)
-                products = torch.einsum(
-                    "qd,qed->qe", vectors.float().cpu(), self.entities.table.gather(bearers.rows.clamp_min(0))
-                )  # (Q, E)
-                scores, rows = with_bearers(scores, rows, products, bearers.rows, bonus)
-                if normaliser is not None:
-                    normaliser = with_bonus(normaliser, products, bearers.rows, bonus)
-        return rows, entity_log_probs(scores, normaliser)

@@ -22,7 +22,7 @@ from elq.encoder import Encoder, is_model_folder, resolve_encoder
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.prior import prior_columns
-from elq.spans import NameBonus, SpanPooler, SpanScorer
+from elq.spans import NameBonus, NilScorer, SpanPooler, SpanScorer
 from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
 from elq.windows import encode_windows
@@ -41,6 +41,7 @@ class ELQConfig:
     scale: float = 20.0
     names: bool = False
     prior: Sequence[str] = ()
+    nil: bool = False
     question_tokens: int = 32  # longest question under the score mode "elq", special tokens included
     format: int = FORMAT
 
@@ -54,7 +55,7 @@ class ELQConfig:
             raise ElqError(f"prior is {self.prior!r}, but must be a list of features")
         object.__setattr__(self, "prior", tuple(self.prior))  # JSON has lists
         prior_columns(self.prior)
-        for name in ("projection", "unit_norm", "names"):
+        for name in ("projection", "unit_norm", "names", "nil"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
 
@@ -78,6 +79,7 @@ class ELQ(nn.Module):
             prior=prior_columns(config.prior),
         )
         self.name_bonus = NameBonus() if config.names else None
+        self.nil = NilScorer(self.encoder.width, names=config.names) if config.nil else None
         self.width = self.encoder.width + prior_columns(config.prior)
 
     @classmethod
@@ -121,6 +123,18 @@ class ELQ(nn.Module):
         """Vectors (Q, D) whose inner product with a table row is s(entity, span)."""
         vectors: Tensor = self.pooler(hidden, spans)
         return vectors
+
+    def nil_scores(self, vectors: Tensor, spans: Spans, tokens: TokenBatch) -> Tensor | None:
+        """s(NIL, span) of the spans' vectors (Q, D), one more candidate beside the entities: (Q,); None: the model has none."""
+        if self.nil is None:
+            return None
+        named = torch.zeros_like(spans.start)  # (Q,)
+        if tokens.named is not None:
+            more = spans.end - spans.start - 1  # (Q,) tokens beyond the first; a gold mention may have more than L
+            longest = tokens.named.shape[-1] - 1
+            named = tokens.named[spans.question, spans.start, more.clamp_max(longest)].masked_fill(more > longest, 0)  # (Q,)
+        scores: Tensor = self.nil(vectors, named)
+        return scores
 
     def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""

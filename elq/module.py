@@ -47,11 +47,12 @@ class ELQModule(LightningModule):
         scale: where that scale starts.
         names: learned scores for spans that are a name of the catalogue, and for the entities that may be meant by it.
         prior: features of the entities, with learned weights, see elq/prior.py.
+        nil: "not in the catalogue" is one more candidate of every mention, learned from mentions without an entity.
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
         unsure_weight: what a name that nobody annotated counts as a negative, in a file with ``partial`` annotation.
-        candidates: what the disambiguation softmax runs over: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch
-            and nearest from the index); ``released`` has the released ELQ's losses over in-batch or hard negatives instead.
+        candidates: of the disambiguation softmax: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch and nearest
+            ones); ``released`` has the released ELQ's losses over in-batch or hard negatives instead.
         hard_negatives: nearest entities per mention in ``sampled`` and ``released``.
         table_sharding: with several processes, each holds a share of the rows in ``table`` (the same loss, less memory).
         lr_encoder: peak learning rate of the encoder.
@@ -74,6 +75,7 @@ class ELQModule(LightningModule):
         scale: float = 20.0,
         names: bool = False,
         prior: tuple[str, ...] = (),
+        nil: bool = False,
         frozen_words: bool = False,
         mention_weight: float = 20.0,
         unsure_weight: float = 0.0,
@@ -94,15 +96,14 @@ class ELQModule(LightningModule):
             raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
         if table_sharding and candidates != "table":
             raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
-        if names and (table_sharding or candidates == "released"):
-            raise ElqError("model.names needs no table_sharding and other candidates than released: drop one of them")
+        if (names or nil) and (table_sharding or candidates == "released"):
+            raise ElqError("model.names and model.nil need no table_sharding and other candidates than released: drop one")
         check_score_mode(score_mode, names=names)
         self.save_hyperparameters()
-        spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens}
+        spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens, "nil": nil}
         pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": tuple(prior)}
         self.model = ELQ.from_encoder(encoder, **spans, **pooling)
-        if frozen_words:
-            self.model.encoder.transformer.get_input_embeddings().requires_grad_(False)
+        self.model.encoder.transformer.get_input_embeddings().requires_grad_(not frozen_words)
         self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
         self.table_sharding, self.unsure_weight = table_sharding, unsure_weight
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
@@ -175,18 +176,18 @@ class ELQModule(LightningModule):
         """Loss of (M, D) mention vectors of a batch over the chosen candidates.
 
         Returns:
-            Sum over the mentions that have an entity, and their number, as in elq/losses.py.
+            Sum over the mentions that take part, and their number, as in elq/losses.py.
         """
         table, world, gold = self.data.entities.table, self.trainer.world_size, batch.rows
         if self._table is not None and self.table_sharding and world > 1:
             own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
             gather = partial(self.stacked, sync_grads=True)
             return sharded_table_loss(vectors, gold, own, self._table, gather, self.global_rank)
-        bearers, bonus = None, None
+        bearers, bonus, nil = None, None, self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
         if batch.bearers is not None and self.model.name_bonus is not None:
             bearers, bonus = batch.bearers.rows, self.model.name_bonus(batch.bearers.kinds)  # (M, E)
         if self._table is not None:
-            return table_loss(vectors, gold, self._table, bearers, bonus)
+            return table_loss(vectors, gold, self._table, bearers, bonus, nil)
         nearest = gold.new_empty(len(gold), 0)
         if self._search_table is not None:
             nearest = nearest_rows(vectors, self._search_table, self.hard_negatives)  # (M, K)
@@ -205,7 +206,7 @@ class ELQModule(LightningModule):
         rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
         # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
         rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
-        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device), bearers, bonus)
+        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device), bearers, bonus, nil)
 
     def stacked_rows(self, rows: Tensor) -> Tensor:
         """Table rows (C,) of each of W processes, stacked: (W, C⁺), −1 behind those of a process that has fewer."""
@@ -222,20 +223,19 @@ class ELQModule(LightningModule):
         """Choose γ and log the set-level scores at it."""
         best = self.sweep.compute()
         self.sweep.reset()
-        scores = {"dev_f1": best.f1, "dev_precision": best.precision, "dev_recall": best.recall}
-        self.log_dict({**scores, "dev_threshold": best.threshold})
+        self.log_dict(shown := {f"dev_{name}": getattr(best, name) for name in ("f1", "precision", "recall", "threshold")})
         when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
-        log.info("%s: %s at γ = %.3f", when, ", ".join(f"{k} {v:.4f}" for k, v in scores.items()), best.threshold)
+        log.info("%s: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f", when, *shown.values())
 
     test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
 
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
-        rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler.", "name_bonus."): self.lr_heads}
+        rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler.", "name_bonus.", "nil."): self.lr_heads}
         groups = parameter_groups(self.model, rates, weight_decay=self.weight_decay, undecayed=self.undecayed)
-        fused, total = self.trainer.precision != "16-mixed", self.optimizer_steps()  # whose scaler wants the gradients first
+        fused = self.trainer.precision != "16-mixed"  # whose scaler wants the gradients first
         optimizer = torch.optim.AdamW(groups, fused=fused)
-        factor = partial(warmup_and_decay, warmup=self.warmup_steps, total=total)
+        factor = partial(warmup_and_decay, warmup=self.warmup_steps, total=self.optimizer_steps())
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -77,6 +77,17 @@ def with_bonus(log_normaliser: Tensor, products: Tensor, bearers: Tensor, bonus:
     return log_normaliser + share.masked_fill(bearers < 0, 0.0).sum(-1).log1p()
 
 
+def with_nil(scores: Tensor, log_normaliser: Tensor | None, nil: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What :func:`entity_log_probs` takes, with NIL as one more candidate: its scores (Q,) as the last column.
+
+    >>> scores, normaliser = with_nil(torch.zeros(1, 2), torch.tensor([3.0]).log(), torch.tensor([2.0]).log())
+    >>> entity_log_probs(scores, normaliser).exp()
+    tensor([[0.2000, 0.2000, 0.4000]])
+    """
+    everyone = torch.cat([scores, nil.unsqueeze(-1)], -1)  # (Q, K + 1)
+    return everyone, None if log_normaliser is None else torch.logaddexp(log_normaliser, nil)
+
+
 def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:
     """Greedy overlap removal: which spans [start, end) stay, best score first (ties: the earlier, then the longer).
 

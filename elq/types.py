@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, device
 
 Array = np.ndarray[Any, np.dtype[Any]]  # of any shape and dtype
+NIL = "NIL"  # the entity of a link whose mention means none of the catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Link:
     ``score`` is the joint score log p(mention) + log p(entity | mention) (natural logarithm, at most 0);
     ``candidates`` holds the retrieved entities, best first. ``mention_score`` is log p(mention) alone. ``probability`` that the
     entity is one the question asks for, from the model's calibration (None: it has none, see elq/calibration.py).
+
+    On request a link may have the entity "NIL", none of the catalogue: without title, description and probability.
     """
 
     start: int

@@ -198,6 +198,7 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"candidates": "released"},
         {"threshold": -0.125},
         {"names": True, "candidates": "sampled"},
+        {"nil": True},
     ],
 )
 def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_path):

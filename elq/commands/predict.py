@@ -63,7 +63,8 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
     lines = [marked + question.text[at:]]
     for link in links:
         about = shorten(link.description, DESCRIPTION, placeholder=" …")
-        lines.append("  ".join([f"  {link.mention} → {link.entity}", link.title, about, f"(score {link.score:.3f})"]))
+        parts = [f"  {link.mention} → {link.entity}", link.title, about, f"(score {link.score:.3f})"]
+        lines.append("  ".join(part for part in parts if part))
     return "\n".join(lines).encode("utf-8", "replace").decode()  # half a character (a lone surrogate) cannot be written
 
 
@@ -125,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
     made.add_argument("--candidates", type=int, metavar="K", help="entities retrieved per mention (default: the model's own)")
     made.add_argument("--mentions", type=int, metavar="N", help="spans per question that are looked up (default: 50)")
+    made.add_argument("--nil", action="store_true", help="link mentions of what is not in the catalogue, too: to NIL")
     made.add_argument("--format", choices=("text", "jsonl"), help="default: text, and jsonl for an --output ending in .jsonl")
     made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
@@ -164,7 +166,7 @@ def main(arguments: Sequence[str]) -> None:
         stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
             texts = [question.text for question in chunk]
-            found = linker.link(texts, threshold=options.threshold, candidates=options.candidates)
+            found = linker.link(texts, threshold=options.threshold, candidates=options.candidates, nil=options.nil)
             output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
             output.flush()
 
@@ -182,7 +184,10 @@ def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Itera
         plan = {
             "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
             "model": asdict(linker.entities.manifest),
-            "settings": [options.threshold, options.candidates, options.scoring, options.mentions, options.skip_bad_lines],
+            "settings": [
+                *(options.threshold, options.candidates, options.scoring),
+                *(options.mentions, options.nil, options.skip_bad_lines),
+            ],
         }
         with continuing(options.output, plan, CHUNK) as opened:
             yield opened

@@ -1,0 +1,74 @@
+"""Can a link's probability be read? The expected calibration error over several question files, cross-fitted.
+
+    python benchmarks/calibration.py runs/webqsp/latest/model ../shared/questions/webqsp_dev.jsonl \\
+        ../shared/questions/simplequestions_dev.jsonl --folds runs/folds --folded ../shared/questions/mintaka_a.jsonl
+
+A file that the model was trained on is given as ``--folded``: its questions are linked by the models of
+benchmarks/cross_validation.py, each by the one that never saw it. Each fifth of all questions has a calibration that was fitted
+to the other four.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from elq.linker import Linker
+from elq.questions import read_questions
+from elq.reliability import Reliability, cross_fitted, reliability
+from elq.sweep import SWEEP_FLOOR
+from elq.types import Link, Question
+
+Pairs = list[tuple[Question, list[Link]]]
+
+
+def linked(model: Path, file: Path, fold: slice = slice(None)) -> tuple[Pairs, float]:
+    """Questions of a file with all links above the floor, and the model's γ."""
+    linker = Linker.from_pretrained(model)
+    questions = read_questions(file, linker.entities.catalogue)[fold]
+    links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
+    return list(zip(questions, links, strict=True)), linker.threshold
+
+
+def show(name: str, figures: Reliability) -> None:
+    """One line of the table."""
+    links, right, error, (low, high), area = figures
+    print(f"| {name} | {links:,} | {right:.3f} | {error:.4f} | {low:.4f} to {high:.4f} | {area:.3f} |")
+
+
+def main() -> None:
+    """Link, fit, print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("model", type=Path, help="model folder")
+    options.add_argument("files", type=Path, nargs="+", help="question files it was not trained on")
+    options.add_argument("--folds", type=Path, help="folder of benchmarks/cross_validation.py")
+    options.add_argument("--folded", type=Path, help="the question file that was folded there")
+    given = options.parse_args()
+    sets: dict[str, Pairs] = {}
+    shown: list[bool] = []  # of each link: at least γ
+    for file in given.files:
+        sets[file.stem], threshold = linked(given.model, file)
+        shown += [link.score >= threshold for _, links in sets[file.stem] for link in links]
+    if given.folds:
+        models = sorted(given.folds.glob("fold*/model"))
+        sets[given.folded.stem] = []
+        for fold, model in enumerate(models):
+            pairs, threshold = linked(model, given.folded, slice(fold, None, len(models)))
+            sets[given.folded.stem] += pairs
+            shown += [link.score >= threshold for _, links in pairs for link in links]
+    everyone = [pair for pairs in sets.values() for pair in pairs]
+    questions, links = [question for question, _ in everyone], [found for _, found in everyone]
+    probabilities, labels = cross_fitted(questions, links)
+    print("| links | number | right | ECE | 95% of calibrated models | AUROC |\n|---|---|---|---|---|---|")
+    show(f"all sets, joint score ≥ {SWEEP_FLOOR:g}", reliability(probabilities, labels))
+    above = np.array(shown)
+    show("all sets, at γ", reliability(probabilities[above], labels[above]))
+    start = 0
+    for name, pairs in sets.items():
+        end = start + sum(len(found) for _, found in pairs)
+        show(name, reliability(probabilities[start:end], labels[start:end]))
+        start = end
+
+
+if __name__ == "__main__":
+    main()
