@@ -9,15 +9,17 @@ The links go to links.jsonl, for `elq compare`.
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
 
-from elq.evaluate import evaluate_links
+from elq.commands.evaluate import print_table
+from elq.evaluate import Observed, measure, observe
 from elq.linker import Linker
 from elq.predictions import as_json
 from elq.questions import read_questions
-from elq.types import Link, Question
+from elq.types import Question
 
 
 def train(config: Path, questions: Path, folder: Path, fold: int, folds: int) -> Path:
@@ -45,6 +47,21 @@ def train(config: Path, questions: Path, folder: Path, fold: int, folds: int) ->
     return run / "model"
 
 
+def part(observed: Sequence[Observed], keep: Callable[[Question], bool]) -> Observed:
+    """The questions of all folds that are to be kept, and what was observed of them."""
+    rows = [
+        row
+        for one in observed
+        for row in zip(
+            one.questions, one.links, one.ranks or (), one.nil_links or one.links, one.log_nil or one.links, strict=True
+        )
+        if keep(row[0])
+    ]
+    questions, links, ranks, nil_links, log_nil = map(list, zip(*rows, strict=True))
+    asked = all(one.nil_links is not None for one in observed)
+    return Observed(questions, links, ranks, nil_links=nil_links if asked else None, log_nil=log_nil if asked else [])
+
+
 def main() -> None:
     """Train, link, pool the counts, print."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,22 +70,19 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path("runs/folds"))
     options.add_argument("--folds", type=int, default=5)
     given = options.parse_args()
-    pooled: list[tuple[Question, list[Link]]] = []
+    observed: list[Observed] = []
     for fold in range(given.folds):
         linker = Linker.from_pretrained(train(given.config, given.questions, given.folder, fold, given.folds))
         questions = read_questions(given.questions, linker.entities.catalogue)[fold :: given.folds]
-        pooled += zip(questions, linker.link([question.text for question in questions]), strict=True)
+        observed.append(observe(linker, questions))
         print(f"fold {fold}: γ = {linker.threshold:.3f}, {len(questions)} questions", flush=True)
-    known = [(q, links) for q, links in pooled if q.mentions and all(mention.entity is not None for mention in q.mentions)]
-    for name, pairs in (("all questions", pooled), ("fully in the catalogue", known)):
-        questions, links = [q for q, _ in pairs], [found for _, found in pairs]
-        metrics = evaluate_links(questions, links)
-        print(f"{name}: {len(questions)}")
-        for task in ("strong", "weak", "mention", "set_in_catalogue"):
-            print(
-                f"  {task:16} " + " / ".join(f"{metrics[f'{task}_micro_{part}']:.3f}" for part in ("precision", "recall", "f1"))
-            )
-    (given.folder / "links.jsonl").write_text("".join(f"{as_json(*pair)}\n" for pair in pooled), encoding="utf-8")
+    everyone = part(observed, lambda question: True)
+    known = part(observed, lambda q: bool(q.mentions) and all(mention.entity is not None for mention in q.mentions))
+    print_table(
+        {"all questions": measure(everyone), "fully in the catalogue": measure(known)}, f"{given.questions}, cross-validated"
+    )
+    lines = (f"{as_json(*pair)}\n" for pair in zip(everyone.questions, everyone.links, strict=True))
+    (given.folder / "links.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
