@@ -13,7 +13,7 @@ import torch
 from elq import Linker, tune
 from elq.commands import run
 from elq.errors import ElqError
-from elq.evaluate import evaluate, evaluate_links
+from elq.evaluate import Observed, evaluate, evaluate_links
 from elq.export import export_folder
 from elq.folder import ENTITIES, MANIFEST, Manifest
 from elq.model import ELQ
@@ -164,6 +164,30 @@ def test_the_curve_of_every_objective_is_what_evaluate_measures(objective):
         assert cut[1:] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ElqError, match="the objective is 'typo', but must be one of set_in_catalogue"):
         ThresholdSweep("typo")
+
+
+def test_neighbouring_scores_are_parted_as_the_linker_parts_them():
+    """It compares in float32, where half of all neighbours have their middle rounded to the lower one."""
+    question = Question("1", "new york city", (Mention(0, 8, "Q60"),))
+    for high in np.linspace(-4, -0.1, 40, dtype=np.float32):
+        upper, lower = float(high), float(np.nextafter(high, np.float32(-9)))
+        spans = [Link(0, 8, "", "Q60", "", "", upper, (), upper), Link(9, 13, "", "Q7", "", "", lower, (), lower)]
+        sweep = ThresholdSweep()
+        sweep.update([question], [spans])
+        assert sweep.compute().f1 == 1.0
+        [least] = tune.mention_grid([spans], -8.0)
+        for threshold in (sweep.compute().threshold, least):
+            assert (torch.tensor([upper, lower]) >= threshold).tolist() == [True, False]
+            assert Observed([question], [spans]).above(threshold).links == [spans[:1]]
+            assert tune.links_at([spans], threshold) == tune.links_at([spans], None, threshold) == [spans[:1]]
+
+
+@pytest.mark.parametrize("threshold", [-0.1, -0.3, -1.1])
+def test_a_threshold_that_float32_cannot_hold_keeps_what_the_linker_keeps(threshold):
+    score = float(np.float32(threshold))
+    link = Link(0, 3, "", "Q1", "", "", score, (), score)
+    kept = [[link] if torch.tensor(score) >= threshold else []]
+    assert tune.links_at([[link]], None, threshold) == tune.links_at([[link]], threshold) == kept
 
 
 def test_the_calibration_is_fitted_to_the_links_at_the_chosen_mention_threshold(folder, file, capsys):
