@@ -6,6 +6,7 @@ where no two tokens share a character, and save for spans of [CLS] or [SEP] alon
 """
 
 import copy
+import json
 import logging
 import math
 import os
@@ -60,11 +61,13 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
         made_from: see :func:`origin`.
 
     Raises:
-        ElqError: the file is there, but is none of ours.
+        ElqError: the file or the one beside it is there, but is none of ours.
     """
     about = path.with_name(f"{path.name}.json")
-    if path.exists() and not about.is_file():
-        raise ElqError(f"{path} is there already, and not from `elq tune`: give another file with --predictions, or remove it")
+    if foreign := _foreign(path, about):
+        raise ElqError(
+            f"{foreign} is there already, and not from `elq tune`: give another file with --predictions, or remove it"
+        )
     if path.is_file() and holds_json(about, {**made_from, "bytes": path.stat().st_size}):
         log.info("using the links in %s", path)
     else:
@@ -82,6 +85,17 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
     if [(q.id, q.text) for q in predicted] != [(q.id, q.text) for q in questions]:
         raise ElqError(f"{path} holds other questions than those to tune on, though {about} says otherwise: remove both")
     return links
+
+
+def _foreign(path: Path, about: Path) -> Path | None:
+    """The first of the two files that somebody else has put there."""
+    if not about.exists():
+        return path if path.exists() else None
+    try:
+        known = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return about
+    return None if isinstance(known, dict) and "bytes" in known else about
 
 
 def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any]:

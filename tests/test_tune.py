@@ -284,6 +284,7 @@ def test_another_k_than_the_folders_is_warned_of(folder, caplog):
 def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     (tmp_path / "taken.jsonl").write_text("mine")
+    (tmp_path / "metrics.json").write_text('{"f1": 0.5}')
     model, unknown = str(folder), write_lines(tmp_path / "u.jsonl", [{"text": "paris"}, {"text": "queen"}])
     for arguments, message in (
         (["--model", "owner/name", "--questions", str(file)], "--model owner/name is no folder"),
@@ -293,6 +294,10 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
         (
             ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "taken.jsonl")],
             "taken.jsonl is there already, and not from `elq tune`",
+        ),
+        (
+            ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "metrics")],
+            "metrics.json is there already, and not from `elq tune`",
         ),
         (
             ["--model", model, "--questions", str(unknown), "--predictions", str(tmp_path / "p.jsonl")],
@@ -305,4 +310,5 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
         assert message in said
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
     assert (tmp_path / "taken.jsonl").read_text() == "mine"
+    assert (tmp_path / "metrics.json").read_text() == '{"f1": 0.5}'
     assert math.isclose(Linker.from_pretrained(folder).threshold, -4.0)
