@@ -14,7 +14,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from elq.catalogue import Catalogue
-from elq.dictionary import FUNCTION_WORDS
+from elq.dictionary import FUNCTION_WORDS, without_brackets
 from elq.errors import ElqError
 from elq.frames import ROOT, Frame, Frames, load_frames
 from elq.types import Entity, Mention, Question
@@ -72,7 +72,7 @@ def usable_names(entity: Entity) -> list[str]:
     >>> usable_names(Entity("Q16", "Canada", "Canada", aliases=("CA", "CAN", "🇨🇦🇨🇦", "British North America")))
     ['Canada', 'British North America']
     """
-    label = re.sub(r"\s+\([^()]*\)$", "", entity.label) or entity.label
+    label = without_brackets(entity.label) or entity.label
     taken = FUNCTION_WORDS | {label.casefold()}  # "CAN" would turn the question word into a mention
     long = [alias for alias in entity.aliases if len(alias) > 2 and alias.casefold() not in taken]
     return [label, *(alias for alias in long if any(map(str.isalpha, alias)))]

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from elq.dictionary import IN_BRACKETS, folded, is_name
+from elq.dictionary import folded, is_name, names_of
 from elq.types import Entity, Link, Mention, Question
 
 BUCKETS = {
@@ -48,8 +48,7 @@ def bears(entity: Entity, name: str) -> bool:
     >>> bears(Entity("Q44578", "Titanic (1997 film)", "Titanic"), "TITANIC")
     True
     """
-    names = (entity.title, IN_BRACKETS.sub("", entity.title), entity.label, *entity.aliases)
-    return is_name(key := folded(name)) and key in map(folded, names)
+    return is_name(key := folded(name)) and key in map(folded, names_of(entity))
 
 
 def strongly_right(question: Question, links: Sequence[Link]) -> tuple[list[bool], list[bool]]:

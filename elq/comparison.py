@@ -80,7 +80,8 @@ def compare(
 ) -> list[Difference]:
     """The ``FIGURES`` of A and B on n annotated questions, and how far chance in the choice of questions may carry them.
 
-    The p-value is twice the share of resamples in which the difference is 0 or has the other sign.
+    The p-value is twice the share of resamples in which the difference is 0 or has the other sign, with one more such resample
+    counted, so that it is never 0.
 
     Args:
         questions: annotated questions.

@@ -1,18 +1,16 @@
 """Curves: what the plots of a report show, as numbers. Pure functions."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from elq.evaluate import Observed, hit_ratio
 from elq.intervals import Interval, Ratio, intervals
-from elq.metrics import gold_entities
+from elq.reliability import BINS, Reliability, equal_mass_bins, examples, reliability
 from elq.sweep import Threshold, ThresholdSweep
 from elq.types import Link
 
-BINS = 10
 MOST_RANKS = 128  # k of the last point of recall at k
 
 
@@ -22,6 +20,13 @@ class Bin(NamedTuple):
     links: int
     confidence: float
     right: Interval
+
+
+class Diagram(NamedTuple):
+    """The bins that hold any link, lowest confidence first, and the figures on all links."""
+
+    bins: list[Bin]
+    whole: Reliability
 
 
 def quality_curve(observed: Observed) -> list[Threshold]:
@@ -40,39 +45,32 @@ def confidence(link: Link) -> float:
     return math.exp(link.score) if link.probability is None else link.probability
 
 
-def reliability(observed: Observed, *, bins: int = BINS, seed: int = 0) -> list[Bin]:
-    """Links in bins of equal number by confidence: does a link of confidence p have a gold entity in p of all cases?
+def reliability_diagram(observed: Observed, *, bins: int = BINS, seed: int = 0) -> Diagram | None:
+    """Does a link of confidence p have a gold entity in p of all cases? None without links.
+
+    Bins and figures are those of elq/reliability.py: a report measures as `elq tune` does.
 
     Args:
         observed: with the links of a very low threshold, since high ones leave little to see.
-        bins: at most; fewer where there are fewer links. Links of equal confidence may stand in two bins.
+        bins: at most; fewer where there are fewer links, or many of equal confidence.
         seed: of the intervals' draws.
     """
-    rows = [
-        (confidence(link), place, link.entity in gold_entities(question))
-        for place, (question, links) in enumerate(zip(observed.questions, observed.links, strict=True))
-        for link in links
-    ]
-    if not rows:
-        return []
-    confidences, places, right = (np.array(column) for column in zip(*sorted(rows), strict=True))  # each (P,)
-    parts = np.array_split(np.arange(len(rows)), min(bins, len(rows)))
-    size = len(observed.questions)
+    _, rights, numbers = (column.numpy() for column in examples(observed.questions, observed.links))
+    if not len(rights):
+        return None
+    confidences = np.array([confidence(link) for links in observed.links for link in links])  # (n,)
+    place, size = equal_mass_bins(confidences, bins), len(observed.questions)
+    parts = [np.flatnonzero(place == one) for one in np.unique(place)]
     ratios = {
         str(number): Ratio(
-            np.bincount(places[part], right[part], size).astype(np.float64),
-            np.bincount(places[part], minlength=size).astype(np.float64),
+            np.bincount(numbers[part], rights[part], size).astype(np.float64),
+            np.bincount(numbers[part], minlength=size).astype(np.float64),
         )
         for number, part in enumerate(parts)
     }
     shares = intervals(ratios, seed=seed).values()
-    return [Bin(len(part), float(confidences[part].mean()), share) for part, share in zip(parts, shares, strict=True)]
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error: the mean distance of a bin's confidence from its share of right links, by number of links."""
-    total = sum(one.links for one in bins)
-    return sum(one.links * abs(one.confidence - one.right.value) for one in bins) / total if total else math.nan
+    made = [Bin(len(part), float(confidences[part].mean()), share) for part, share in zip(parts, shares, strict=True)]
+    return Diagram(made, reliability(confidences, rights, bins))
 
 
 def recall_curve(observed: Observed, *, seed: int = 0) -> list[Interval]:

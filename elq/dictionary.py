@@ -89,6 +89,24 @@ def folded(name: str) -> str:
     return " ".join(word.text for word in words(name))
 
 
+def without_brackets(title: str) -> str:
+    """A title without what stands in brackets behind it.
+
+    >>> without_brackets("Titanic (1997 film)")
+    'Titanic'
+    """
+    return IN_BRACKETS.sub("", title) if title.endswith(")") else title  # asked first: a catalogue is long
+
+
+def names_of(entity: Entity) -> list[str]:
+    """The names of an entity as they stand in its record, each once: title, the same without brackets, label, aliases.
+
+    >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997",)))
+    ['Titanic (1997 film)', 'Titanic', 'Titanic 1997']
+    """
+    return list(dict.fromkeys((entity.title, without_brackets(entity.title), entity.label, *entity.aliases)))
+
+
 def is_name(key: str) -> bool:
     """Whether folded words in a text mean the entity of that name, and not just themselves.
 
@@ -121,10 +139,9 @@ class Dictionary:
         fame: list[float] = []
         for row, entity in enumerate(catalogue):
             fame.append(_fame(entity))
-            title = IN_BRACKETS.sub("", entity.title) if entity.title.endswith(")") else entity.title
-            names = dict.fromkeys((entity.title, title, entity.label, *entity.aliases))
-            parts += [(folded(name), folded(whole)) for name, comma, whole in [title.rpartition(", ")] if comma]
-            for key in dict.fromkeys(map(folded, names)):
+            place, comma, whole = without_brackets(entity.title).rpartition(", ")
+            parts += [(folded(place), folded(whole))] if comma else []
+            for key in dict.fromkeys(map(folded, names_of(entity))):
                 if key:
                     self._bearers.setdefault(key, []).append(row)
                 if len(key) <= MOST_LETTERS:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from elq.curves import Bin, calibration_error, quality_curve, recall_curve, reliability
+from elq.curves import Bin, quality_curve, recall_curve, reliability_diagram
 from elq.errors import ElqError
 from elq.evaluate import Observed
 from elq.intervals import Interval
@@ -203,15 +203,17 @@ def pictures(observed: Observed, chosen: Threshold, *, seed: int = 0) -> list[Pi
     """
     require_matplotlib()
     made = _quality_pictures(observed, chosen)
-    if bins := reliability(observed, seed=seed):
+    if diagram := reliability_diagram(observed, seed=seed):
+        bins, whole = diagram
         points = "; ".join(f"{one.confidence:.2f}: {one.right.value:.2f}" for one in bins)
         made.append(
             picture(
                 "Reliability",
                 reliability_plot(bins),
                 f"Share of links with a gold entity by confidence, in {len(bins)} bins: {points}.",
-                f"Links of all scores in bins of equal number, about {bins[0].links:,} each, with 95% intervals. On the dashed"
-                f" line confidence is what it says; the mean distance from it is {calibration_error(bins):.3f}.",
+                f"Links of all scores in bins of equal number, about {whole.links // len(bins):,} each, with 95% intervals."
+                f" On the dashed line confidence is what it says. The mean distance from it (ECE) is {whole.ece:.3f}; 95 of 100"
+                f" perfectly calibrated models would have {whole.band[0]:.3f} to {whole.band[1]:.3f}.",
             )
         )
     if recalls := recall_curve(observed, seed=seed):

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -28,6 +29,18 @@ class Threshold(NamedTuple):  # torchmetrics refuses a frozen dataclass as the r
     recall: float = 0.0
 
 
+def between(lower: float, upper: float) -> float:
+    """A threshold that parts two float32 scores: halfway, and the upper one where float32 has nothing between them.
+
+    A linker compares in float32, where the middle of two neighbours is one of them.
+
+    >>> between(-2.0, -1.0)
+    -1.5
+    """
+    middle = (lower + upper) / 2
+    return middle if float(np.float32(middle)) > lower else upper
+
+
 def threshold_curve(scores: Sequence[float], correct: Sequence[float], gold: int) -> list[Threshold]:
     """Every threshold that makes a difference, highest first, with the micro quality of what scores at least as high.
 
@@ -47,7 +60,7 @@ def threshold_curve(scores: Sequence[float], correct: Sequence[float], gold: int
         hits += int(right)
         lower = ordered[kept][0] if kept < len(ordered) else -math.inf
         if lower < score:  # equal scores are kept or dropped together
-            threshold = (score + lower) / 2 if math.isfinite(lower) else score - MARGIN
+            threshold = between(lower, score) if math.isfinite(lower) else score - MARGIN
             curve.append(Threshold(threshold, **Counts(hits, kept, gold).quality()))
     return curve
 

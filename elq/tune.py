@@ -6,13 +6,17 @@ where no two tokens share a character, and save for spans of [CLS] or [SEP] alon
 """
 
 import copy
+import json
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from elq.build import digest_of
 from elq.calibration import Calibration
@@ -25,7 +29,7 @@ from elq.metrics import QUALITIES
 from elq.predictions import as_json, read_predictions
 from elq.progress import track
 from elq.scoring import without_overlaps
-from elq.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep
+from elq.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep, between
 from elq.types import Link, Question
 
 log = logging.getLogger(__name__)
@@ -57,11 +61,13 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
         made_from: see :func:`origin`.
 
     Raises:
-        ElqError: the file is there, but is none of ours.
+        ElqError: the file or the one beside it is there, but is none of ours.
     """
     about = path.with_name(f"{path.name}.json")
-    if path.exists() and not about.is_file():
-        raise ElqError(f"{path} is there already, and not from `elq tune`: give another file with --predictions, or remove it")
+    if foreign := _foreign(path, about):
+        raise ElqError(
+            f"{foreign} is there already, and not from `elq tune`: give another file with --predictions, or remove it"
+        )
     if path.is_file() and holds_json(about, {**made_from, "bytes": path.stat().st_size}):
         log.info("using the links in %s", path)
     else:
@@ -81,6 +87,17 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
     return links
 
 
+def _foreign(path: Path, about: Path) -> Path | None:
+    """The first of the two files that somebody else has put there."""
+    if not about.exists():
+        return path if path.exists() else None
+    try:
+        known = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return about
+    return None if isinstance(known, dict) and "bytes" in known else about
+
+
 def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any]:
     """What the links of a model in files of questions depend on, as a JSON value."""
     manifest = {key: value for key, value in asdict(linker.entities.manifest).items() if key not in CHOSEN}
@@ -94,12 +111,12 @@ def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any
 
 
 def links_at(spans: Spans, mention_threshold: float | None, threshold: float = SWEEP_FLOOR) -> list[list[Link]]:
-    """The links that a linker with these thresholds gives, from all spans above the floor."""
+    """The links that a linker with these thresholds, which compares in float32, gives, from all spans above the floor."""
+    both = [threshold, -math.inf if mention_threshold is None else mention_threshold]
+    least, least_mention = np.array(both, np.float32).tolist()
     links = []
     for found in spans:
-        left = [
-            x for x in found if x.score >= threshold and (mention_threshold is None or x.mention_score >= mention_threshold)
-        ]
+        left = [span for span in found if span.score >= least and span.mention_score >= least_mention]
         kept = without_overlaps([(link.start, link.end) for link in left], [link.score for link in left])
         links.append([left[place] for place in sorted(kept, key=lambda place: (left[place].start, left[place].end))])
     return links
@@ -115,7 +132,7 @@ def mention_grid(spans: Spans, threshold: float) -> list[float]:
     links += [span for found in spans for span in found if span.score >= threshold]
     scores = sorted({link.mention_score for link in links})
     places = {(len(scores) - 1) * place // GRID for place in range(GRID)} if len(scores) > 1 else set()
-    return [(scores[place] + scores[place + 1]) / 2 for place in sorted(places)]
+    return [between(scores[place], scores[place + 1]) for place in sorted(places)]
 
 
 def choices(questions: Sequence[Question], spans: Spans, objective: str) -> list[Choice]:

@@ -1,3 +1,4 @@
+import argparse
 import json
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elq.bootstrap import bootstrap_questions
-from elq.commands import COMMANDS, run
+from elq.commands import COMMANDS, compare, evaluate, run, tune
 from elq.commands.predict import STARTER, as_text, read_input
 from elq.export import export_folder
 from elq.files import continuing
@@ -127,6 +128,17 @@ def test_evaluate_writes_metrics_and_the_baseline(folder, question_file, tmp_pat
     assert "main entity recall" in said
     assert run("evaluate", [*arguments, "--threshold", "0"]) == 0
     assert json.loads((tmp_path / "m.json").read_text())["model"]["set_all_micro_recall"] == 0
+
+
+def test_a_title_shows_the_brackets_of_a_path(capsys):
+    """Which rich would take for its markup."""
+    path = "runs/files=[/a/b]/dev[seen].jsonl"
+    tune.print_choice({}, path)
+    evaluate.print_table({}, path)
+    compare.print_differences([], argparse.Namespace(questions=path, a="[a]", b="[b]"), 3)
+    said = " ".join(capsys.readouterr().out.split())  # a title may take two lines
+    assert said.count(path) == 3
+    assert "A [a], B [b]" in said
 
 
 def test_build_command(encoder_folder, catalogue_file, tmp_path):

@@ -59,14 +59,15 @@ def needs_shared(command: str) -> bool:
 
 
 @pytest.fixture
-def checkout(run_folder, released, tmp_path, monkeypatch) -> Path:
+def checkout(run_folder, released, question_file, tmp_path, monkeypatch) -> Path:
     """A folder that looks like the checkout, with a tiny model where the starter would be, and a tiny release."""
     place = tmp_path / "elq"
     place.mkdir()
     for name in ("conf", "elq", "train.py", "predict.py"):
         (place / name).symlink_to(ROOT / name)
     (place / "runs" / "starter").mkdir(parents=True)
-    for latest in ("starter", "own_catalogue", "webqsp"):
+    shutil.copytree(run_folder, place / "runs" / "starter" / "latest")  # `elq tune` changes it
+    for latest in ("own_catalogue", "webqsp"):
         (place / "runs" / latest).mkdir(exist_ok=True)
         (place / "runs" / latest / "latest").symlink_to(run_folder)
     (place / "elq-wiki-large").mkdir()
@@ -76,6 +77,7 @@ def checkout(run_folder, released, tmp_path, monkeypatch) -> Path:
         (place / "elq-wiki-large" / name).symlink_to(released / tiny)
     (place / "bert-large-uncased").symlink_to(released)
     (place / "questions.txt").write_text("who directed titanic?\nwhere is paris texas\n")
+    shutil.copy(question_file, place / "questions.jsonl")
     monkeypatch.chdir(place)
     return place
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from elq.curves import calibration_error, confidence, quality_curve, recall_curve, reliability
+from elq.curves import confidence, quality_curve, recall_curve, reliability_diagram
 from elq.evaluate import Observed, measure
 from elq.intervals import Interval
 from elq.metrics import RankMetrics
 from elq.plots import DARK, LIGHT, drawn, quality_plot, recall_plot, reliability_plot
+from elq.reliability import reliability
 from elq.sweep import Threshold
 from elq.types import Link, Mention, Question
 from tests.test_metrics import link, question
@@ -61,7 +62,8 @@ def test_bins_of_reliability_hold_equal_numbers_in_the_order_of_confidence():
         questions.append(Question(str(number), "a question of nine", gold))
         links.append(found)
         rows += [(math.exp(link.score), link.entity == "Q1") for link in found]
-    bins = reliability(Observed(questions, links), bins=7)
+    bins, whole = reliability_diagram(Observed(questions, links), bins=7)
+    assert whole == reliability(*map(np.array, zip(*rows, strict=True)), 7)
     rows.sort()
     assert sorted({one.links for one in bins}) == [17, 18]
     at = 0
@@ -72,11 +74,17 @@ def test_bins_of_reliability_hold_equal_numbers_in_the_order_of_confidence():
         assert one.right.low <= one.right.value <= one.right.high
         at += one.links
     assert at == len(rows)
-    slow = sum(abs(one.confidence - one.right.value) * one.links for one in bins) / 120
-    assert calibration_error(bins) == pytest.approx(slow)
+    assert whole.ece == pytest.approx(sum(abs(one.confidence - one.right.value) * one.links for one in bins) / 120)
     assert confidence(links[0][0]) == math.exp(links[0][0].score)
-    assert reliability(Observed(questions, [[] for _ in questions])) == []
-    assert len(reliability(Observed(questions[:1], links[:1]))) == 3  # fewer links than bins
+    assert reliability_diagram(Observed(questions, [[] for _ in questions])) is None
+    assert len(reliability_diagram(Observed(questions[:1], links[:1])).bins) == 3  # fewer links than bins
+
+
+def test_links_of_equal_confidence_stand_in_one_bin():
+    questions, links = [question((0, 3, "Q1"))] * 8, [[link(0, 3, f"Q{1 + n % 2}", -1.0 - (n > 5))] for n in range(8)]
+    bins, whole = reliability_diagram(Observed(questions, links))
+    assert [(one.links, one.right.value) for one in bins] == [(2, 0.5), (6, 0.5)]
+    assert whole.ece == pytest.approx((2 * (0.5 - math.exp(-2.0)) + 6 * (0.5 - math.exp(-1.0))) / 8)
 
 
 def luminance(colour: str) -> float:
@@ -102,7 +110,7 @@ def test_pictures_have_their_ground_and_nothing_is_cut_off(theme):
     curve = [Threshold(-x, 0.5, 0.9 - x / 10, x / 8) for x in range(1, 8)]
     plots = (
         quality_plot(curve, Threshold(-4.5, 0.5, 0.5, 0.5)),
-        reliability_plot([*reliability(Observed([Question("1", "a")], [[Link(0, 1, "a", "Q1", "", "", -0.5)]]))]),
+        reliability_plot(reliability_diagram(Observed([Question("1", "a")], [[Link(0, 1, "a", "Q1", "", "", -0.5)]])).bins),
         recall_plot([Interval(1 - 1 / k, 1 - 1.1 / k, 1 - 0.9 / k) for k in range(2, 130)]),
     )
     for plot in plots:

@@ -8,6 +8,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
 from elq.buckets import BUCKETS, Error
@@ -16,8 +17,10 @@ from elq.dictionary import Dictionary
 from elq.evaluate import Observed, observe
 from elq.export import export_folder
 from elq.linker import Linker
+from elq.metrics import gold_entities
 from elq.plots import DARK, LIGHT
 from elq.questions import read_questions
+from elq.reliability import BINS, reliability
 from elq.report import Material, bucket_table, page, pieces
 from elq.sweep import SWEEP_FLOOR
 from elq.types import Candidate, Link, Mention, Question
@@ -126,6 +129,17 @@ def test_the_page_has_the_metrics_of_the_command(made):
     assert "candidate recall@128" in rows
     for meaning in BUCKETS.values():
         assert meaning.replace("'", "&#39;") in text
+
+
+def test_the_calibration_error_is_that_of_reliability_on_the_same_links(made, linker):
+    text, _, arguments = made
+    questions = read_questions(arguments[arguments.index("--questions") + 1])
+    links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
+    rows = [(math.exp(x.score), x.entity in gold_entities(q)) for q, found in zip(questions, links, strict=True) for x in found]
+    expected = reliability(*map(np.array, zip(*rows, strict=True)))
+    said = [float(figure) for figure in re.findall(r"\(ECE\) is (\d\.\d+); .*? would have (\d\.\d+) to (\d\.\d+)", text)[0]]
+    assert len(rows) > BINS
+    assert said == pytest.approx([expected.ece, *expected.band], abs=6e-4)
 
 
 def test_the_buckets_add_up_to_what_recall_and_precision_lack(made):

@@ -13,7 +13,7 @@ import torch
 from elq import Linker, tune
 from elq.commands import run
 from elq.errors import ElqError
-from elq.evaluate import evaluate, evaluate_links
+from elq.evaluate import Observed, evaluate, evaluate_links
 from elq.export import export_folder
 from elq.folder import ENTITIES, MANIFEST, Manifest
 from elq.model import ELQ
@@ -166,6 +166,30 @@ def test_the_curve_of_every_objective_is_what_evaluate_measures(objective):
         ThresholdSweep("typo")
 
 
+def test_neighbouring_scores_are_parted_as_the_linker_parts_them():
+    """It compares in float32, where half of all neighbours have their middle rounded to the lower one."""
+    question = Question("1", "new york city", (Mention(0, 8, "Q60"),))
+    for high in np.linspace(-4, -0.1, 40, dtype=np.float32):
+        upper, lower = float(high), float(np.nextafter(high, np.float32(-9)))
+        spans = [Link(0, 8, "", "Q60", "", "", upper, (), upper), Link(9, 13, "", "Q7", "", "", lower, (), lower)]
+        sweep = ThresholdSweep()
+        sweep.update([question], [spans])
+        assert sweep.compute().f1 == 1.0
+        [least] = tune.mention_grid([spans], -8.0)
+        for threshold in (sweep.compute().threshold, least):
+            assert (torch.tensor([upper, lower]) >= threshold).tolist() == [True, False]
+            assert Observed([question], [spans]).above(threshold).links == [spans[:1]]
+            assert tune.links_at([spans], threshold) == tune.links_at([spans], None, threshold) == [spans[:1]]
+
+
+@pytest.mark.parametrize("threshold", [-0.1, -0.3, -1.1])
+def test_a_threshold_that_float32_cannot_hold_keeps_what_the_linker_keeps(threshold):
+    score = float(np.float32(threshold))
+    link = Link(0, 3, "", "Q1", "", "", score, (), score)
+    kept = [[link] if torch.tensor(score) >= threshold else []]
+    assert tune.links_at([[link]], None, threshold) == tune.links_at([[link]], threshold) == kept
+
+
 def test_the_calibration_is_fitted_to_the_links_at_the_chosen_mention_threshold(folder, file, capsys):
     manifest = tuned(folder, file, options=["--seed", "3"])
     assert manifest.mention_threshold is not None
@@ -260,6 +284,7 @@ def test_another_k_than_the_folders_is_warned_of(folder, caplog):
 def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     (tmp_path / "taken.jsonl").write_text("mine")
+    (tmp_path / "metrics.json").write_text('{"f1": 0.5}')
     model, unknown = str(folder), write_lines(tmp_path / "u.jsonl", [{"text": "paris"}, {"text": "queen"}])
     for arguments, message in (
         (["--model", "owner/name", "--questions", str(file)], "--model owner/name is no folder"),
@@ -269,6 +294,10 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
         (
             ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "taken.jsonl")],
             "taken.jsonl is there already, and not from `elq tune`",
+        ),
+        (
+            ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "metrics")],
+            "metrics.json is there already, and not from `elq tune`",
         ),
         (
             ["--model", model, "--questions", str(unknown), "--predictions", str(tmp_path / "p.jsonl")],
@@ -281,4 +310,5 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
         assert message in said
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
     assert (tmp_path / "taken.jsonl").read_text() == "mine"
+    assert (tmp_path / "metrics.json").read_text() == '{"f1": 0.5}'
     assert math.isclose(Linker.from_pretrained(folder).threshold, -4.0)

@@ -74,9 +74,11 @@ def annotated(path: str, model: str | None) -> "list[Question]":
 def print_differences(differences: "Sequence[Difference]", options: argparse.Namespace, questions: int) -> None:
     """Print a row per figure."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{options.questions}, {questions:,} questions; A {options.a}, B {options.b}", title_justify="left")
+    title = f"{options.questions}, {questions:,} questions; A {options.a}, B {options.b}"
+    table = Table(title=escape(title), title_justify="left")
     for column in ("figure", "A", "B", "B − A", "95% interval", "p"):
         table.add_column(column, justify="left" if column == "figure" else "right")
     for row in differences:

@@ -77,11 +77,12 @@ def main(arguments: Sequence[str]) -> None:
 def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
     """Print precision, recall and F1 of each task, then the single figures, a column per linker."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from elq.metrics import MEANINGS, QUALITIES
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("metric")
     for name in metrics:
         table.add_column(name, justify="right")

@@ -91,9 +91,10 @@ def check(options: argparse.Namespace, folder: Path, files: Sequence[Path]) -> N
 def print_choice(rows: "dict[str, Choice]", title: str) -> None:
     """Print what the thresholds reach."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in ("", "γ", "mention threshold", "precision", "recall", "F1"):
         table.add_column(column, justify="right" if column else "left")
     for name, (least, reached) in rows.items():
