@@ -5,7 +5,7 @@ mention with an entity that is left is *lost*, every link that is left is *wrong
 follows from what is left of the other side:
 
 - ``missed``: a lost mention that no wrong link overlaps.
-- ``spurious``: a wrong link that overlaps no gold mention, lost or null.
+- ``spurious``: a wrong link that overlaps no lost and no null mention.
 - ``boundary``: something that overlaps has the same entity, so that only the span is another.
 - ``nil``: a wrong link whose nearest gold mention is null. (A null mention itself is no gold for linking, and so never lost.)
 - ``same_name`` and ``other_name``: wrong entity, which bears the gold mention's name, or does not.
@@ -23,8 +23,8 @@ from elq.dictionary import folded, is_name, names_of
 from elq.types import Entity, Link, Mention, Question
 
 BUCKETS = {
-    "missed": "no link overlaps the gold mention",
-    "spurious": "a link that overlaps no gold mention",
+    "missed": "no wrong link overlaps the gold mention",
+    "spurious": "a wrong link that overlaps no lost and no null mention",
     "boundary": "right entity, overlapping but other span",
     "same_name": "wrong entity, which bears the mention's name",
     "other_name": "wrong entity of another name",

@@ -153,7 +153,7 @@ class Linker:
             The links of the question in reading order (a list of such lists for a sequence). They do not overlap.
 
         Raises:
-            ElqError: candidates < 1, a text that is no string, or NIL asked of a model that was trained without.
+            ElqError: candidates < 1, a threshold of NaN, a text that is no string, or NIL of a model trained without.
         """
         if isinstance(texts, str):
             return self.link([texts], threshold=threshold, candidates=candidates, nil=nil)[0]
@@ -161,6 +161,8 @@ class Linker:
             raise ElqError("NIL is asked for, but the model was trained without: train with model.nil=true, or leave nil out")
         if wrong := [text for text in texts if not isinstance(text, str)]:
             raise ElqError(f"a question must be a string, but one is {wrong[0]!r}")
+        if math.isnan(self.threshold if threshold is None else threshold):
+            raise ElqError("the threshold is nan, but must be a number: the least joint score of a link, at most 0")
         links: list[list[Link]] = [[] for _ in texts]
         least, k = self.threshold if threshold is None else threshold, self.candidates if candidates is None else candidates
         for places, batch, tokens in self._batches(texts):

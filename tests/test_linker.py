@@ -257,6 +257,8 @@ def test_bad_arguments(linker):
     for wrong in (5, None, 0, b""):
         with pytest.raises(ElqError, match=f"one is {wrong!r}"):
             linker.link(["a", wrong])
+    with pytest.raises(ElqError, match="the threshold is nan"):
+        linker.link("who", threshold=math.nan)
     with pytest.raises(ElqError, match="0 candidates"):
         linker.link("paris", candidates=0)
 

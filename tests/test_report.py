@@ -209,7 +209,7 @@ def test_no_links_and_no_gold_mentions_make_a_page_too(linker):
     link = Link(0, 3, "why", "Q90", "Paris", "", -0.5, (Candidate("Q90", "Paris", -0.1),))
     observed = Observed([Question("1", "why")], [[link]], [[]])
     text = page(Material({}, observed, -math.inf, catalogue, Dictionary(catalogue), resamples=3))
-    assert "a link that overlaps no gold mention" in text
+    assert "a wrong link that overlaps no lost and no null mention" in text
 
 
 @pytest.mark.parametrize(
