@@ -17,12 +17,12 @@ from torch import Tensor
 
 from elq.catalogue import Catalogue
 from elq.names import NameIndex
+from elq.prior import QID
 from elq.tokens import token_span
 from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatch
 
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
-QID = re.compile(r"Q([0-9]+)")
 MOST_LETTERS = 3  # of a code, as VA is Virginia's
 FUNCTION_WORDS = frozenset(
     WORD.findall(
