@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
@@ -162,6 +162,7 @@ def test_words_lie_in_the_text_in_order_and_ignore_case_and_composition(text: st
         assert [word.text for word in words(text.upper())] == [word.text for word in words(text)]
 
 
+@settings(deadline=None)
 @given(
     st.text(alphabet="ké ' ", max_size=12), st.lists(st.text(alphabet="ke ", min_size=1, max_size=5), min_size=1, max_size=5)
 )

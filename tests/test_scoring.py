@@ -1,5 +1,5 @@
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.scoring import entity_log_probs, with_bonus, without_overlaps
@@ -20,6 +20,7 @@ def test_entity_log_probs_over_candidates_and_over_the_table():
     assert not torch.allclose(entity_log_probs(top[:, :2])[:, 0], entity_log_probs(top)[:, 0])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-100, 100, width=32), st.floats(-30, 30, width=32)), min_size=1, max_size=4),
     st.lists(st.floats(-100, 100, width=32), max_size=3),
