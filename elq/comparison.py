@@ -9,9 +9,8 @@ import numpy as np
 from elq.errors import ElqError
 from elq.metrics import QUALITIES, Counts, count, gold_entities, paired
 from elq.predictions import read_predictions
-from elq.types import Link, Question
+from elq.types import Array, Link, Question
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Links = Sequence[Sequence[Link]]
 
 FIGURES = (  # task and quality, both of elq/metrics.py

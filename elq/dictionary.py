@@ -8,6 +8,7 @@ whole-word sequence, so that "france's" still holds "france" and "romania" does 
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
@@ -17,12 +18,12 @@ from torch import Tensor
 
 from elq.catalogue import Catalogue
 from elq.names import NameIndex
+from elq.prior import QID
 from elq.tokens import token_span
 from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatch
 
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
-QID = re.compile(r"Q([0-9]+)")
 MOST_LETTERS = 3  # of a code, as VA is Virginia's
 FUNCTION_WORDS = frozenset(
     WORD.findall(
@@ -127,28 +128,33 @@ def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[s
 
 
 class Dictionary:
-    """Titles, labels and aliases of a catalogue, each with the row of its one entity, and with those of all that bear it."""
+    """Titles, labels and aliases of a catalogue, each with the rows of those that bear it, the most famous first.
+
+    Nothing in it changes once it is made: threads may share it.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._rows: dict[str, int] = {}
         self._bearers: dict[str, list[int]] = {}
-        best: dict[str, float] = {}
         codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, as of a state
         parts: list[tuple[str, str]] = []  # "Hampton", "Virginia": of names with a comma
-        fame: list[float] = []
+        fame = array("d")
         for row, entity in enumerate(catalogue):
             fame.append(_fame(entity))
-            place, comma, whole = without_brackets(entity.title).rpartition(", ")
-            parts += [(folded(place), folded(whole))] if comma else []
+            title = without_brackets(entity.title)
+            if ", " in title:
+                part, whole = map(folded, title.rsplit(", ", 1))
+                parts += [(part, whole)] if part else []
             for key in dict.fromkeys(map(folded, names_of(entity))):
-                if key:
-                    self._bearers.setdefault(key, []).append(row)
-                if len(key) <= MOST_LETTERS:
+                if key in self._bearers:
+                    self._bearers[key].append(row)
+                elif key:
+                    self._bearers[key] = [row]  # of one place: nearly every name has one bearer
+                if 0 < len(key) <= MOST_LETTERS:
                     codes.setdefault(row, []).append(key)
-                if is_name(key) and (key not in best or fame[row] < best[key]):
-                    best[key], self._rows[key] = fame[row], row
-        self._longest = max((key.count(" ") + 1 for key in self._rows), default=0)
+        for rows in self._bearers.values():
+            rows.sort(key=fame.__getitem__)  # equally famous ones stay in the catalogue's order
+        self._longest = max((key.count(" ") + 1 for key in self._bearers), default=0)
         short = (
             (f"{name} {code}", f"{name} {whole}")
             for name, whole in dict.fromkeys(parts)
@@ -165,10 +171,15 @@ class Dictionary:
                 yield found[first].start, found[after - 1].end, " ".join(word.text for word in found[first:after])
 
     def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """Every name in a text, longer and shorter ones: characters [start, end) and the row of its entity."""
+        """Every name in a text, longer and shorter ones: characters [start, end) and the row of its most famous bearer."""
+        for start, end, rows in self._names(text):
+            yield start, end, rows[0]
+
+    def _names(self, text: str) -> Iterator[tuple[int, int, list[int]]]:
+        """Every name in a text: characters [start, end) and the rows of its bearers."""
         for start, end, key in self._phrases(text):
-            if (row := self._rows.get(key)) is not None:
-                yield start, end, row
+            if key in self._bearers and is_name(key):
+                yield start, end, self._bearers[key]
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """Catalogue row of each id; −1 where there is none."""
@@ -184,7 +195,7 @@ class Dictionary:
 
     def spans_of(self, text: str, row: int) -> list[tuple[int, int]]:
         """Where the names of one entity stand in a text, longest first: characters [start, end)."""
-        found = [(start, end) for start, end, _ in self.matches(text) if row in self._bearers[folded(text[start:end])]]
+        found = [(start, end) for start, end, rows in self._names(text) if row in rows]
         return sorted(found, key=lambda span: span[0] - span[1])
 
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:

@@ -21,6 +21,7 @@ from elq.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
+from elq.prior import prior_columns
 from elq.scoring import SCORE_MODES
 from elq.table import EntityTable
 
@@ -74,6 +75,9 @@ class Manifest:
             raise ElqError(f"manifest has the mention_threshold {least!r}, but it must be a number: tune the model again")
         if self.calibration is not None:
             check_calibration(self.calibration)
+        if not isinstance(self.prior, list | tuple):
+            raise ElqError(f"manifest has the prior {self.prior!r}, but it must be a list of features: build the folder again")
+        prior_columns(self.prior)
         if not isinstance(self.tuned, dict | None):
             raise ElqError(f"manifest has tuned {self.tuned!r}, but it must be an object: tune the model again")
 

@@ -8,6 +8,7 @@ each is worth.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from heapq import nsmallest
 from itertools import chain
 
 KINDS = ("name", "spelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
@@ -92,21 +93,24 @@ class NameIndex:
             return -1
         if self._spelled(key):
             return 1
-        longer = (len(self._ending(key)), len(self._beginning(key, MOST_NAMES + 1)))
-        return 2 if any(0 < names <= MOST_NAMES for names in longer) else -1
+        longer = (_longer(self._backward, _backwards(key)), _longer(self._forward, key))
+        return 2 if any(0 < len(places) <= MOST_NAMES for places in longer) else -1
 
     def lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(KINDS) − 1.
 
-        An entity that may be meant in several ways has the lowest number of them.
+        An entity that may be meant in several ways has the lowest number of them. Of a kind the ``MOST_BEARERS`` most famous
+        are looked at, and the others as no other kind either.
         """
         names: list[Collection[str]] = [[key]]
         if self._says_something(key):
             names += [self._spelled(key), [] if " " in key else roots(key), *self._parts(key), *self._inside(key)]
         found: dict[int, int] = {}
+        seen: set[int] = set()
         for kind, keys in enumerate(names):
-            rows = {row for row in chain.from_iterable(self._bearers.get(name, ()) for name in keys) if row not in found}
-            for place, row in enumerate(sorted(rows, key=lambda row: (self._fame[row], row))[:MOST_BEARERS]):
+            rows = set(chain.from_iterable(self._bearers.get(name, ()) for name in keys)) - seen
+            seen |= rows
+            for place, row in enumerate(nsmallest(MOST_BEARERS, rows, key=lambda row: (self._fame[row], row))):
                 found[row] = 2 * kind + (place > 0)
         return found
 
@@ -122,18 +126,11 @@ class NameIndex:
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
         """The names that end with these words, that begin with them, and with the last and the first; too many: none."""
         first, _, rest = key.partition(" ")
-        scanned = self._beginning(first, MOST_SCANNED + 1) if rest and first not in self._silent else ()
         last = f" {rest.rpartition(' ')[2]}"
-        around = [name for name in scanned if name.endswith(last) and name != key] if len(scanned) <= MOST_SCANNED else []
-        some = (self._ending(key), self._beginning(key, MOST_NAMES + 1), around)
-        ending, beginning, both = (names if len(names) <= MOST_NAMES else () for names in some)
-        return ending, beginning, both
-
-    def _beginning(self, key: str, most: int) -> Sequence[str]:
-        return _beginning_with(self._forward, key, most)
-
-    def _ending(self, key: str) -> list[str]:
-        return [_backwards(name) for name in _beginning_with(self._backward, _backwards(key), MOST_NAMES + 1)]
+        scanned = _longer_names(self._forward, first, MOST_SCANNED) if rest and first not in self._silent else ()
+        around = [name for name in scanned if name.endswith(last) and name != key]
+        ending = [_backwards(name) for name in _longer_names(self._backward, _backwards(key), MOST_NAMES)]
+        return ending, _longer_names(self._forward, key, MOST_NAMES), around if len(around) <= MOST_NAMES else ()
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
         """The longest names among the words, if they are no name themselves: those that end with them, and the others."""
@@ -150,7 +147,12 @@ def _backwards(key: str) -> str:
     return " ".join(reversed(key.split(" ")))
 
 
-def _beginning_with(ordered: Sequence[str], key: str, most: int) -> Sequence[str]:
-    """The first names of an ordered list that begin with these words and have more."""
-    first, last = bisect_left(ordered, f"{key} "), bisect_left(ordered, f"{key}!")  # "!" comes right behind the space
-    return ordered[first : min(last, first + most)]
+def _longer(ordered: Sequence[str], key: str) -> range:
+    """The places in an ordered list of the names that begin with these words and have more."""
+    return range(bisect_left(ordered, f"{key} "), bisect_left(ordered, f"{key}!"))  # "!" comes right behind the space
+
+
+def _longer_names(ordered: Sequence[str], key: str, most: int) -> Sequence[str]:
+    """The names that begin with these words and have more; none if there are more than ``most``."""
+    places = _longer(ordered, key)
+    return ordered[places.start : places.stop] if len(places) <= most else ()

@@ -14,7 +14,7 @@ import numpy as np
 from elq.errors import ElqError
 from elq.types import Array, Entity
 
-QID = re.compile(r"Q([0-9]+)")
+QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; more digits are no number of theirs
 PRIORS = ("qid", "popularity")
 COLUMNS = 2  # of each: the value, and whether it is unknown
 LARGEST = math.log10(200_000_000)  # somewhat above today's Wikidata ids

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +12,7 @@ from torchmetrics.functional.classification import binary_auroc
 from elq.calibration import Calibration, fit, log_odds
 from elq.errors import ElqError
 from elq.metrics import gold_entities, paired
-from elq.types import Link, Question
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from elq.types import Array, Link, Question
 
 BINS, FOLDS, DRAWS = 15, 5, 1_000
 BAND = (0.025, 0.975)  # quantiles: 95% lie between them

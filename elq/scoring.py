@@ -73,8 +73,9 @@ def with_bonus(log_normaliser: Tensor, products: Tensor, bearers: Tensor, bonus:
     >>> torch.tensor([3.0, 0.0]).logsumexp(-1)
     tensor(3.0486)
     """
-    share = (products - log_normaliser.unsqueeze(-1)).exp() * bonus.expm1()  # (Q, E) of the old sum
-    return log_normaliser + share.masked_fill(bearers < 0, 0.0).sum(-1).log1p()
+    share = (products - log_normaliser.unsqueeze(-1)).exp().masked_fill(bearers < 0, 0.0)  # (Q, E) of the old sum
+    others = (1 - share.sum(-1)).clamp_min(0)  # (Q,) rounding may have left less than nothing
+    return log_normaliser + (others + (share * bonus.exp()).sum(-1)).log()
 
 
 def with_nil(scores: Tensor, log_normaliser: Tensor | None, nil: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
@@ -95,6 +95,18 @@ def test_other_ids_go_by_row_and_after_wikidata_ids(build: Build) -> None:
     assert found(build(*own, entity("Q90", "Paris")), "paris") == [("paris", "Q90")]
 
 
+def test_an_id_of_any_length_is_one(build: Build) -> None:
+    long = entity("Q" + "9" * 5_000, "Paris")
+    assert found(build(long, entity("Q90", "Paris")), "paris") == [("paris", "Q90")]
+    assert found(build(long, entity("b", "Paris")), "paris")[0][1] == long.id
+
+
+def test_the_places_of_a_name_that_ends_within_a_character(build: Build) -> None:
+    dictionary = build(entity("Q1", "81"))  # "½" is "1⁄2", two words
+    assert dictionary.spans_of("who directed 8½", 0) == [(13, 15)]
+    assert found(dictionary, "who directed 8½") == [("8½", "Q1")]
+
+
 def test_a_single_letter_or_function_word_is_no_name(build: Build) -> None:
     dictionary = build(entity("Q1", "WHO", "The Who"), entity("Q2", "S"), entity("Q3", "India", "IN"), entity("Q4", "🌍", "?"))
     assert found(dictionary, "who is in bob's house 🌍?") == []
@@ -150,6 +162,7 @@ def test_words_lie_in_the_text_in_order_and_ignore_case_and_composition(text: st
         assert [word.text for word in words(text.upper())] == [word.text for word in words(text)]
 
 
+@settings(deadline=None)
 @given(
     st.text(alphabet="ké ' ", max_size=12), st.lists(st.text(alphabet="ke ", min_size=1, max_size=5), min_size=1, max_size=5)
 )

@@ -80,6 +80,8 @@ def test_a_catalogue_of_the_same_size_with_other_content_is_refused(folder):
         ({"metric": "l2"}, "has metric 'l2'"),
         ({"format": 99}, "has format 99"),
         ({"threshold": float("nan")}, "threshold nan"),
+        ({"prior": 5}, "has the prior 5, but it must be a list of features"),
+        ({"prior": ["fame"]}, "the feature 'fame'"),
         ({"surprise": 1}, "not a manifest"),
     ],
 )

@@ -136,6 +136,20 @@ def test_what_too_many_names_have_says_nothing():
     assert few.kind("john") == 2
 
 
+def test_who_is_one_too_many_of_a_kind_is_of_no_other():
+    smiths = {"smith": [*range(40)], "will smith": [3, 39], "smithson": [40]}
+    found = NameIndex(smiths, [float(row) for row in range(41)], FUNCTION_WORDS).lookup("smith")
+    assert found == {row: min(row, 1) for row in range(MOST_BEARERS)}
+
+
+def test_an_alias_without_a_word_is_no_code(tmp_path):
+    titles = {"Q1": "Paris, Texas", "Q2": ", Texas", "Q3": "The, Texas", "Q4": "Texas"}
+    entities = [Entity(entity, title, title, "", ("🤠",)) for entity, title in titles.items()]
+    write_catalogue(entities, tmp_path / "catalogue")
+    bearers = Dictionary(Catalogue(tmp_path / "catalogue")).bearers(["paris"])
+    assert (bearers.rows.tolist(), KINDS[bearers.kinds[0, 0] // 2]) == ([[0]], "beginning")
+
+
 def test_kinds_of_spans(dictionary, tokenizer):
     index = dictionary._index
     assert [index.kind(key) for key in ("hampton", "mlb", "gretzky", "nobody", "the", "s", "in literature")] == [

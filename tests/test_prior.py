@@ -34,6 +34,7 @@ def test_fame_is_a_low_number_or_many_page_views():
     assert 1 > famous[0] > seen[0] > 0
     assert prior_of(Entity("KJFK", "x", "x"), PRIORS) == [0.0, 1.0, 0.0, 1.0]  # neither is known, which has its own column
     assert prior_of(Entity("Q1", "x", "x"), ()) == []
+    assert prior_of(Entity("Q" + "9" * 5_000, "x", "x"), ("qid",)) == [0.0, 1.0]  # no number that Wikidata gave
 
 
 def test_an_unknown_feature_is_refused():
