@@ -30,7 +30,7 @@ demo: venv
 	$(BIN)/python train.py +experiment=starter && \
 	$(BIN)/python -m elq evaluate --questions elq/starter/test.jsonl --baseline dictionary && \
 	$(BIN)/python predict.py "who directed titanic?" "how deep does the titanic lie on the sea floor" \
-	  "who is the governor of georgia" "how do i boil an egg" && \
+	  "how far is georgia from florida" "how do i boil an egg" && \
 	echo "trained, measured and linked in $$(( $$(date +%s) - began )) s; your own questions: python predict.py \"…\""
 
 lint: venv

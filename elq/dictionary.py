@@ -19,7 +19,7 @@ from torch import Tensor
 from elq.catalogue import Catalogue
 from elq.names import NameIndex
 from elq.prior import QID
-from elq.tokens import token_span
+from elq.tokens import token_finder
 from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatch
 
 WORD = re.compile(r"\w+")
@@ -205,10 +205,10 @@ class Dictionary:
         """
         grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
         for b, text in enumerate(texts):
-            inside = tokens.text_mask[b].tolist()
+            find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
             for start, end, key in self._phrases(text):
                 if (kind := self._index.kind(key) if is_name(key) else -1) >= 0:
-                    span = token_span(Mention(start, end, None), tokens.offsets[b], inside)
+                    span = find(start, end)
                     if span is not None and span[1] - span[0] <= max_tokens:
                         grid[b, span[0], span[1] - span[0] - 1] = kind + 1
         return grid

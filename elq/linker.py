@@ -68,13 +68,6 @@ class Linker:
         calibration: Calibration | None = None,
         overlaps: bool = False,
     ) -> None:
-        if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
-            raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build it with the model's")
-        if model.width != entities.table.width:
-            raise ElqError(
-                f"the model's mention vectors have width {model.width}, but the entity table has width"
-                f" {entities.table.width}: model and table must come from the same encoder"
-            )
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
                 f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows {model.config.encoder['vocab_size']}:"
@@ -89,8 +82,8 @@ class Linker:
         self.threshold, self.candidates, self.score_mode = threshold, candidates, score_mode
         self.max_mentions, self.batch_size = max_mentions, batch_size
         self.mention_threshold, self.calibration, self.overlaps = mention_threshold, calibration, overlaps
-        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
-        self._retrieve = Retriever(model, entities, self.dictionary)
+        self._retrieve = Retriever(model, entities, dictionary)
+        self.dictionary = self._retrieve.dictionary
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None) -> "Linker":
@@ -145,8 +138,8 @@ class Linker:
         Args:
             texts: a question, or a sequence of them.
             threshold: γ for this call instead of the folder's own.
-            candidates: K for this call; in score mode ``candidates`` scores depend on it, and γ was chosen with the
-                folder's own K.
+            candidates: K for this call; scores depend on it, but in score mode ``table``: γ was chosen with the folder's own
+                K, and links have no probability with another one.
             nil: NIL is a candidate like any other: a mention that fits it best is linked to "NIL", and may displace others.
 
         Returns:
@@ -236,8 +229,9 @@ class Linker:
 
     def _link_tokens(self, texts: Sequence[str], tokens: TokenBatch, threshold: float, k: int, nil: bool) -> list[list[Link]]:
         with self._inference():
-            hidden = self.model.encode(tokens.to(self.device))  # (B, T, D)
-            logits = self.model.mention_logits(hidden, tokens.to(self.device))  # (B, T, L)
+            there = tokens.to(self.device)
+            hidden = self.model.encode(there)  # (B, T, D)
+            logits = self.model.mention_logits(hidden, there)  # (B, T, L)
             # log p(entity | mention) ≤ 0, so a span below γ can give no link above it
             passes = tokens.attention.sum(-1).div(self.model.encoder.max_tokens).ceil().long()  # (B,) 1 for a question
             limits = (passes * self.max_mentions).to(self.device)  # (B,)
@@ -246,5 +240,6 @@ class Linker:
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
             rows, log_probs, log_nil = self._retrieve(texts, tokens, spans, vectors, k, self.score_mode)
         scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), log_probs, rows, log_nil if nil else None)
-        catalogue, calibration, overlaps = self.entities.catalogue, self.calibration, self.overlaps
+        catalogue, overlaps = self.entities.catalogue, self.overlaps
+        calibration = self.calibration if k == self.candidates or self.score_mode == "table" else None  # fitted with one K
         return decode(texts, tokens.offsets, scored, catalogue, threshold, calibration=calibration, overlaps=overlaps)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elq.dictionary import Dictionary, span_texts
+from elq.errors import ElqError
 from elq.folder import Entities
 from elq.model import ELQ
 from elq.scoring import entity_log_probs, with_bearers, with_bonus, with_nil
@@ -27,11 +28,22 @@ class Retriever:
     Args:
         model: whose mention vectors they are.
         entities: table and index; the table must have the model's width.
-        dictionary: names of the same catalogue, for a model that asks for them.
+        dictionary: names of the same catalogue, if they were looked up before; made for a model that asks for them.
+
+    Raises:
+        ElqError: model and table do not go together.
     """
 
-    def __init__(self, model: ELQ, entities: Entities, dictionary: Dictionary | None) -> None:
-        self.model, self.entities, self.dictionary = model, entities, dictionary
+    def __init__(self, model: ELQ, entities: Entities, dictionary: Dictionary | None = None) -> None:
+        if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
+            raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build it with the model's")
+        if model.width != entities.table.width:
+            raise ElqError(
+                f"the model's mention vectors have width {model.width}, but the entity table has width"
+                f" {entities.table.width}: model and table must come from the same encoder"
+            )
+        self.model, self.entities = model, entities
+        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
 
     def __call__(
         self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int, score_mode: str

@@ -4,7 +4,8 @@ File format: ``tokenizer.json`` of the tokenizers library.
 """
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -119,9 +120,21 @@ def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: 
     >>> token_span(Mention(4, 9, "Q1"), [(0, 0), (0, 3), (4, 7), (7, 9), (0, 0)], [False, True, True, True, False])
     (2, 4)
     """
-    touched = [
-        t
-        for t, ((start, end), inside) in enumerate(zip(offsets, text_mask, strict=False))
-        if inside and start < end and start < mention.end and end > mention.start
-    ]
-    return (touched[0], touched[-1] + 1) if touched else None
+    return token_finder(offsets, text_mask)(mention.start, mention.end)
+
+
+def token_finder(offsets: Sequence[tuple[int, int]], text_mask: Sequence[bool]) -> Callable[[int, int], tuple[int, int] | None]:
+    """:func:`token_span` for many stretches of one text: a function of their characters [start, end).
+
+    >>> find = token_finder([(0, 0), (0, 3), (4, 7), (7, 9), (0, 0)], [False, True, True, True, False])
+    >>> find(4, 9), find(3, 4)
+    ((2, 4), None)
+    """
+    places = [t for t, ((start, end), inside) in enumerate(zip(offsets, text_mask, strict=False)) if inside and start < end]
+    starts, ends = ([offsets[t][side] for t in places] for side in (0, 1))  # both ascend: tokens stand in reading order
+
+    def find(start: int, end: int) -> tuple[int, int] | None:
+        first, after = bisect_right(ends, start), bisect_left(starts, end)
+        return (places[first], places[after - 1] + 1) if first < after else None
+
+    return find

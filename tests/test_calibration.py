@@ -188,6 +188,9 @@ def test_links_tell_both_factors_and_their_probability(model, tokenizer, entitie
             logit = 0.5 + 0.7 * (p[0] / (1 - p[0])).log() + 0.2 * (p[1] / (1 - p[1])).log()
             assert link.probability == pytest.approx(float(logit.sigmoid()), abs=1e-4)
             assert plain == replace(link, probability=None)
+        assert {link.probability for link in linker.link(text, candidates=2)} <= {None}  # its scores are other ones
+    linker.score_mode = "table"
+    assert all(link.probability is not None for link in linker.link(TEXTS[0], candidates=2))
 
 
 @pytest.mark.parametrize("least", [-1.0, -0.5, -0.2])

@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.errors import ElqError
-from elq.tokens import QuestionTokenizer, token_span
+from elq.tokens import QuestionTokenizer, token_finder, token_span
 from elq.types import Mention
 from tests.conftest import tiny_tokenizer
 
@@ -108,6 +109,19 @@ def test_token_span_covers_every_touched_token(tiny):
     assert token_span(Mention(7, 18, "Q1"), batch.offsets[0], inside) == (3, 5)
     assert token_span(Mention(8, 9, "Q1"), batch.offsets[0], inside) == (3, 4)  # inside a word
     assert token_span(Mention(3, 4, "Q1"), batch.offsets[0], inside) is None  # a space
+
+
+@given(st.data())
+def test_the_finder_equals_a_look_at_every_token(data):
+    """Tokens in reading order, some of no characters, some not of the text, some sharing characters as those of "½" do."""
+    edges = sorted(data.draw(st.lists(st.integers(0, 30), min_size=2, max_size=12)))
+    offsets = [(0, 0), *((a, b) for a, b in itertools.pairwise(edges) for _ in range(data.draw(st.integers(0, 2)))), (0, 0)]
+    inside = [False, *(data.draw(st.booleans()) for _ in offsets[2:]), False]
+    start = data.draw(st.integers(0, 30))
+    end = data.draw(st.integers(start, 30))
+    touched = [t for t, (a, b) in enumerate(offsets) if inside[t] and a < b and a < end and b > start]
+    expected = (touched[0], touched[-1] + 1) if touched else None
+    assert token_finder(offsets, inside)(start, end) == token_span(Mention(start, end, None), offsets, inside) == expected
 
 
 def test_bad_file(tmp_path):

@@ -154,7 +154,9 @@ def main(arguments: Sequence[str]) -> None:
     linker.max_mentions = linker.max_mentions if options.mentions is None else options.mentions
     if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
         log.warning(
-            "γ and probabilities were fitted with K = %d, not %d: give --threshold", linker.candidates, options.candidates
+            "γ is that of K = %d, not %d: give --threshold; links have no probability",
+            linker.candidates,
+            options.candidates,
         )
     jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
     show = as_json if jsonl else as_text
