@@ -1,10 +1,16 @@
-"""Timings of the newest trained model: `python -m pytest benchmarks/bench_linker.py` (never part of the tests)."""
+"""Timings of a trained model, never part of the tests.
+
+    python -m pytest benchmarks/bench_linker.py --benchmark-columns=median
+
+The model is runs/webqsp/latest/model, or the folder that the environment variable ELQ_MODEL names.
+"""
+
+import os
 
 import pytest
 import torch
 
 from elq import ElqError, Linker
-from elq.commands.predict import latest_model
 
 TEXTS = [
     "what does jamaican people speak?",
@@ -21,7 +27,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def linker() -> Linker:
     try:
-        return Linker.from_pretrained(latest_model())
+        return Linker.from_pretrained(os.environ.get("ELQ_MODEL", "runs/webqsp/latest/model"))
     except ElqError as error:
         pytest.skip(str(error))
 
@@ -37,6 +43,19 @@ def test_sixty_four_questions(benchmark, linker):
 @pytest.mark.parametrize("queries", [1, 64])
 def test_index(benchmark, linker, queries):
     benchmark(linker.entities.index.search, torch.randn(queries, linker.entities.table.width), 10)
+
+
+@pytest.mark.parametrize("queries", [1, 64])
+def test_index_normalised(benchmark, linker, queries):
+    """The search of score mode `table`."""
+    benchmark(linker.entities.index.search_normalised, torch.randn(queries, linker.entities.table.width), 10)
+
+
+def test_names(benchmark, linker):
+    if linker.dictionary is None:
+        pytest.skip("the model asks for no names")
+    texts = TEXTS * 8
+    benchmark(linker.dictionary.named, texts, linker.tokenizer(texts), linker.model.config.max_span_tokens)
 
 
 def test_tokenizer(benchmark, linker):

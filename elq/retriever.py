@@ -62,8 +62,11 @@ class Retriever:
             ElqError: k < 1, or a table or model with NaN or Inf.
         """
         nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
-        scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
-        normaliser = self.entities.index.log_normaliser(vectors) if score_mode == "table" else None  # (Q,)
+        normaliser = None
+        if score_mode == "table":
+            scores, rows, normaliser = self.entities.index.search_normalised(vectors, k)  # (Q, K) twice, (Q,)
+        else:
+            scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
         if self.dictionary is not None and self.model.name_bonus is not None:
             bearers = self.dictionary.bearers(span_texts(texts, tokens, spans))
             if bearers.rows.numel():

@@ -47,7 +47,11 @@ def test_no_block_is_skipped_nor_the_last_partial_one(block, resident, table, qu
     last = torch.from_numpy(table.vectors[-1:].astype(np.float32)) * 100
     assert index.search(last, 1)[1].item() == SIZE - 1
     expected = np.log(np.exp(queries.double().numpy() @ table.vectors.astype(np.float64).T).sum(1))
-    np.testing.assert_allclose(index.log_normaliser(queries).numpy(), expected, rtol=1e-5)
+    for some in (queries, queries[:1], queries[:3]):  # a few take another way
+        scores, rows, total = index.search_normalised(some, 3)
+        np.testing.assert_allclose(total.numpy(), expected[: len(some)], rtol=1e-5)
+        assert (rows.numpy() == brute_force(table, some, 3)[1]).all()
+        np.testing.assert_allclose(scores.numpy(), brute_force(table, some, 3)[0], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", INDEX_KINDS)
@@ -129,7 +133,7 @@ def test_bad_input(table, tmp_path):
     with pytest.raises(ElqError, match="'flatt' is unknown"):
         build_index("flatt", table)
     with pytest.raises(ElqError, match="the hnsw index does not see"):
-        HnswIndex(EntityTable(table.vectors[:9])).log_normaliser(torch.ones(1, WIDTH))
+        HnswIndex(EntityTable(table.vectors[:9])).search_normalised(torch.ones(1, WIDTH), 3)
     HnswIndex(EntityTable(table.vectors[:9])).save(tmp_path)
     with pytest.raises(ElqError, match="holds 9 × 24 vectors, but the table 1003 × 24"):
         open_index("hnsw", table, tmp_path)
