@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -199,6 +200,13 @@ def test_auroc_needs_both_kinds(trained):
     metrics = evaluate(linker, [Question("1", "who wrote xyz?", (Mention(10, 13, None),))])
     assert metrics["nil_recall"] == 1
     assert "nil_auroc" not in metrics
+
+
+def test_info_says_so(trained, run_folder, capsys, quiet):
+    assert run("info", [str(trained / "model")]) == 0
+    assert re.search(r"beside vectors +NIL\n", capsys.readouterr().out)
+    assert run("info", [str(run_folder / "model")]) == 0
+    assert "beside vectors" not in capsys.readouterr().out
 
 
 def test_predict_links_to_nil_on_request(trained, capsys, quiet):

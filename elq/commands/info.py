@@ -64,6 +64,9 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
     yield "model", f"{folder}: {count / 1e6:.1f} million parameters, mentions of up to {config.max_span_tokens} tokens"
     kind = f"{encoder.get('model_type')}, {encoder.get('num_hidden_layers')} layers, {encoder.get('hidden_size')} wide"
     yield "question encoder", kind
+    beside = {"names of the catalogue": config.names, f"fame ({', '.join(config.prior)})": config.prior, "NIL": config.nil}
+    if any(beside.values()):
+        yield "beside vectors", ", ".join(what for what, asked in beside.items() if asked)
 
 
 def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
