@@ -99,16 +99,13 @@ def test_its_score_is_a_vector_and_how_the_span_is_a_name():
 def test_a_span_longer_than_any_looked_up_counts_as_no_name(linker, entities):
     if not linker.model.config.names:
         pytest.skip("only a model with names looks them up")
-    text = "the city of light is paris texas"
+    text = "the ship film is in paris"
     tokens = linker.tokenizer([text])
-    tokens = replace(tokens, named=Dictionary(entities.catalogue).named([text], tokens, 4))
-    paris, last = (
-        next(t for t, (_, end) in enumerate(tokens.offsets[0]) if end == text.index(word) + 5) for word in ("paris", "texas")
-    )
-    spans = Spans(torch.tensor([0, 0]), torch.tensor([paris, 1]), torch.tensor([paris + 1, last + 1]))  # a name; all of it
-    vectors = torch.randn(2, 32)
+    tokens = replace(tokens, named=Dictionary(entities.catalogue).named([text], tokens, 3))
+    spans = Spans(torch.tensor([0, 0, 0]), torch.tensor([6, 1, 1]), torch.tensor([7, 4, 7]))  # paris, the ship film, all of it
+    vectors = torch.randn(3, 32)
     with torch.no_grad():
-        scores, expected = linker.model.nil_scores(vectors, spans, tokens), linker.model.nil(vectors, torch.tensor([1, 0]))
+        scores, expected = linker.model.nil_scores(vectors, spans, tokens), linker.model.nil(vectors, torch.tensor([1, 1, 0]))
     torch.testing.assert_close(scores, expected)
 
 
