@@ -28,11 +28,10 @@ from elq.losses import (
 from elq.model import ELQ, load_tokenizer
 from elq.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
-from elq.sweep import SWEEP_FLOOR, ThresholdSweep
+from elq.sweep import OBJECTIVES, SWEEP_FLOOR, TEMPLATE_SLACK, ThresholdSweep
 from elq.types import Batch
 
 log = logging.getLogger(__name__)
-
 CANDIDATE_KINDS = ("table", "sampled", "released")
 
 
@@ -129,6 +128,7 @@ class ELQModule(LightningModule):
             score_mode=self.score_mode,
             dictionary=self.data.dictionary,
         )
+        self.sweep.objective, self.sweep.slack = (OBJECTIVES[0], 0.0) if self.data.dev_file else ("set_all", TEMPLATE_SLACK)
 
     def on_fit_start(self) -> None:
         """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""

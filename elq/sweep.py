@@ -17,6 +17,8 @@ from elq.types import Link, Question
 
 OBJECTIVES = ("set_in_catalogue", "set_all", "strong", "weak")  # tasks of elq/metrics.py whose micro F1 may choose
 SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
+TEMPLATE_SLACK = 0.005  # of F1, where γ is chosen on template questions: those are easier, and hardly tell a long stretch of
+# thresholds apart, over which the questions of people gain in recall
 MARGIN = 1e-3  # how far below the lowest score a threshold lies that keeps everything
 
 
@@ -92,6 +94,7 @@ class ThresholdSweep(Metric):
 
     Args:
         objective: one of ``OBJECTIVES``.
+        slack: take the lowest threshold whose F1 is at most this much below the best.
     """
 
     full_state_update = False
@@ -99,11 +102,11 @@ class ThresholdSweep(Metric):
     correct: list[Tensor]  # 0 or 1 in float32, the type torchmetrics gives the empty state of a process without questions
     gold: Tensor
 
-    def __init__(self, objective: str = OBJECTIVES[0]) -> None:
+    def __init__(self, objective: str = OBJECTIVES[0], *, slack: float = 0.0) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
             raise ElqError(f"the objective is {objective!r}, but must be one of {', '.join(OBJECTIVES)}")
-        self.objective = objective
+        self.objective, self.slack = objective, slack
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("correct", [], dist_reduce_fx="cat")
         self.add_state("gold", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
@@ -120,8 +123,13 @@ class ThresholdSweep(Metric):
         self.correct.append(columns[:, 1])
 
     def compute(self) -> Threshold:
-        """The threshold with the best F1, the highest of equally good ones; ``Threshold()`` if every F1 is 0."""
-        return max((cut for cut in self.curve() if cut.f1 > 0), key=lambda cut: cut.f1, default=Threshold())
+        """The threshold with the best F1, the highest of equally good ones; ``Threshold()`` if every F1 is 0.
+
+        With a slack, the lowest one that is nearly as good.
+        """
+        found = [cut for cut in self.curve() if cut.f1 > 0]
+        best = max(found, key=lambda cut: cut.f1, default=Threshold())
+        return [cut for cut in found if cut.f1 >= best.f1 - self.slack][-1] if found and self.slack else best
 
     def curve(self) -> list[Threshold]:
         """The quality at every cut, for plotting. With several processes, call it ``with metric.sync_context():``."""

@@ -3,8 +3,12 @@ import torch
 
 from elq.batches import POOL, Collator, ShuffledBatches
 from elq.build import BuildSettings
+from elq.cli import ELQCLI
+from elq.commands.train import fit
 from elq.data import QuestionData, Source, Stage
 from elq.errors import ElqError
+from elq.linker import Linker
+from elq.sweep import SWEEP_FLOOR, ThresholdSweep
 from elq.types import Mention, Question
 
 
@@ -133,3 +137,22 @@ def test_every_bad_setting_is_one_sentence(data, tmp_path, question_file, catalo
     made.prepare_data()
     with pytest.raises(ElqError, match=r"question w has the entity Q7, which is not in the catalogue .*\(1 such mentions\)"):
         made.setup("fit")
+
+
+def test_a_threshold_from_template_questions_is_the_lowest_that_is_nearly_as_good(values, tmp_path, monkeypatch):
+    monkeypatch.setattr("elq.module.TEMPLATE_SLACK", 0.3)  # of a few questions, half a point is less than one
+    stages = [{"epochs": 2, "bootstrap": 40, "knobs": {"no_mention": 0.3}}]
+    changed = {**values, "data": {**values["data"], "train": stages, "dev": None, "dev_bootstrap": 30}}
+    fit(changed, tmp_path)
+    linker = Linker.from_pretrained(tmp_path / "model")
+    cli = ELQCLI({**changed, "trainer": {**values["trainer"], "default_root_dir": str(tmp_path)}}, run=False)
+    cli.datamodule.prepare_data()
+    cli.datamodule.setup("validate")
+    dev = cli.datamodule.dev
+    assert any(not question.mentions for question in dev)
+    links = linker.link([question.text for question in dev], threshold=SWEEP_FLOOR)
+    best, lowest = ThresholdSweep("set_all"), ThresholdSweep("set_all", slack=0.3)
+    for sweep in (best, lowest):
+        sweep.update(dev, links)
+    assert linker.threshold == pytest.approx(lowest.compute().threshold, abs=1e-5)
+    assert linker.threshold < best.compute().threshold - 0.01

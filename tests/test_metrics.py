@@ -142,6 +142,15 @@ def test_sweep_takes_the_highest_of_equal_thresholds() -> None:
     assert sweep.compute().threshold == -1.5
 
 
+def test_sweep_with_slack_takes_the_lowest_that_is_nearly_as_good() -> None:
+    found = [link(0, 1, "Q1", -1.0), link(1, 2, "Q7", -2.0), link(2, 3, "Q8", -3.0), link(3, 4, "Q2", -4.0)]
+    for slack, threshold in ((1e-6, -4.001), (0.17, -4.001)):
+        assert fed(ThresholdSweep(slack=slack), [(TWO, found)]).compute().threshold == threshold
+    for slack, threshold in ((0.0, -1.5), (0.16, -1.5), (0.17, -2.5), (0.27, -3.001)):
+        assert fed(ThresholdSweep(slack=slack), [(TWO, found[:3])]).compute().threshold == threshold
+    assert fed(ThresholdSweep(slack=0.5), [(ONE, [link(0, 3, "Q2", -1.0)])]).compute() == Threshold()
+
+
 def test_sweep_counts_an_entity_once_with_its_best_score_and_leaves_nil_questions_out() -> None:
     pairs = [(FAR, [link(4, 9, "Q1", -1.0), link(0, 3, "Q1", -5.0)]), (NIL, [link(4, 9, "Q2", -0.5)]), (NOTHING, [])]
     assert fed(ThresholdSweep(), pairs).curve() == [Threshold(threshold=-1.001, f1=1.0, precision=1.0, recall=1.0)]
