@@ -7,6 +7,7 @@ import math
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -197,8 +198,11 @@ def test_links_of_a_higher_threshold_are_those_of_the_floor_that_reach_it(linker
     texts = [question.text for question in low.questions]
     scores = sorted({link.score for found in low.links for link in found})
     assert len(scores) > 10
-    for threshold in (scores[0], scores[len(scores) // 2], scores[3] + 1e-9, scores[-1] - 1e-9, 0.0):
-        assert low.above(threshold).links == linker.link(texts, threshold=threshold)
+    gaps = [(lower + upper) / 2 for lower, upper in itertools.pairwise(scores) if upper - lower > 1e-4]  # rounding is less
+    for threshold in (scores[0] - 1e-4, gaps[0], gaps[len(gaps) // 2], gaps[-1], 0.0):
+        for mine, theirs in zip(low.above(threshold).links, linker.link(texts, threshold=threshold), strict=True):
+            assert [astuple(link)[:4] for link in mine] == [astuple(link)[:4] for link in theirs]
+            assert [link.score for link in mine] == pytest.approx([link.score for link in theirs], abs=1e-5)
 
 
 def test_no_links_and_no_gold_mentions_make_a_page_too(linker):

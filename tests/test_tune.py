@@ -278,7 +278,7 @@ def test_a_dry_run_prints_and_leaves_the_manifest(folder, file, capsys):
 def test_another_k_than_the_folders_is_warned_of(folder, caplog):
     for k, warned in ((3, False), (2, True)):
         assert run("predict", ["who?", "--model", str(folder), "--candidates", str(k)]) == 0
-        assert ("fitted with K = 3" in caplog.text) == warned
+        assert ("γ is that of K = 3" in caplog.text) == warned
 
 
 def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
