@@ -22,12 +22,12 @@ from elq.types import Link, Question
 Pairs = list[tuple[Question, list[Link]]]
 
 
-def linked(model: Path, file: Path, fold: slice = slice(None)) -> tuple[Pairs, float]:
-    """Questions of a file with all links above the floor, and the model's γ."""
-    linker = Linker.from_pretrained(model)
+def linked(linker: Linker, file: Path, fold: slice = slice(None)) -> tuple[Pairs, list[bool]]:
+    """Questions of a file with all links above the floor, and of each link whether it is at least the linker's γ."""
     questions = read_questions(file, linker.entities.catalogue)[fold]
     links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
-    return list(zip(questions, links, strict=True)), linker.threshold
+    shown = [link.score >= linker.threshold for found in links for link in found]
+    return list(zip(questions, links, strict=True)), shown
 
 
 def show(name: str, figures: Reliability) -> None:
@@ -45,17 +45,18 @@ def main() -> None:
     options.add_argument("--folded", type=Path, help="the question file that was folded there")
     given = options.parse_args()
     sets: dict[str, Pairs] = {}
-    shown: list[bool] = []  # of each link: at least γ
+    shown: list[bool] = []
+    linker = Linker.from_pretrained(given.model)
     for file in given.files:
-        sets[file.stem], threshold = linked(given.model, file)
-        shown += [link.score >= threshold for _, links in sets[file.stem] for link in links]
+        sets[file.stem], more = linked(linker, file)
+        shown += more
     if given.folds:
         models = sorted(given.folds.glob("fold*/model"))
         sets[given.folded.stem] = []
         for fold, model in enumerate(models):
-            pairs, threshold = linked(model, given.folded, slice(fold, None, len(models)))
+            pairs, more = linked(Linker.from_pretrained(model), given.folded, slice(fold, None, len(models)))
             sets[given.folded.stem] += pairs
-            shown += [link.score >= threshold for _, links in pairs for link in links]
+            shown += more
     everyone = [pair for pairs in sets.values() for pair in pairs]
     questions, links = [question for question, _ in everyone], [found for _, found in everyone]
     probabilities, labels = cross_fitted(questions, links)

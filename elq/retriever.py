@@ -61,7 +61,6 @@ class Retriever:
         Raises:
             ElqError: k < 1, or a table or model with NaN or Inf.
         """
-        nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
         normaliser = None
         if score_mode == "table":
             scores, rows, normaliser = self.entities.index.search_normalised(vectors, k)  # (Q, K) twice, (Q,)
@@ -76,6 +75,9 @@ class Retriever:
                 scores, rows = with_bearers(scores, rows, products, bearers.rows, bonus)
                 if normaliser is not None:
                     normaliser = with_bonus(normaliser, products, bearers.rows, bonus)
+        nil = None
+        if self.model.nil is not None:  # asked first: a batch is not sent to the device again for nothing
+            nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
         if nil is None:
             return Retrieved(rows, entity_log_probs(scores, normaliser), None)
         log_probs = entity_log_probs(*with_nil(scores, normaliser, nil.cpu()))  # (Q, K + 1)

@@ -305,6 +305,7 @@ def test_bearers_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, en
             log_probs = torch.log_softmax(scores if mode == "table" else scores[best], -1)
             assert [c.entity for c in found.candidates] == [entities.catalogue[row].id for row in best.tolist()]
             wanted = log_probs[best] if mode == "table" else log_probs
-            # a negative bonus takes nearly all of a sum away again, and what is left has few digits
-            assert [c.score for c in found.candidates] == pytest.approx(wanted.tolist(), abs=1e-3)
-            assert mode == "candidates" or found.score == pytest.approx(all_found.score, abs=1e-3)  # K makes no difference
+            # over the table, a negative bonus takes nearly all of a sum away again, and what is left has few digits
+            tolerance = 1e-4 if mode == "candidates" else 3e-4
+            assert [c.score for c in found.candidates] == pytest.approx(wanted.tolist(), abs=tolerance)
+            assert mode == "candidates" or found.score == pytest.approx(all_found.score, abs=tolerance)  # K is no matter
