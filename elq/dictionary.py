@@ -24,6 +24,7 @@ from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatc
 
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
+LETTERS = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})  # no accent to drop
 MOST_LETTERS = 3  # of a code, as VA is Virginia's
 FUNCTION_WORDS = frozenset(
     WORD.findall(
@@ -70,7 +71,7 @@ def words(text: str) -> list[Word]:
 
 def _fold(character: str) -> str:
     parts = unicodedata.normalize("NFKD", character)
-    return "".join(part for part in parts if not unicodedata.category(part).startswith("M")).casefold()
+    return "".join(part for part in parts if not unicodedata.category(part).startswith("M")).casefold().translate(LETTERS)
 
 
 def _fame(entity: Entity) -> float:

@@ -11,51 +11,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from elq.spelling import initials, reordered, roots, spelling
+
 KINDS = ("name", "spelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
 START_BONUS = (4.0, 4.0, *[2.0] * 14)  # what each kind's bearers are worth at first, natural logarithms
 MOST_BEARERS = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
 MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
-ROMAN = {word: str(number) for number, word in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi".split(), 1)}
-ADJECTIVES = ("ese", "ian", "ean", "an", "n", "ish", "ic", "ist", "i")
-PLACES = ("", *"a e o y en ey and ain ism es".split())  # Japan, Canada, Europe, Mexico, Italy, Sweden, Turkey, …
-
-
-def spelling(key: str) -> str:
-    """The form that spellings of one name share: no leading article, possessive, plural or space, digits for a Roman number.
-
-    >>> spelling("j r r tolkien s"), spelling("the jrr tolkien"), spelling("final fantasy vii"), spelling("academy awards")
-    ('jrrtolkien', 'jrrtolkien', 'finalfantasy7', 'academyaward')
-    """
-    words = key.removeprefix("the ").split()
-    if "s" in words:
-        words = [word for word in words if word != "s"] or words
-    last = ROMAN.get(words[-1], words[-1]) if len(words) > 1 else words[-1]
-    if len(last) > 3 and last.endswith("s") and not last.endswith("ss"):
-        last = last[:-1]
-    return "".join([*words[:-1], last])
-
-
-def initials(key: str, silent: frozenset[str]) -> list[str]:
-    """The abbreviations of a name of several words, without and with its function words.
-
-    >>> initials("a song of ice and fire", frozenset({"a", "of", "and"}))
-    ['sif', 'asoiaf']
-    """
-    words = key.split()
-    spoken = [word[0] for word in words if word not in silent]
-    return list(dict.fromkeys("".join(some) for some in (spoken, [word[0] for word in words]) if len(some) > 1))
-
-
-def roots(word: str) -> list[str]:
-    """What an adjective or a people's name may come from.
-
-    >>> {"japan", "mexico", "catholicism"} <= {*roots("japanese"), *roots("mexicans"), *roots("catholics")}
-    True
-    """
-    word = word[:-1] if word.endswith("s") else word
-    stems = [word, *(word.removesuffix(ending) for ending in ADJECTIVES if word.endswith(ending))]
-    return list(dict.fromkeys(stem + ending for stem in stems if len(stem) > 2 for ending in PLACES))
+NEAR = ((4, 1), (8, 2))  # letters of a word → wrong ones that it may have
 
 
 class NameIndex:
@@ -78,9 +44,11 @@ class NameIndex:
         self._bearers, self._fame, self._silent = bearers, fame, silent
         long = [key for key in bearers if " " in key]
         self._forward, self._backward = sorted(long), sorted(map(_backwards, long))
+        self._single = sorted(key for key in bearers if " " not in key)
         self._spellings: dict[str, list[str]] = {}
         for key in bearers:
-            for other in {spelling(key), *(initials(key, silent) if " " in key else ())} - {key}:
+            others = {spelling(key)} if " " not in key else {spelling(key), reordered(key), *initials(key, silent)}
+            for other in others - {key, ""}:
                 self._spellings.setdefault(other, []).append(key)
         for other, key in short:
             self._spellings.setdefault(spelling(other), []).append(key)
@@ -91,7 +59,7 @@ class NameIndex:
             return 0
         if len(key) < 3 or not self._says_something(key):
             return -1
-        if self._spelled(key):
+        if self._respelled(key):
             return 1
         longer = (_longer(self._backward, _backwards(key)), _longer(self._forward, key))
         return 2 if any(0 < len(places) <= MOST_NAMES for places in longer) else -1
@@ -104,7 +72,7 @@ class NameIndex:
         """
         names: list[Collection[str]] = [[key]]
         if self._says_something(key):
-            names += [self._spelled(key), [] if " " in key else roots(key), *self._parts(key), *self._inside(key)]
+            names += [self._respelled(key), roots(key), *self._parts(key), *self._inside(key)]
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):
@@ -118,10 +86,31 @@ class NameIndex:
         return len(key) > 1 and not self._silent.issuperset(key.split())
 
     def _spelled(self, key: str) -> list[str]:
-        """The names of which these words are another spelling, or the initials."""
+        """The names of which these words are another spelling, another order, or the initials."""
         shared = spelling(key)
-        names = [shared, *self._spellings.get(shared, ()), *self._spellings.get(key, ())]
+        forms = (shared, reordered(key), key)
+        names = [*forms, *(name for form in forms for name in self._spellings.get(form, ()))]
         return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
+
+    def _respelled(self, key: str) -> list[str]:
+        """The names of which these words are another spelling, or else a wrong one."""
+        return self._spelled(key) or (self._misspelt(key) if key not in self._bearers else [])
+
+    def _misspelt(self, key: str) -> list[str]:
+        """The names that differ from these words in a few letters of the first or last one."""
+        head, _, last = key.rpartition(" ")
+        first, _, tail = key.partition(" ")
+        found: list[str] = []
+        if not head:
+            start = bisect_left(self._single, key[:2])
+            return _near(self._single[start : bisect_left(self._single, f"{key[:2]}\U0010ffff")], key) if len(key) > 5 else []
+        if self._says_something(head) and last not in self._silent:
+            ends = [name[len(head) + 1 :] for name in _longer_names(self._forward, head, MOST_SCANNED)]
+            found += [f"{head} {word}" for word in _near(ends, last)]
+        if self._says_something(tail) and first not in self._silent:
+            starts = [name[len(tail) + 1 :] for name in _longer_names(self._backward, _backwards(tail), MOST_SCANNED)]
+            found += [f"{word} {tail}" for word in _near(starts, first)]
+        return found
 
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
         """The names that end with these words, that begin with them, and with the last and the first; too many: none."""
@@ -133,14 +122,26 @@ class NameIndex:
         return ending, _longer_names(self._forward, key, MOST_NAMES), around if len(around) <= MOST_NAMES else ()
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
-        """The longest names among the words, if they are no name themselves: those that end with them, and the others."""
+        """The longest names among the words, or spellings of some, if the words are no name: those that end with them, others."""
         words = key.split()
         for length in range(len(words) - 1, 0, -1) if key not in self._bearers else ():
-            parts = (" ".join(words[start : start + length]) for start in range(len(words) - length + 1))
-            if names := [part for part in parts if part in self._bearers and self._says_something(part)]:
-                last = " ".join(words[-length:])
-                return [name for name in names if name == last], [name for name in names if name != last]
+            parts = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
+            names = [self._names_of(part) if self._says_something(part) else [] for part in parts]
+            if any(names):
+                return names[-1], list(chain.from_iterable(names[:-1]))
         return [], []
+
+    def _names_of(self, key: str) -> list[str]:
+        return [key] if key in self._bearers else self._spelled(key)
+
+
+def _near(words: Sequence[str], word: str) -> list[str]:
+    """The words that differ from one in a few letters."""
+    most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
+    if not most or not word.isalpha():
+        return []
+    found = process.extract(word, words, scorer=OSA.distance, score_cutoff=most, limit=MOST_BEARERS)
+    return [other for other, _, _ in found if other.isalpha()]
 
 
 def _backwards(key: str) -> str:
