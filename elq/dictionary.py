@@ -24,7 +24,9 @@ from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatc
 
 WORD = re.compile(r"\w+")
 IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
-LETTERS = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})  # no accent to drop
+LETTERS = str.maketrans(
+    {"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
+)  # no accent to drop
 MOST_LETTERS = 3  # of a code, as VA is Virginia's
 FUNCTION_WORDS = frozenset(
     WORD.findall(

@@ -14,14 +14,16 @@ from itertools import chain
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from elq.spelling import initials, reordered, roots, spelling
+from elq.spelling import initials, reordered, roots, singular, spelling
 
 KINDS = ("name", "spelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
 START_BONUS = (4.0, 4.0, *[2.0] * 14)  # what each kind's bearers are worth at first, natural logarithms
 MOST_BEARERS = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
 MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
-NEAR = ((4, 1), (8, 2))  # letters of a word → wrong ones that it may have
+LONG_WORD = 6  # letters of a single word that may be misspelt
+NEAR = ((4, 1), (8, 2))  # letters of a word → how many of them may be wrong
+LAST = "\U0010ffff"  # of all characters
 
 
 class NameIndex:
@@ -72,7 +74,7 @@ class NameIndex:
         """
         names: list[Collection[str]] = [[key]]
         if self._says_something(key):
-            names += [self._respelled(key), roots(key), *self._parts(key), *self._inside(key)]
+            names += [self._respelled(key), self._roots(key), *self._parts(key), *self._inside(key)]
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):
@@ -92,37 +94,60 @@ class NameIndex:
         names = [*forms, *(name for form in forms for name in self._spellings.get(form, ()))]
         return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
 
+    def _roots(self, key: str) -> list[str]:
+        """The names of which these words are the adjective."""
+        return [name for name in roots(key) if name in self._bearers]
+
     def _respelled(self, key: str) -> list[str]:
-        """The names of which these words are another spelling, or else a wrong one."""
-        return self._spelled(key) or (self._misspelt(key) if key not in self._bearers else [])
+        """The names of which these words are another spelling, or else, if they are nothing else, a wrong one."""
+        found = self._spelled(key)
+        if not found and key not in self._bearers and (near := self._misspelt(key)) and not self._roots(key):
+            return near
+        return found
 
     def _misspelt(self, key: str) -> list[str]:
-        """The names that differ from these words in a few letters of the first or last one."""
-        head, _, last = key.rpartition(" ")
-        first, _, tail = key.partition(" ")
+        """The names that differ from these words in a few letters of the first or last one (of one word: not its first two)."""
+        if " " not in key:
+            first, last = bisect_left(self._single, key[:2]), bisect_left(self._single, f"{key[:2]}{LAST}")
+            return _near(self._single[first:last], key) if len(key) >= LONG_WORD else []
         found: list[str] = []
-        if not head:
-            start = bisect_left(self._single, key[:2])
-            return _near(self._single[start : bisect_left(self._single, f"{key[:2]}\U0010ffff")], key) if len(key) > 5 else []
-        if self._says_something(head) and last not in self._silent:
+        head, _, word = key.rpartition(" ")
+        if self._says_something(head) and word not in self._silent:
             ends = [name[len(head) + 1 :] for name in _longer_names(self._forward, head, MOST_SCANNED)]
-            found += [f"{head} {word}" for word in _near(ends, last)]
-        if self._says_something(tail) and first not in self._silent:
-            starts = [name[len(tail) + 1 :] for name in _longer_names(self._backward, _backwards(tail), MOST_SCANNED)]
-            found += [f"{word} {tail}" for word in _near(starts, first)]
+            found += [f"{head} {other}" for other in _near(ends, word)]
+        word, _, tail = key.partition(" ")
+        if self._says_something(tail) and word not in self._silent:
+            starts = [
+                _backwards(name)[: -len(tail) - 1] for name in _longer_names(self._backward, _backwards(tail), MOST_SCANNED)
+            ]
+            found += [f"{other} {tail}" for other in _near(starts, word)]
         return found
 
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
-        """The names that end with these words, that begin with them, and with the last and the first; too many: none."""
+        """The names that end with these words, that begin with them, and with the last and the first; too many: none.
+
+        Where none ends or begins with the words, those that do so with the singular; and the first may be a first letter alone.
+        """
+        before, space, word = key.rpartition(" ")
+        one = before + space + singular(word)
         first, _, rest = key.partition(" ")
-        last = f" {rest.rpartition(' ')[2]}"
-        scanned = _longer_names(self._forward, first, MOST_SCANNED) if rest and first not in self._silent else ()
-        around = [name for name in scanned if name.endswith(last) and name != key]
-        ending = [_backwards(name) for name in _longer_names(self._backward, _backwards(key), MOST_NAMES)]
-        return ending, _longer_names(self._forward, key, MOST_NAMES), around if len(around) <= MOST_NAMES else ()
+        around: Iterable[str] = ()
+        if rest and first not in self._silent:
+            if len(first) == 1:
+                around = map(_backwards, _longer_names(self._backward, _backwards(rest), MOST_SCANNED))
+                around = (name for name in around if name.startswith(first))
+            else:
+                last = f" {rest.rpartition(' ')[2]}"
+                around = (name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last))
+        around = [name for name in around if name != key]
+        ending, beginning = (
+            _longer_names(names, key, MOST_NAMES) or _longer_names(names, one, MOST_NAMES)
+            for names, key, one in ((self._backward, _backwards(key), _backwards(one)), (self._forward, key, one))
+        )
+        return [*map(_backwards, ending)], beginning, around if len(around) <= MOST_NAMES else ()
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
-        """The longest names among the words, or spellings of some, if the words are no name: those that end with them, others."""
+        """The longest names or spellings of names among words that are no name: those that end with them, and the others."""
         words = key.split()
         for length in range(len(words) - 1, 0, -1) if key not in self._bearers else ():
             parts = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
@@ -136,9 +161,9 @@ class NameIndex:
 
 
 def _near(words: Sequence[str], word: str) -> list[str]:
-    """The words that differ from one in a few letters."""
+    """The words that one may be a wrong spelling of, nearest first."""
     most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
-    if not most or not word.isalpha():
+    if not most or not word.isalpha():  # "iphone 5" is not "iphone 4"
         return []
     found = process.extract(word, words, scorer=OSA.distance, score_cutoff=most, limit=MOST_BEARERS)
     return [other for other, _, _ in found if other.isalpha()]
