@@ -13,6 +13,7 @@ ORDER = [
         "files",
         "calibration",
         "scoring",
+        "spelling",
         "names",
         "spans",
         "tokens",
