@@ -162,8 +162,10 @@ class NameIndex:
 
 def _near(words: Sequence[str], word: str) -> list[str]:
     """The words that one may be a wrong spelling of, nearest first."""
+    if not words or not word.isalpha():  # the Apollo of 1969 is not that of 1968
+        return []
     most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
-    if not most or not word.isalpha():  # "iphone 5" is not "iphone 4"
+    if not most:
         return []
     found = process.extract(word, words, scorer=OSA.distance, score_cutoff=most, limit=MOST_BEARERS)
     return [other for other, _, _ in found if other.isalpha()]

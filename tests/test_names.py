@@ -40,7 +40,7 @@ NAMES = {
     "Q23": ("United Kingdom",),
     "Q24": ("Olympic Games",),
     "Q25": ("John Lennon",),
-    "Q26": ("iPhone 4",),
+    "Q26": ("Apollo 1968", "Area kasb7"),
     "Q27": ("Elizabeth I",),
     "Q28": ("West Ruritania",),
 }
@@ -91,7 +91,9 @@ def dictionary(tmp_path_factory):
         "ruritanian": {"Q21": "adjective"},  # and no wrong spelling of it
         "olympics": {"Q24": "beginning"},
         "j lennon": {"Q25": "both ends"},
-        "iphone 5": {},
+        "apollo 1969": {},  # numbers are not misspelt
+        "area kasba": {},
+        "japam": {},  # too short
         "queen elizabeth 1": {"Q27": "more before"},
         "the of": {},
         "": {},
