@@ -40,7 +40,7 @@ NAMES = {
     "Q23": ("United Kingdom",),
     "Q24": ("Olympic Games",),
     "Q25": ("John Lennon",),
-    "Q26": ("Apollo 1968", "Area kasb7"),
+    "Q26": ("Apollo 1968", "Area kasb7", "Zone kasba"),
     "Q27": ("Elizabeth I",),
     "Q28": ("West Ruritania",),
 }
@@ -93,6 +93,7 @@ def dictionary(tmp_path_factory):
         "j lennon": {"Q25": "both ends"},
         "apollo 1969": {},  # numbers are not misspelt
         "area kasba": {},
+        "zone kasb7": {},
         "japam": {},  # too short
         "queen elizabeth 1": {"Q27": "more before"},
         "the of": {},
