@@ -71,8 +71,8 @@ def words(text: str) -> list[Word]:
     return [Word(match[0], starts[match.start()], ends[match.end() - 1]) for match in found]
 
 
-def _fold(character: str) -> str:
-    parts = unicodedata.normalize("NFKD", character)
+def _fold(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text)
     return "".join(part for part in parts if not unicodedata.category(part).startswith("M")).casefold().translate(LETTERS)
 
 
@@ -88,9 +88,7 @@ def folded(name: str) -> str:
     >>> folded("Zoë's Café")
     'zoe s cafe'
     """
-    if name.isascii():
-        return " ".join(WORD.findall(name.lower()))
-    return " ".join(word.text for word in words(name))
+    return " ".join(WORD.findall(name.lower() if name.isascii() else _fold(name)))
 
 
 def without_brackets(title: str) -> str:

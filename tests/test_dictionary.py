@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
-from elq.dictionary import Dictionary, span_texts, words
+from elq.dictionary import Dictionary, folded, span_texts, words
 from elq.metrics import LinkingMetrics
 from elq.types import Entity, Link, Mention, Question, Spans
 
@@ -160,6 +160,12 @@ def test_words_lie_in_the_text_in_order_and_ignore_case_and_composition(text: st
     assert [word.text for word in words(composed)] == [word.text for word in words(decomposed)]
     if text.isascii():
         assert [word.text for word in words(text.upper())] == [word.text for word in words(text)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("aé\u0301ßﬁİıΣς 's👩🏽‍"))))
+def test_a_folded_name_is_its_words(name):
+    assert folded(name) == " ".join(word.text for word in words(name))
 
 
 @settings(deadline=None)
