@@ -164,11 +164,11 @@ class Dictionary:
         )
         self._index = NameIndex(self._bearers, fame, FUNCTION_WORDS, short)
 
-    def _phrases(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Every run of words that may be a name: characters [start, end), and the folded words."""
-        found = words(text)
+    def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
+        """Every run of words, at most so many, that may be a name: characters [start, end), and the folded words."""
+        found, most = words(text), self._longest if most is None else min(most, self._longest)
         for first in range(len(found)):
-            for after in range(first + 1, min(first + self._longest, len(found)) + 1):
+            for after in range(first + 1, min(first + most, len(found)) + 1):
                 yield found[first].start, found[after - 1].end, " ".join(word.text for word in found[first:after])
 
     def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
@@ -207,7 +207,7 @@ class Dictionary:
         grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
         for b, text in enumerate(texts):
             find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
-            for start, end, key in self._phrases(text):
+            for start, end, key in self._phrases(text, max_tokens):  # a word has a token of its own
                 if (kind := self._index.kind(key) if is_name(key) else -1) >= 0:
                     span = find(start, end)
                     if span is not None and span[1] - span[0] <= max_tokens:

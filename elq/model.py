@@ -27,7 +27,7 @@ from elq.tokens import QuestionTokenizer
 from elq.types import Spans, TokenBatch
 from elq.windows import encode_windows
 
-FORMAT = 3  # 3: kinds of names, and what their bearers are worth
+FORMAT = 4  # 4: slips among the kinds of names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Who may be meant by a name as people say it.
 
-Few questions spell a name out: they say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling of it), "gretzky" and
-"nobel prize for literature" (a part of it), "hampton va" and "president andrew jackson" (more than it), "japanese" (its
-adjective). Every such kind of bearer has a number, twice: for the most famous one, and for the others. The model learns what
-each is worth.
+Few questions spell a name out. They say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling), "brian cranston"
+(a slip), "gretzky" and "nobel prize" (a part), "hampton va" and "president andrew jackson" (more than it), or "japanese"
+(an adjective). Every such kind of bearer has a number, twice: for the most famous one, and for the others. The model learns
+what each is worth.
 """
 
 from bisect import bisect_left
@@ -14,12 +14,13 @@ from itertools import chain
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from elq.spelling import initials, reordered, roots, singular, spelling
+from elq.spelling import ROMAN, initials, reordered, roots, spelling
 
-KINDS = ("name", "spelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
-START_BONUS = (4.0, 4.0, *[2.0] * 14)  # what each kind's bearers are worth at first, natural logarithms
+KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
+START_BONUS = (4.0, 4.0, *[2.0] * 16)  # what each kind's bearers are worth at first, natural logarithms
 MOST_BEARERS = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
+MOST_WORDS = 10  # of a phrase that may be another spelling
 MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
 LONG_WORD = 6  # letters of a single word that may be misspelt
 NEAR = ((4, 1), (8, 2))  # letters of a word → how many of them may be wrong
@@ -61,7 +62,7 @@ class NameIndex:
             return 0
         if len(key) < 3 or not self._says_something(key):
             return -1
-        if self._respelled(key):
+        if self._spelled(key):
             return 1
         longer = (_longer(self._backward, _backwards(key)), _longer(self._forward, key))
         return 2 if any(0 < len(places) <= MOST_NAMES for places in longer) else -1
@@ -74,7 +75,9 @@ class NameIndex:
         """
         names: list[Collection[str]] = [[key]]
         if self._says_something(key):
-            names += [self._respelled(key), self._roots(key), *self._parts(key), *self._inside(key)]
+            spelled, people = self._spelled(key), [name for name in roots(key) if name in self._bearers]
+            slips = [] if spelled or people or key in self._bearers else self._misspelt(key)
+            names += [spelled, slips, people, *self._parts(key), *self._inside(key)]
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):
@@ -88,28 +91,20 @@ class NameIndex:
         return len(key) > 1 and not self._silent.issuperset(key.split())
 
     def _spelled(self, key: str) -> list[str]:
-        """The names of which these words are another spelling, another order, or the initials."""
-        shared = spelling(key)
-        forms = (shared, reordered(key), key)
-        names = [*forms, *(name for form in forms for name in self._spellings.get(form, ()))]
+        """The names of which these words are another spelling, another order, or the initials; too many: none."""
+        if key.count(" ") >= MOST_WORDS:
+            return []
+        forms = (spelling(key), reordered(key), key)
+        alike = [self._spellings.get(form, ()) for form in forms]
+        names = [*forms, *chain.from_iterable(names for names in alike if len(names) <= MOST_NAMES)]
         return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
-
-    def _roots(self, key: str) -> list[str]:
-        """The names of which these words are the adjective."""
-        return [name for name in roots(key) if name in self._bearers]
-
-    def _respelled(self, key: str) -> list[str]:
-        """The names of which these words are another spelling, or else, if they are nothing else, a wrong one."""
-        found = self._spelled(key)
-        if not found and key not in self._bearers and (near := self._misspelt(key)) and not self._roots(key):
-            return near
-        return found
 
     def _misspelt(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of the first or last one (of one word: not its first two)."""
         if " " not in key:
             first, last = bisect_left(self._single, key[:2]), bisect_left(self._single, f"{key[:2]}{LAST}")
-            return _near(self._single[first:last], key) if len(key) >= LONG_WORD else []
+            alike = self._single[first:last] if last - first <= MOST_SCANNED else ()
+            return _near(alike, key) if len(key) >= LONG_WORD else []
         found: list[str] = []
         head, _, word = key.rpartition(" ")
         if self._says_something(head) and word not in self._silent:
@@ -117,10 +112,8 @@ class NameIndex:
             found += [f"{head} {other}" for other in _near(ends, word)]
         word, _, tail = key.partition(" ")
         if self._says_something(tail) and word not in self._silent:
-            starts = [
-                _backwards(name)[: -len(tail) - 1] for name in _longer_names(self._backward, _backwards(tail), MOST_SCANNED)
-            ]
-            found += [f"{other} {tail}" for other in _near(starts, word)]
+            longer = _longer_names(self._backward, _backwards(tail), MOST_SCANNED)
+            found += [f"{other} {tail}" for other in _near([_backwards(name)[: -len(tail) - 1] for name in longer], word)]
         return found
 
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
@@ -128,23 +121,23 @@ class NameIndex:
 
         Where none ends or begins with the words, those that do so with the singular; and the first may be a first letter alone.
         """
-        before, space, word = key.rpartition(" ")
-        one = before + space + singular(word)
+        one = key[:-1] if len(key) > 3 and key.endswith("s") else key
+        ending = self._ending(key) or (self._ending(one) if not _longer(self._backward, _backwards(key)) else ())
+        beginning = _longer_names(self._forward, key, MOST_NAMES)
+        if not _longer(self._forward, key):
+            beginning = _longer_names(self._forward, one, MOST_NAMES)
         first, _, rest = key.partition(" ")
-        around: Iterable[str] = ()
-        if rest and first not in self._silent:
-            if len(first) == 1:
-                around = map(_backwards, _longer_names(self._backward, _backwards(rest), MOST_SCANNED))
-                around = (name for name in around if name.startswith(first))
-            else:
-                last = f" {rest.rpartition(' ')[2]}"
-                around = (name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last))
-        around = [name for name in around if name != key]
-        ending, beginning = (
-            _longer_names(names, key, MOST_NAMES) or _longer_names(names, one, MOST_NAMES)
-            for names, key, one in ((self._backward, _backwards(key), _backwards(one)), (self._forward, key, one))
-        )
-        return [*map(_backwards, ending)], beginning, around if len(around) <= MOST_NAMES else ()
+        if not rest or first in self._silent:
+            return ending, beginning, ()
+        last = f" {rest.rpartition(' ')[2]}"
+        around = [name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last) and name != key]
+        if len(first) == 1:
+            around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
+        return ending, beginning, around if len(around) <= MOST_NAMES else ()
+
+    def _ending(self, key: str, most: int = MOST_NAMES) -> list[str]:
+        """The names that end with these words and have more before; none if there are more than ``most``."""
+        return [_backwards(name) for name in _longer_names(self._backward, _backwards(key), most)]
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
         """The longest names or spellings of names among words that are no name: those that end with them, and the others."""
@@ -161,14 +154,12 @@ class NameIndex:
 
 
 def _near(words: Sequence[str], word: str) -> list[str]:
-    """The words that one may be a wrong spelling of, nearest first."""
-    if not words or not word.isalpha():  # the Apollo of 1969 is not that of 1968
-        return []
+    """The words that one may be a wrong spelling of; they begin alike."""
     most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
-    if not most:
+    if not most or not word.isalpha() or word in ROMAN:  # the Apollo of 1969 is not that of 1968
         return []
-    found = process.extract(word, words, scorer=OSA.distance, score_cutoff=most, limit=MOST_BEARERS)
-    return [other for other, _, _ in found if other.isalpha()]
+    alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in ROMAN]
+    return [other for other, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=most, limit=None)]
 
 
 def _backwards(key: str) -> str:

@@ -1,14 +1,10 @@
 """What the spellings of one name have in common: pure functions on folded names (elq/dictionary.py)."""
 
 ROMAN = {word: str(number) for number, word in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi".split(), 1)}
-NUMBERS = {
-    word: str(number)
-    for words in ("one two three four five six seven eight nine ten", "first second third fourth fifth sixth seventh eighth")
-    for number, word in enumerate(words.split(), 1)
-}
+NUMBERS = {word: str(number) for number, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
 UNSPOKEN = frozenset({"the", "and", "s"})  # left out or put in as one likes: "&" is no word, and the possessive leaves an s
-JOINING = frozenset("a an and at by for from in of on s the to with".split())
-ADJECTIVES = ("ese", "ian", "ean", "an", "n", "ish", "ic", "ist", "i", "er")
+JOINING = frozenset({*UNSPOKEN, *"at by for from in of on to with".split()})
+ADJECTIVES = ("ese", "ian", "ean", "an", "n", "ish", "ic", "ist", "i")
 PLACES = ("", *"a e o y en ey and ain ism es".split())  # Japan, Canada, Europe, Mexico, Italy, Sweden, Turkey, …
 IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
     people: place
@@ -16,11 +12,13 @@ IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
         "afghanistan": "afghan",
         "argentina": "argentine",
         "australia": "aussie",
+        "belgium": "belgian",
         "cyprus": "cypriot",
         "czech republic": "czech",
         "denmark": "danish dane",
         "finland": "finnish finn",
         "france": "french",
+        "greece": "greek",
         "ireland": "irish",
         "lebanon": "lebanese",
         "monaco": "monegasque",
@@ -31,7 +29,9 @@ IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
         "portugal": "portuguese",
         "saudi arabia": "saudi",
         "scotland": "scottish scot",
+        "slovakia": "slovak",
         "spain": "spanish spaniard",
+        "sweden": "swede",
         "switzerland": "swiss",
         "thailand": "thai",
         "united kingdom": "british briton brit",
@@ -41,37 +41,36 @@ IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
 }
 
 
-def singular(word: str) -> str:
-    """A word without its plural ending.
+def stem(word: str) -> str:
+    """What a word has in common with its plural.
 
-    >>> singular("awards"), singular("diaries"), singular("express"), singular("us")
-    ('award', 'diary', 'express', 'us')
+    >>> stem("awards"), stem("diaries") == stem("diary"), stem("movies") == stem("movie"), stem("express"), stem("us")
+    ('award', True, True, 'express', 'us')
     """
-    if len(word) > 4 and word.endswith("ies"):
-        return f"{word[:-3]}y"
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    word = word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return f"{word[:-2]}y" if len(word) > 3 and word.endswith("ie") else word
 
 
 def spelling(key: str) -> str:
-    """The form that spellings of one name share: no article, "and", possessive, plural or space, digits for numbers.
+    """The form that spellings of one name share: no space, "the", "and" or possessive; of the last word digits, and no plural.
 
     >>> spelling("j r r tolkien s"), spelling("the jrr tolkien"), spelling("final fantasy vii"), spelling("academy awards")
     ('jrrtolkien', 'jrrtolkien', 'finalfantasy7', 'academyaward')
-    >>> spelling("percy jackson the olympians"), spelling("formula one")
-    ('percyjacksonolympian', 'formula1')
+    >>> spelling("percy jackson the olympians"), spelling("formula one"), spelling("the one")
+    ('percyjacksonolympian', 'formula1', 'one')
     """
-    words = key.split()
-    if len(words) > 1:
-        words = [NUMBERS.get(word, word) for word in words if word not in UNSPOKEN] or words
-    last = ROMAN.get(words[-1], words[-1]) if len(words) > 1 else words[-1]
-    return "".join([*words[:-1], singular(last)])
+    words = [word for word in key.split() if word not in UNSPOKEN] or key.split()
+    *before, last = words or [""]
+    return "".join([*before, stem(ROMAN.get(last) or NUMBERS.get(last) or last if before else last)])
 
 
 def reordered(key: str) -> str:
-    """The words of a name in the order of the alphabet, without joining words and plural; "" for fewer than two.
+    """The words of a name in the order of the alphabet, without joining words and plural, letters in a row as one word.
 
-    >>> reordered("president of the us"), reordered("u s presidents"), reordered("the king")
-    ('president us', 'president us', '')
+    "" for fewer than two words, and for numbers, whose order says which is which.
+
+    >>> reordered("president of the us"), reordered("u s presidents"), reordered("the king"), reordered("season 1 episode 2")
+    ('president us', 'president us', '', '')
     """
     words: list[str] = []
     letters = False
@@ -81,8 +80,8 @@ def reordered(key: str) -> str:
         else:
             words.append(word)
         letters = len(word) == 1
-    words = sorted(singular(word) for word in words if word not in JOINING)
-    return " ".join(words) if len(words) > 1 else ""
+    words = sorted(stem(word) for word in words if word not in JOINING)
+    return " ".join(words) if len(words) > 1 and all(map(str.isalpha, words)) else ""
 
 
 def initials(key: str, silent: frozenset[str]) -> list[str]:
@@ -105,6 +104,8 @@ def roots(key: str) -> list[str]:
     (True, 'united kingdom')
     """
     before, space, word = key.rpartition(" ")
+    if word in ROMAN:
+        return []
     word = word[:-1] if word.endswith("s") else word
     stems = [word, *(word.removesuffix(ending) for ending in ADJECTIVES if word.endswith(ending))]
     made = [before + space + stem + ending for stem in stems if len(stem) > 2 for ending in PLACES]
