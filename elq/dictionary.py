@@ -85,8 +85,8 @@ def _fame(entity: Entity) -> float:
 def folded(name: str) -> str:
     """The words of a name, folded, with a space between them.
 
-    >>> folded("Zoë's Café")
-    'zoe s cafe'
+    >>> folded("Zoë's Café"), folded("ŁÓDŹ Ørsted Topkapı Đà Æneid Œuvre Þór Bragð")
+    ('zoe s cafe', 'lodz orsted topkapi da aeneid oeuvre thor bragd')
     """
     return " ".join(WORD.findall(name.lower() if name.isascii() else _fold(name)))
 
