@@ -28,7 +28,7 @@ from elq.losses import (
 from elq.model import ELQ, load_tokenizer
 from elq.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.scoring import check_score_mode
-from elq.sweep import OBJECTIVES, SWEEP_FLOOR, TEMPLATE_SLACK, ThresholdSweep
+from elq.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
 from elq.types import Batch
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class ELQModule(LightningModule):
         score_mode: of validation and export, see elq/scoring.py; ``elq`` also trains on questions as it reads them.
         question_tokens: longest question in score mode ``elq``.
         retrieved: K of validation and export.
-        threshold: γ of the exported folder; None takes the best one on the development questions.
+        threshold: γ of the exported folder; None lets the development questions choose it, see elq/sweep.py.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class ELQModule(LightningModule):
             score_mode=self.score_mode,
             dictionary=self.data.dictionary,
         )
-        self.sweep.objective, self.sweep.slack = (OBJECTIVES[0], 0.0) if self.data.dev_file else ("set_all", TEMPLATE_SLACK)
+        self.sweep.objective, self.sweep.slack = DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE
 
     def on_fit_start(self) -> None:
         """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""
