@@ -122,10 +122,8 @@ class NameIndex:
         Where none ends or begins with the words, those that do so with the singular; and the first may be a first letter alone.
         """
         one = key[:-1] if len(key) > 3 and key.endswith("s") else key
-        ending = self._ending(key) or (self._ending(one) if not _longer(self._backward, _backwards(key)) else ())
-        beginning = _longer_names(self._forward, key, MOST_NAMES)
-        if not _longer(self._forward, key):
-            beginning = _longer_names(self._forward, one, MOST_NAMES)
+        ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
+        beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
         if not rest or first in self._silent:
             return ending, beginning, ()
