@@ -19,8 +19,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from elq.dictionary import folded, is_name, names_of
+from elq.dictionary import is_name, names_of
 from elq.types import Entity, Link, Mention, Question
+from elq.words import folded
 
 BUCKETS = {
     "missed": "no wrong link overlaps the gold mention",

@@ -14,10 +14,10 @@ from itertools import chain
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from elq.spelling import ROMAN, initials, reordered, roots, spelling
+from elq.spelling import COUNTED, initials, reordered, roots, spelling
 
 KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
-START_BONUS = (4.0, 4.0, *[2.0] * 16)  # what each kind's bearers are worth at first, natural logarithms
+START_BONUS = (4.0, 4.0, *[2.0] * (2 * len(KINDS) - 2))  # what each kind's bearers are worth at first, natural logarithms
 MOST_BEARERS = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
 MOST_WORDS = 10  # of a phrase that may be another spelling
@@ -119,9 +119,11 @@ class NameIndex:
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
         """The names that end with these words, that begin with them, and with the last and the first; too many: none.
 
-        Where none ends or begins with the words, those that do so with the singular; and the first may be a first letter alone.
+        Where none ends or begins with the words, those that do so without plural or possessive are taken. The first word may be
+        a first letter alone.
         """
-        one = key[:-1] if len(key) > 3 and key.endswith("s") else key
+        plural = len(key) > 3 and key.endswith("s") and not key.endswith("ss")
+        one = key[:-2] if key.endswith(" s") else key[:-1] if plural else key
         ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
         beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
@@ -154,9 +156,9 @@ class NameIndex:
 def _near(words: Sequence[str], word: str) -> list[str]:
     """The words that one may be a wrong spelling of; they begin alike."""
     most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
-    if not most or not word.isalpha() or word in ROMAN:  # the Apollo of 1969 is not that of 1968
+    if not most or not word.isalpha() or word in COUNTED:  # the Apollo of 1969 is not that of 1968
         return []
-    alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in ROMAN]
+    alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in COUNTED]
     return [other for other, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=most, limit=None)]
 
 

@@ -1,7 +1,19 @@
-"""What the spellings of one name have in common: pure functions on folded names (elq/dictionary.py)."""
+"""What the spellings of one name have in common: pure functions on folded names (elq/words.py)."""
 
-ROMAN = {word: str(number) for number, word in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi".split(), 1)}
+from itertools import pairwise
+
+ROMAN = {  # 1 to 49
+    tens + ones: str(10 * ten + one)
+    for ten, tens in enumerate(("", "x", "xx", "xxx", "xl"))
+    for one, ones in enumerate(("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"))
+    if ten or one
+}
 NUMBERS = {word: str(number) for number, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+COUNTED = frozenset(
+    {*ROMAN, *NUMBERS}
+    | {f"{few}teen{th}" for few in "thir four fif six seven eigh nine".split() for th in ("", "th")}
+    | {f"{few}t{ending}" for few in "twen thir for fif six seven eigh nine".split() for ending in ("y", "ieth")}
+)
 UNSPOKEN = frozenset({"the", "and", "s"})  # left out or put in as one likes: "&" is no word, and the possessive leaves an s
 JOINING = frozenset({*UNSPOKEN, *"at by for from in of on to with".split()})
 ADJECTIVES = ("ese", "ian", "ean", "an", "n", "ish", "ic", "ist", "i")
@@ -44,11 +56,12 @@ IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
 def stem(word: str) -> str:
     """What a word has in common with its plural.
 
-    >>> stem("awards"), stem("diaries") == stem("diary"), stem("movies") == stem("movie"), stem("express"), stem("us")
-    ('award', True, True, 'express', 'us')
+    >>> stem("awards"), stem("diaries"), stem("express"), stem("us")
+    ('award', 'diary', 'express', 'us')
     """
-    word = word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-    return f"{word[:-2]}y" if len(word) > 3 and word.endswith("ie") else word
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def spelling(key: str) -> str:
@@ -56,11 +69,12 @@ def spelling(key: str) -> str:
 
     >>> spelling("j r r tolkien s"), spelling("the jrr tolkien"), spelling("final fantasy vii"), spelling("academy awards")
     ('jrrtolkien', 'jrrtolkien', 'finalfantasy7', 'academyaward')
-    >>> spelling("percy jackson the olympians"), spelling("formula one"), spelling("the one")
-    ('percyjacksonolympian', 'formula1', 'one')
+    >>> spelling("percy jackson the olympians"), spelling("formula one"), spelling("the one"), spelling("c s lewis")
+    ('percyjacksonolympian', 'formula1', 'one', 'cslewi')
     """
-    words = [word for word in key.split() if word not in UNSPOKEN] or key.split()
-    *before, last = words or [""]
+    words = key.split()
+    spoken = [word for before, word in pairwise(["", *words]) if word not in UNSPOKEN or (word == "s" and len(before) == 1)]
+    *before, last = spoken or words or [""]
     return "".join([*before, stem(ROMAN.get(last) or NUMBERS.get(last) or last if before else last)])
 
 
@@ -81,7 +95,7 @@ def reordered(key: str) -> str:
             words.append(word)
         letters = len(word) == 1
     words = sorted(stem(word) for word in words if word not in JOINING)
-    return " ".join(words) if len(words) > 1 and all(map(str.isalpha, words)) else ""
+    return " ".join(words) if len(words) > 1 and all(map(str.isalpha, words)) and COUNTED.isdisjoint(words) else ""
 
 
 def initials(key: str, silent: frozenset[str]) -> list[str]:

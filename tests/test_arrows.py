@@ -13,6 +13,7 @@ ORDER = [
         "files",
         "calibration",
         "scoring",
+        "words",
         "spelling",
         "names",
         "spans",

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.catalogue import Catalogue, read_entities, write_catalogue
-from elq.dictionary import Dictionary, folded, span_texts, words
+from elq.dictionary import Dictionary, span_texts
 from elq.metrics import LinkingMetrics
 from elq.types import Entity, Link, Mention, Question, Spans
+from elq.words import folded, words
 
 SHARED = Path(__file__).parents[2] / "shared"
 Build = Callable[..., Dictionary]
