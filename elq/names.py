@@ -14,7 +14,7 @@ from itertools import chain
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from elq.spelling import COUNTED, initials, reordered, roots, spelling
+from elq.spelling import COUNTED, initials, reordered, roots, singular, spelling
 
 KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
 START_BONUS = (4.0, 4.0, *[2.0] * (2 * len(KINDS) - 2))  # what each kind's bearers are worth at first, natural logarithms
@@ -102,9 +102,10 @@ class NameIndex:
     def _misspelt(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of the first or last one (of one word: not its first two)."""
         if " " not in key:
+            if len(key) < LONG_WORD:
+                return []
             first, last = bisect_left(self._single, key[:2]), bisect_left(self._single, f"{key[:2]}{LAST}")
-            alike = self._single[first:last] if last - first <= MOST_SCANNED else ()
-            return _near(alike, key) if len(key) >= LONG_WORD else []
+            return _near(self._single[first:last], key) if last - first <= MOST_SCANNED else []
         found: list[str] = []
         head, _, word = key.rpartition(" ")
         if self._says_something(head) and word not in self._silent:
@@ -112,8 +113,8 @@ class NameIndex:
             found += [f"{head} {other}" for other in _near(ends, word)]
         word, _, tail = key.partition(" ")
         if self._says_something(tail) and word not in self._silent:
-            longer = _longer_names(self._backward, _backwards(tail), MOST_SCANNED)
-            found += [f"{other} {tail}" for other in _near([_backwards(name)[: -len(tail) - 1] for name in longer], word)]
+            starts = [name[: -len(tail) - 1] for name in self._ending(tail, MOST_SCANNED)]
+            found += [f"{other} {tail}" for other in _near(starts, word)]
         return found
 
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
@@ -122,8 +123,7 @@ class NameIndex:
         Where none ends or begins with the words, those that do so without plural or possessive are taken. The first word may be
         a first letter alone.
         """
-        plural = len(key) > 3 and key.endswith("s") and not key.endswith("ss")
-        one = key[:-2] if key.endswith(" s") else key[:-1] if plural else key
+        one = key[:-2] if key.endswith(" s") else singular(key)
         ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
         beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")

@@ -53,15 +53,22 @@ IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
 }
 
 
+def singular(name: str) -> str:
+    """A word or name without the s of a plural.
+
+    >>> singular("golden globes"), singular("express"), singular("us")
+    ('golden globe', 'express', 'us')
+    """
+    return name[:-1] if len(name) > 3 and name.endswith("s") and not name.endswith("ss") else name
+
+
 def stem(word: str) -> str:
     """What a word has in common with its plural.
 
     >>> stem("awards"), stem("diaries"), stem("express"), stem("us")
     ('award', 'diary', 'express', 'us')
     """
-    if len(word) > 4 and word.endswith("ies"):
-        return f"{word[:-3]}y"
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return f"{word[:-3]}y" if len(word) > 4 and word.endswith("ies") else singular(word)
 
 
 def spelling(key: str) -> str:
