@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elq.errors import ElqError
-from elq.metrics import QUALITIES, Counts, count, gold_entities, paired
+from elq.evaluate import counts_ratios
+from elq.intervals import Ratio, interval, resampled
+from elq.metrics import count, gold_entities, paired
 from elq.predictions import read_predictions
-from elq.types import Array, Link, Question
+from elq.types import Link, Question
 
 Links = Sequence[Sequence[Link]]
 
@@ -21,8 +23,7 @@ FIGURES = (  # task and quality, both of elq/metrics.py
     ("weak", "f1"),
     ("main", "recall"),
 )
-RESAMPLES, CHUNK = 10_000, 1_000
-INTERVAL = (0.025, 0.975)  # quantiles: 95% lie between them
+RESAMPLES = 10_000  # more than for intervals: p-values are small shares
 
 
 class Difference(NamedTuple):
@@ -91,37 +92,25 @@ def compare(
     Raises:
         ElqError: fewer than one resample or question, or another number of questions than of lists of links.
     """
-    if resamples < 1 or not questions:
-        raise ElqError(f"got {resamples} resamples of {len(questions)} questions, but needs at least one of each")
-    counts = np.stack([_counts(questions, a), _counts(questions, b)], axis=1)  # (n, 2, figures, 3)
-    # questions with equal counts are alike: how often each kind is drawn is multinomial, and the kinds are few
-    kinds, numbers = np.unique(counts.reshape(len(questions), -1), axis=0, return_counts=True)  # (U, 2·figures·3), (U,)
-    random, drawn = np.random.default_rng(seed), []
-    for start in range(0, resamples, CHUNK):
-        times = random.multinomial(len(questions), numbers / len(questions), size=min(CHUNK, resamples - start))  # (R, U)
-        drawn.append(_figures((times @ kinds).reshape(-1, *counts.shape[1:])))
-    samples = np.diff(np.concatenate(drawn), axis=1)[:, 0]  # (R, 2, figures) → (R, figures)
-    low, high = np.quantile(samples, INTERVAL, axis=0)
-    tails = (np.minimum((samples <= 0).sum(0), (samples >= 0).sum(0)) + 1) / (resamples + 1)
-    whole = _figures(counts.sum(0)[None])[0]  # (2, figures)
-    rows = zip(*whole.tolist(), low.tolist(), high.tolist(), np.minimum(2 * tails, 1).tolist(), strict=True)
-    return [Difference(*figure, *row) for figure, row in zip(FIGURES, rows, strict=True)]
+    sides = [_ratios(questions, links) for links in (a, b)]
+    # both in one call, so that the same questions are drawn for A and for B; a figure is 0 where it is undefined
+    drawn = resampled(
+        {(side, figure): ratio for side in (0, 1) for figure, ratio in sides[side].items()}, resamples=resamples, seed=seed
+    )
+    found = []
+    for figure in FIGURES:
+        before, after = (np.nan_to_num(drawn[side, figure]) for side in (0, 1))  # each (1 + R,)
+        gain = after - before
+        tail = min((gain[1:] <= 0).sum(), (gain[1:] >= 0).sum()) + 1
+        _, low, high = interval(gain)
+        found.append(Difference(*figure, float(before[0]), float(after[0]), low, high, min(1.0, 2 * tail / (resamples + 1))))
+    return found
 
 
-def _counts(questions: Sequence[Question], links: Links) -> Array:
-    """Correct, predicted and gold of each question for each of the ``FIGURES``, (n, figures, 3); 0 where it has no part."""
-    found = [count(question, predicted) for question, predicted in paired(questions, links)]
-    nothing = Counts(0, 0, 0)
-    return np.array([[counts.get(task, nothing) for task, _ in FIGURES] for counts in found], np.int64)
-
-
-def _figures(sums: Array) -> Array:
-    """Micro figures of summed counts, (…, figures, 3) → (…, figures); 0 where there is neither gold nor prediction."""
-    correct, predicted, gold = np.moveaxis(sums, -1, 0)  # each (…, figures)
-    precision, recall = correct / np.maximum(predicted, 1), correct / np.maximum(gold, 1)
-    ratios = np.stack([precision, recall, 2 * correct / np.maximum(predicted + gold, 1)])  # (3, …, figures)
-    columns = [ratios[QUALITIES.index(quality)][..., column] for column, (_, quality) in enumerate(FIGURES)]
-    return np.stack(columns, axis=-1)
+def _ratios(questions: Sequence[Question], links: Links) -> dict[tuple[str, str], Ratio]:
+    """The ``FIGURES`` as ratios over the questions."""
+    counts = [count(question, predicted) for question, predicted in paired(questions, links)]
+    return {(task, quality): counts_ratios([one.get(task) for one in counts])[quality] for task, quality in FIGURES}
 
 
 def changes(questions: Sequence[Question], a: Links, b: Links) -> list[Change]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elq.evaluate import Observed, hit_ratio
-from elq.intervals import Interval, Ratio, intervals
+from elq.intervals import RESAMPLES, Interval, Ratio, intervals
 from elq.reliability import BINS, Reliability, equal_mass_bins, examples, reliability
 from elq.sweep import Threshold, ThresholdSweep
 from elq.types import Link
@@ -45,7 +45,7 @@ def confidence(link: Link) -> float:
     return math.exp(link.score) if link.probability is None else link.probability
 
 
-def reliability_diagram(observed: Observed, *, bins: int = BINS, seed: int = 0) -> Diagram | None:
+def reliability_diagram(observed: Observed, *, bins: int = BINS, resamples: int = RESAMPLES, seed: int = 0) -> Diagram | None:
     """Does a link of confidence p have a gold entity in p of all cases? None without links.
 
     Bins and figures are those of elq/reliability.py: a report measures as `elq tune` does.
@@ -53,7 +53,7 @@ def reliability_diagram(observed: Observed, *, bins: int = BINS, seed: int = 0) 
     Args:
         observed: with the links of a very low threshold, since high ones leave little to see.
         bins: at most; fewer where there are fewer links, or many of equal confidence.
-        seed: of the intervals' draws.
+        resamples, seed: of the intervals, see elq/intervals.py.
     """
     _, rights, numbers = (column.numpy() for column in examples(observed.questions, observed.links))
     if not len(rights):
@@ -62,21 +62,21 @@ def reliability_diagram(observed: Observed, *, bins: int = BINS, seed: int = 0) 
     place, size = equal_mass_bins(confidences, bins), len(observed.questions)
     parts = [np.flatnonzero(place == one) for one in np.unique(place)]
     ratios = {
-        str(number): Ratio(
+        number: Ratio(
             np.bincount(numbers[part], rights[part], size).astype(np.float64),
             np.bincount(numbers[part], minlength=size).astype(np.float64),
         )
         for number, part in enumerate(parts)
     }
-    shares = intervals(ratios, seed=seed).values()
+    shares = intervals(ratios, resamples=resamples, seed=seed).values()
     made = [Bin(len(part), float(confidences[part].mean()), share) for part, share in zip(parts, shares, strict=True)]
     return Diagram(made, reliability(confidences, rights, bins))
 
 
-def recall_curve(observed: Observed, *, seed: int = 0) -> list[Interval]:
+def recall_curve(observed: Observed, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Interval]:
     """The share of gold mentions whose entity is among the first k candidates for their span, k = 1 … ``MOST_RANKS``."""
     if not any(observed.ranks or ()):
         return []
     steps = range(1, MOST_RANKS + 1)
-    ratios = {str(k): hit_ratio([[0 <= rank < k for rank in ranks] for ranks in observed.ranks or ()]) for k in steps}
-    return list(intervals(ratios, seed=seed).values())
+    ratios = {k: hit_ratio([[0 <= rank < k for rank in ranks] for ranks in observed.ranks or ()]) for k in steps}
+    return list(intervals(ratios, resamples=resamples, seed=seed).values())

@@ -5,14 +5,16 @@ of resamples serves them all: R resamples of Q questions are an (R, Q) matrix of
 product with the (Q, F) columns of F figures gives all resampled sums at once.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from elq.errors import ElqError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+Key = TypeVar("Key", bound=Hashable)
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -44,7 +46,7 @@ def draw_counts(questions: int, resamples: int, seed: int) -> Iterator[Array]:
         yield np.stack(drawn).astype(np.float64)
 
 
-def resampled(ratios: Mapping[str, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Array]:
+def resampled(ratios: Mapping[Key, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[Key, Array]:
     """Each figure on all questions, and behind it on every resample: name → (1 + R,), NaN where it is undefined.
 
     The same seed and number of questions draw the same resamples, so the arrays of two linkers may be subtracted.
@@ -81,6 +83,6 @@ def interval(values: Array) -> Interval:
     return Interval(float(values[0]), float(low), float(high))
 
 
-def intervals(ratios: Mapping[str, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+def intervals(ratios: Mapping[Key, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[Key, Interval]:
     """The 95% interval of every figure, see :func:`resampled`."""
     return {name: interval(values) for name, values in resampled(ratios, resamples=resamples, seed=seed).items()}

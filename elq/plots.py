@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from elq.curves import Bin, quality_curve, recall_curve, reliability_diagram
 from elq.errors import ElqError
 from elq.evaluate import Observed
-from elq.intervals import Interval
+from elq.intervals import RESAMPLES, Interval
 from elq.sweep import Threshold
 
 if TYPE_CHECKING:
@@ -190,20 +190,20 @@ def _quality_pictures(observed: Observed, chosen: Threshold) -> list[Picture]:
     ]
 
 
-def pictures(observed: Observed, chosen: Threshold, *, seed: int = 0) -> list[Picture]:
+def pictures(observed: Observed, chosen: Threshold, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Picture]:
     """Every plot of a report; one that has nothing to show is left out.
 
     Args:
         observed: with the links of a very low threshold.
         chosen: the threshold in use, and what it reaches.
-        seed: of the intervals' draws.
+        resamples, seed: of the intervals, see elq/intervals.py.
 
     Raises:
         ElqError: Matplotlib is missing.
     """
     require_matplotlib()
     made = _quality_pictures(observed, chosen)
-    if diagram := reliability_diagram(observed, seed=seed):
+    if diagram := reliability_diagram(observed, resamples=resamples, seed=seed):
         bins, whole = diagram
         points = "; ".join(f"{one.confidence:.2f}: {one.right.value:.2f}" for one in bins)
         made.append(
@@ -216,7 +216,7 @@ def pictures(observed: Observed, chosen: Threshold, *, seed: int = 0) -> list[Pi
                 f" perfectly calibrated models would have {whole.band[0]:.3f} to {whole.band[1]:.3f}.",
             )
         )
-    if recalls := recall_curve(observed, seed=seed):
+    if recalls := recall_curve(observed, resamples=resamples, seed=seed):
         some = ", ".join(f"{recalls[k - 1].value:.3f} at k = {k}" for k in (1, 10, len(recalls)))
         made.append(
             picture(

@@ -121,12 +121,12 @@ def slice_tables(groups: Sequence[Group], *, resamples: int, seed: int) -> list[
         for part in group.slices
         for measure in group.measures
     }
-    drawn = intervals({str(key): ratio for key, ratio in columns.items()}, resamples=resamples, seed=seed)
+    drawn = intervals(columns, resamples=resamples, seed=seed)
     return [
         {
             "title": group.title,
             "measures": [measure.replace("f1", "F1") for measure in group.measures],
-            "rows": [(part, [drawn[str((group.title, part.name, one))] for one in group.measures]) for part in group.slices],
+            "rows": [(part, [drawn[group.title, part.name, one] for one in group.measures]) for part in group.slices],
         }
         for group in groups
     ]
@@ -204,7 +204,7 @@ def page(material: Material) -> str:
         headlines=headlines,
         rows=rows,
         numbers=number_rows(metrics, ratios),
-        pictures=pictures(material.observed, Threshold(material.threshold, *at), seed=material.seed),
+        pictures=pictures(material.observed, Threshold(material.threshold, *at), **draws),
         groups=slice_tables(groups, **draws),
         buckets=bucket_table(errors, material.threshold, material.catalogue),
         totals={"gold": gold, "links": links, "lost": sum(e.lost for e in errors), "wrong": sum(not e.lost for e in errors)},

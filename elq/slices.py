@@ -22,7 +22,6 @@ MOST_TYPES = 10  # slices of entity types; the rest is one more
 LENGTHS = ((1, 4), (5, 6), (7, 8), (9, 11), (12, None))  # words
 BEARERS = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
 MENTIONS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, None))
-RECALLS = ("recall", "disambiguation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +78,20 @@ def mention_group(
     rows = zip(observed.questions, gold, strict=True)
     labels = [[label(question, mention, entity) for mention, entity in one] for question, one in rows]
     pairs = zip(observed.questions, observed.links, strict=True)
-    found = [strongly_right(question, links)[0] for question, links in pairs]
-    first = [[rank == 0 for rank in ranks] for ranks in observed.ranks or [[-1] * len(one) for one in gold]]
+    hits = {"recall": [strongly_right(question, links)[0] for question, links in pairs]}
+    if observed.ranks is not None:
+        hits["disambiguation"] = [[rank == 0 for rank in ranks] for ranks in observed.ranks]
     slices = []
     for name in order:
         inside = [[one == name for one in of_question] for of_question in labels]
-        recall, disambiguation = (
-            hit_ratio([[hit for hit, held in zip(*two, strict=True) if held] for two in zip(hits, inside, strict=True)])
-            for hits in (found, first)
-        )
-        ratios = dict(zip(RECALLS, (recall, disambiguation), strict=True))
-        slices.append(Slice(name, sum(map(any, inside)), int(recall.bottom.sum()), ratios))
-    return Group(title, RECALLS, [one for one in slices if one.mentions])
+        ratios = {
+            measure: hit_ratio(
+                [[hit for hit, held in zip(*two, strict=True) if held] for two in zip(every, inside, strict=True)]
+            )
+            for measure, every in hits.items()
+        }
+        slices.append(Slice(name, sum(map(any, inside)), sum(map(sum, inside)), ratios))
+    return Group(title, tuple(hits), [one for one in slices if one.mentions])
 
 
 Gold = Sequence[Sequence[tuple[Mention, Entity]]]  # the linkable mentions of each question, with their records

@@ -267,6 +267,17 @@ def test_without_a_model_the_starter_is_used_and_trained_first_where_it_is_missi
     assert "queen" in capsys.readouterr().out
 
 
+def test_a_bad_question_file_is_named_before_the_starter_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    good, bad = write_lines(tmp_path / "good.jsonl", [{"text": "why"}]), write_lines(tmp_path / "bad.jsonl", [{"text": 5}])
+    for arguments in (["--questions", bad], ["--questions", good, "--training", bad, "--report", tmp_path / "r.html"]):
+        assert run("evaluate", [*map(str, arguments)]) == 2
+        error = capsys.readouterr().err
+        assert f"{bad}, line 1: text is 5" in error
+        assert "training the starter" not in error
+
+
 def test_bootstrap_writes_the_questions_that_training_would_make(catalogue_file, entities, tmp_path):
     output = tmp_path / "q.jsonl"
     options = ["--catalogue", str(catalogue_file), "--output", str(output), "--count", "40"]

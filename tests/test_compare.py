@@ -97,7 +97,7 @@ def test_the_same_links_differ_by_nothing_and_better_ones_surely():
         assert row.low > 0
         assert row.p == 0.002  # none of 999 resamples: the least there can be
     for wrong in ({"resamples": 0}, {"questions": [], "a": [], "b": []}):
-        with pytest.raises(ElqError, match="needs at least one of each"):
+        with pytest.raises(ElqError, match="give at least one of each"):
             compare(**{"questions": questions, "a": a, "b": a, **wrong})
 
 

@@ -12,6 +12,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
+from elq import intervals
 from elq.buckets import BUCKETS, Error
 from elq.commands import run
 from elq.dictionary import Dictionary
@@ -214,6 +215,15 @@ def test_no_links_and_no_gold_mentions_make_a_page_too(linker):
     observed = Observed([Question("1", "why")], [[link]], [[]])
     text = page(Material({}, observed, -math.inf, catalogue, Dictionary(catalogue), resamples=3))
     assert "a wrong link that overlaps no lost and no null mention" in text
+
+
+def test_every_interval_of_a_page_is_drawn_as_often_as_asked(linker, low, monkeypatch):
+    asked, draw = [], intervals.draw_counts
+    monkeypatch.setattr(intervals, "draw_counts", lambda *settings: asked.append(settings[1:]) or draw(*settings))
+    catalogue = linker.entities.catalogue
+    page(Material({}, low, -4.0, catalogue, Dictionary(catalogue), resamples=7, seed=3))
+    assert len(asked) >= 4  # figures, slices and the bands of two plots
+    assert {*asked} == {(7, 3)}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,13 @@ def test_by_hand(groups):
     assert found["Number of gold mentions"] == {"0": (1, 0), "1": (6, 6), "3": (1, 2)}
 
 
+def test_links_without_ranks_have_no_disambiguation(observed, entities):
+    catalogue = entities.catalogue
+    groups = all_groups(replace(observed, ranks=None), catalogue, Dictionary(catalogue), None)
+    assert {measure for group in groups for measure in group.measures} == {"recall", "precision", "f1"}
+    assert all(part.ratios.keys() == {*group.measures} for group in groups for part in group.slices)
+
+
 def test_slices_of_a_group_share_out_all_questions_or_all_mentions(groups, observed):
     metrics = measure(observed)
     of_mentions = {"recall": metrics["strong_micro_recall"], "disambiguation": metrics["disambiguation_accuracy"]}

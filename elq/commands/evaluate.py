@@ -50,6 +50,9 @@ def main(arguments: Sequence[str]) -> None:
         require_matplotlib()  # said now, and not after minutes of linking
     if not Path(options.questions).is_file():
         raise ElqError(f"{options.questions} does not exist: give a file of annotated questions")
+    if options.model is None:
+        for file in (options.questions, *(options.training or ())):
+            read_questions(file)  # a bad line is named now, and not after minutes of training the starter
     model = options.model or default_model()
     linker = Linker.from_pretrained(model, device=options.device, scoring=options.scoring)
     catalogue = linker.entities.catalogue
