@@ -128,7 +128,7 @@ class ELQModule(LightningModule):
             score_mode=self.score_mode,
             dictionary=self.data.dictionary,
         )
-        self.sweep.objective, self.sweep.slack = DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE
+        self.sweep = ThresholdSweep(*(DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE))
 
     def on_fit_start(self) -> None:
         """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""

@@ -17,9 +17,10 @@ from elq.types import Link, Question
 
 OBJECTIVES = ("set_in_catalogue", "set_all", "strong", "weak")  # tasks of elq/metrics.py whose micro F1 may choose
 SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
-# How training chooses γ: by the F1 of which objective, and how much of it the choice may cost for the lowest one. Template
-# questions are easier and hardly tell thresholds apart over which the questions of people gain in recall.
-DEV_CHOICE, TEMPLATE_CHOICE = (OBJECTIVES[0], 0.0), ("set_all", 0.005)
+# How training chooses γ: objective, slack and depth of a ThresholdSweep. F1 is flat around its best, where a handful of
+# questions moves it: the middle of the flat part varies less. Template questions are easier, and hardly tell thresholds apart
+# over which the questions of people gain in recall: there it is the lowest of them.
+DEV_CHOICE, TEMPLATE_CHOICE = (OBJECTIVES[0], 0.005, 0.5), ("set_all", 0.005, 1.0)
 MARGIN = 1e-3  # how far below the lowest score a threshold lies that keeps everything
 
 
@@ -88,14 +89,15 @@ def predictions_by_score(question: Question, links: Sequence[Link], objective: s
 
 
 class ThresholdSweep(Metric):
-    """Chooses the threshold: the best micro F1 of the objective, by default of sets where the main entity is in the catalogue.
+    """Chooses the threshold by the micro F1 of the objective, by default of sets where the main entity is in the catalogue.
 
     Feed it links decoded at a very low threshold. Raising a threshold only removes links (the overlap removal is greedy by
     score), so the links at any higher threshold are those that score at least as high.
 
     Args:
         objective: one of ``OBJECTIVES``.
-        slack: take the lowest threshold whose F1 is at most this much below the best.
+        slack: thresholds whose F1 is at most this much below the best are as good.
+        depth: which of them is taken: the one nearest to this share of the way from the highest to the lowest.
     """
 
     full_state_update = False
@@ -103,11 +105,11 @@ class ThresholdSweep(Metric):
     correct: list[Tensor]  # 0 or 1 in float32, the type torchmetrics gives the empty state of a process without questions
     gold: Tensor
 
-    def __init__(self, objective: str = OBJECTIVES[0], *, slack: float = 0.0) -> None:
+    def __init__(self, objective: str = OBJECTIVES[0], slack: float = 0.0, depth: float = 0.0) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
             raise ElqError(f"the objective is {objective!r}, but must be one of {', '.join(OBJECTIVES)}")
-        self.objective, self.slack = objective, slack
+        self.objective, self.slack, self.depth = objective, slack, depth
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("correct", [], dist_reduce_fx="cat")
         self.add_state("gold", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
@@ -124,13 +126,15 @@ class ThresholdSweep(Metric):
         self.correct.append(columns[:, 1])
 
     def compute(self) -> Threshold:
-        """The threshold with the best F1, the highest of equally good ones; ``Threshold()`` if every F1 is 0.
-
-        With a slack, the lowest one that is nearly as good.
-        """
-        found = [cut for cut in self.curve() if cut.f1 > 0]
-        best = max(found, key=lambda cut: cut.f1, default=Threshold())
-        return [cut for cut in found if cut.f1 >= best.f1 - self.slack][-1] if found and self.slack else best
+        """The chosen threshold, by default the highest with the best F1; ``Threshold()`` if every F1 is 0."""
+        found = [cut for cut in self.curve() if cut.f1 > 0 and math.isfinite(cut.threshold)]
+        best = max((cut.f1 for cut in found), default=0.0)
+        good = [cut for cut in found if cut.f1 >= best - self.slack]
+        if not good:
+            return Threshold()
+        highest, lowest = good[0].threshold, good[-1].threshold
+        wanted = highest + self.depth * (lowest - highest)
+        return min(good, key=lambda cut: abs(cut.threshold - wanted))
 
     def curve(self) -> list[Threshold]:
         """The quality at every cut, for plotting. With several processes, call it ``with metric.sync_context():``."""

@@ -142,13 +142,22 @@ def test_sweep_takes_the_highest_of_equal_thresholds() -> None:
     assert sweep.compute().threshold == -1.5
 
 
-def test_sweep_with_slack_takes_the_lowest_that_is_nearly_as_good() -> None:
+def test_sweep_with_slack_takes_the_threshold_so_deep_among_those_that_are_nearly_as_good() -> None:
     found = [link(0, 1, "Q1", -1.0), link(1, 2, "Q7", -2.0), link(2, 3, "Q8", -3.0), link(3, 4, "Q2", -4.0)]
-    for slack, threshold in ((1e-6, -4.001), (0.17, -4.001)):
-        assert fed(ThresholdSweep(slack=slack), [(TWO, found)]).compute().threshold == threshold
+    # F1 2/3 at -1.5, 1/2 at -2.5, 2/5 at -3.5, 2/3 at -4.001
+    for slack, depth, threshold in (
+        (0.0, 1.0, -4.001),
+        (0.16, 0.4, -1.5),
+        (0.17, 0.4, -2.5),
+        (0.27, 0.7, -3.5),
+        (0.27, 1, -4.001),
+    ):
+        assert fed(ThresholdSweep(slack=slack, depth=depth), [(TWO, found)]).compute().threshold == threshold
     for slack, threshold in ((0.0, -1.5), (0.16, -1.5), (0.17, -2.5), (0.27, -3.001)):
-        assert fed(ThresholdSweep(slack=slack), [(TWO, found[:3])]).compute().threshold == threshold
+        assert fed(ThresholdSweep(slack=slack, depth=1.0), [(TWO, found[:3])]).compute().threshold == threshold
     assert fed(ThresholdSweep(slack=0.5), [(ONE, [link(0, 3, "Q2", -1.0)])]).compute() == Threshold()
+    bad = [link(0, 3, "Q1", -1.0), link(4, 9, "Q2", -math.inf)]
+    assert fed(ThresholdSweep(slack=0.9, depth=0.5), [(ONE, bad)]).compute() == Threshold(-1.001, 1.0, 1.0, 1.0)
 
 
 def test_sweep_counts_an_entity_once_with_its_best_score_and_leaves_nil_questions_out() -> None:
@@ -244,6 +253,20 @@ def test_the_sweep_equals_brute_force(pairs: Pairs) -> None:
         assert best.threshold < next(score for score, f1 in tried.items() if f1 == approx(best.f1))
     for cut in (*sweep.curve(), *([best] if best.f1 else [])):
         assert cut[1:] == approx(at(cut.threshold))
+
+
+@given(many_pairs, st.floats(0, 0.5), st.floats(0, 1))
+def test_a_choice_with_slack_equals_brute_force(pairs: Pairs, slack: float, depth: float) -> None:
+    chosen, curve = fed(ThresholdSweep(slack=slack, depth=depth), pairs).compute(), fed(ThresholdSweep(), pairs).curve()
+    best = max((cut.f1 for cut in curve), default=0.0)
+    good = [cut for cut in curve if cut.f1 > 0 and cut.f1 >= best - slack]
+    if not good:
+        assert chosen == Threshold()
+        return
+    assert chosen in good
+    lowest, highest = min(cut.threshold for cut in good), max(cut.threshold for cut in good)
+    distances = [abs(cut.threshold - (highest * (1 - depth) + lowest * depth)) for cut in good]
+    assert distances[good.index(chosen)] == approx(min(distances))
 
 
 @given(many_pairs, st.floats(-8, 0), st.floats(-8, 0))
