@@ -1,8 +1,9 @@
 """How well γ carries over: chosen on one half of annotated questions, measured on the other, by several rules.
 
-    python benchmarks/threshold_choice.py ../shared/questions/webqsp_dev.jsonl runs/webqsp/s0/model runs/webqsp/s1/model
+    python benchmarks/threshold_choice.py ../shared/questions/webqsp_dev.jsonl runs/webqsp/latest/model
 
-A rule is the slack and depth of elq/sweep.py: 0 and 0 is the best F1 itself. All rules see the same halves.
+A rule is the slack and depth of elq/sweep.py: 0 and 0 is the best F1 itself. All rules see the same halves of the questions
+whose main entity is in the catalogue.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import statistics
 from elq.linker import Linker
 from elq.metrics import Counts
 from elq.questions import read_questions
-from elq.sweep import OBJECTIVES, SWEEP_FLOOR, ThresholdSweep, predictions_by_score
+from elq.sweep import DEV_CHOICE, SWEEP_FLOOR, ThresholdSweep, predictions_by_score
 
+OBJECTIVE = DEV_CHOICE[0]
 RULES = ((0.0, 0.0), (0.0025, 0.5), (0.005, 0.5), (0.0075, 0.5), (0.01, 0.5), (0.0025, 1.0), (0.005, 1.0))
+HALVES = 60  # per model
 
 
 def main() -> None:
@@ -22,27 +25,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="F1 on the other half, by rule.")
     parser.add_argument("questions")
     parser.add_argument("models", nargs="+", metavar="MODEL")
-    parser.add_argument("--objective", default=OBJECTIVES[0], choices=OBJECTIVES)
-    parser.add_argument("--halves", type=int, default=60, metavar="N", help="per model (default: 60)")
     options = parser.parse_args()
-    found = {rule: ([], []) for rule in RULES}
+    found: dict[tuple[float, float], tuple[list[float], list[float]]] = {rule: ([], []) for rule in RULES}
     for model in options.models:
         linker = Linker.from_pretrained(model)
         questions = read_questions(options.questions, linker.entities.catalogue)
         links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
-        scored = [
-            predictions_by_score(question, every, options.objective) for question, every in zip(questions, links, strict=True)
-        ]
-        part = [n for n, (_, gold) in enumerate(scored) if gold]
-        for half in range(options.halves):
-            random.Random(half).shuffle(order := [*part])
-            left, right = order[: len(order) // 2], order[len(order) // 2 :]
+        scored = [predictions_by_score(question, every, OBJECTIVE) for question, every in zip(questions, links, strict=True)]
+        order = [n for n, (_, gold) in enumerate(scored) if gold]
+        for half in range(HALVES):
+            random.Random(half).shuffle(order)
+            chosen_on, measured_on = order[: len(order) // 2], order[len(order) // 2 :]
             for (slack, depth), (thresholds, qualities) in found.items():
-                sweep = ThresholdSweep(options.objective, slack, depth)
-                sweep.update([questions[n] for n in left], [links[n] for n in left])
-                thresholds.append(chosen := sweep.compute().threshold)
-                kept = [right_one for n in right for score, right_one in scored[n][0] if score >= chosen]
-                qualities.append(Counts(int(sum(kept)), len(kept), sum(scored[n][1] for n in right)).quality()["f1"])
+                sweep = ThresholdSweep(OBJECTIVE, slack, depth)
+                sweep.update([questions[n] for n in chosen_on], [links[n] for n in chosen_on])
+                thresholds.append(threshold := sweep.compute().threshold)
+                kept = [correct for n in measured_on for score, correct in scored[n][0] if score >= threshold]
+                counts = Counts(int(sum(kept)), len(kept), sum(scored[n][1] for n in measured_on))
+                qualities.append(counts.quality()["f1"])
     for (slack, depth), (thresholds, qualities) in found.items():
         mean, spread = statistics.mean(thresholds), statistics.stdev(thresholds)
         print(

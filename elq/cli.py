@@ -62,7 +62,6 @@ class ELQCLI(LightningCLI):
             args=args,
             run=run,
             seed_everything_default=0,
-            auto_configure_optimizers=False,  # the module has its own
             parser_kwargs={"exit_on_error": False},  # errors come through to us, without a page of usage
             save_config_callback=SaveFitConfig,
             save_config_kwargs={"overwrite": True},  # a resumed run writes it again

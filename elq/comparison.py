@@ -101,7 +101,7 @@ def compare(
     for figure in FIGURES:
         before, after = (np.nan_to_num(drawn[side, figure]) for side in (0, 1))  # each (1 + R,)
         gain = after - before
-        tail = min((gain[1:] <= 0).sum(), (gain[1:] >= 0).sum()) + 1
+        tail = int(min((gain[1:] <= 0).sum(), (gain[1:] >= 0).sum())) + 1
         _, low, high = interval(gain)
         found.append(Difference(*figure, float(before[0]), float(after[0]), low, high, min(1.0, 2 * tail / (resamples + 1))))
     return found

@@ -6,6 +6,7 @@ product with the (Q, F) columns of F figures gives all resampled sums at once.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -64,8 +65,9 @@ def resampled(ratios: Mapping[Key, Ratio], *, resamples: int = RESAMPLES, seed: 
     tops, bottoms = (np.stack(columns, axis=1) for columns in zip(*ratios.values(), strict=True))  # each (Q, F)
     if not len(tops) or resamples < 1:
         raise ElqError(f"{resamples} resamples of {len(tops)} questions are asked for: give at least one of each")
-    blocks = [np.ones((1, len(tops))), *draw_counts(len(tops), resamples, seed)]
-    sums, bases = (np.concatenate([block @ columns for block in blocks]) for columns in (tops, bottoms))  # each (1 + R, F)
+    columns = np.concatenate([tops, bottoms], axis=1)  # (Q, 2F)
+    blocks = chain([np.ones((1, len(tops)))], draw_counts(len(tops), resamples, seed))  # one at a time: together they are R × Q
+    sums, bases = np.split(np.concatenate([block @ columns for block in blocks]), 2, axis=1)  # each (1 + R, F)
     values = np.divide(sums, bases, out=np.full_like(sums, np.nan), where=bases > 0)
     return dict(zip(ratios, values.T, strict=True))
 

@@ -221,9 +221,9 @@ class ELQModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Choose γ and log the set-level scores at it."""
-        best = self.sweep.compute()
+        chosen = self.sweep.compute()
         self.sweep.reset()
-        self.log_dict(shown := {f"dev_{name}": getattr(best, name) for name in ("f1", "precision", "recall", "threshold")})
+        self.log_dict(shown := {f"dev_{name}": getattr(chosen, name) for name in ("f1", "precision", "recall", "threshold")})
         when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
         log.info("%s: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f", when, *shown.values())
 

@@ -1,7 +1,7 @@
 """Slices: the quality on parts of the questions and of the gold mentions, each as ratios over all questions.
 
 A group sorts either questions (whose measure is the set-level precision, recall and F1) or gold mentions with an entity
-(recall: linked with the same span; disambiguation: its entity is the first candidate for its own span).
+(recall: linked with the same span; disambiguation, where ranks were observed: its entity is the first candidate for its span).
 """
 
 from collections import Counter

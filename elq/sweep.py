@@ -18,8 +18,8 @@ from elq.types import Link, Question
 OBJECTIVES = ("set_in_catalogue", "set_all", "strong", "weak")  # tasks of elq/metrics.py whose micro F1 may choose
 SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
 # How training chooses γ: objective, slack and depth of a ThresholdSweep. F1 is flat around its best, where a handful of
-# questions moves it: the middle of the flat part varies less. Template questions are easier, and hardly tell thresholds apart
-# over which the questions of people gain in recall: there it is the lowest of them.
+# questions moves it: the middle between the highest and the lowest threshold that are nearly as good varies less. Template
+# questions are easier, and hardly tell thresholds apart over which people's questions gain in recall: there it is the lowest.
 DEV_CHOICE, TEMPLATE_CHOICE = (OBJECTIVES[0], 0.005, 0.5), ("set_all", 0.005, 1.0)
 MARGIN = 1e-3  # how far below the lowest score a threshold lies that keeps everything
 
@@ -127,7 +127,7 @@ class ThresholdSweep(Metric):
 
     def compute(self) -> Threshold:
         """The chosen threshold, by default the highest with the best F1; ``Threshold()`` if every F1 is 0."""
-        found = [cut for cut in self.curve() if cut.f1 > 0 and math.isfinite(cut.threshold)]
+        found = [cut for cut in self.curve() if cut.f1 > 0]
         best = max((cut.f1 for cut in found), default=0.0)
         good = [cut for cut in found if cut.f1 >= best - self.slack]
         if not good:

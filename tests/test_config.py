@@ -71,7 +71,6 @@ def test_an_experiment_keeps_the_checkpoint_and_what_two_rooms_share():
     assert config.data.max_span_tokens == 7
     assert config.data.seed == 5
     assert config.data.encoder == config.model.encoder
-    assert not {"optimizer", "lr_scheduler"} & {*vars(config)}  # settings of Lightning's that would do nothing
 
 
 @pytest.mark.parametrize("override", ["+model.surprise=1", "+model.lr_heads=fast", "+data.train.0.surprise=1"])

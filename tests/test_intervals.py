@@ -1,6 +1,7 @@
 """The bootstrap: against a slow one that measures every resample as if it were a set of questions, and by what it promises."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -69,6 +70,23 @@ def test_draws_depend_on_the_seed_alone_and_not_on_the_blocks(monkeypatch):
     for name, values in whole.items():
         np.testing.assert_array_equal(values, small[name])
     assert any(not np.array_equal(values, other[name], equal_nan=True) for name, values in whole.items())
+
+
+def test_draws_are_held_one_block_at_a_time(monkeypatch):
+    """All of them are resamples times questions: gigabytes for a large file."""
+    blocks, alive, draw = [], [], room.draw_counts
+
+    def watched(*settings):
+        for block in draw(*settings):
+            blocks.append(weakref.ref(block))
+            alive.append(sum(one() is not None for one in blocks))
+            yield block
+
+    monkeypatch.setattr(room, "CELLS", 20)
+    monkeypatch.setattr(room, "draw_counts", watched)
+    resampled(metric_ratios(observed(PAIRS)), resamples=50)
+    assert len(alive) > 10
+    assert max(alive) <= 3
 
 
 def test_an_interval_holds_the_truth_in_95_of_100_samples():
