@@ -142,12 +142,15 @@ def test_markers_without_a_table_count_for_nothing(settings, catalogue_file, tmp
 
 
 SHARED_BUILD = """
-import sys, time, elq.assembly as a, elq.build as b, elq.parts as p
+import os, pathlib, sys, time, elq.assembly as a, elq.build as b, elq.parts as p
+begun = pathlib.Path(sys.argv[4])
 a.PART, p.WAIT_SECONDS, claimed = 256, 0.01, a.claimed_parts
 def told(*arguments):
     for part in claimed(*arguments):
+        (begun / str(os.getpid())).touch()
         print(part[0], flush=True)
-        time.sleep(0.1)  # long enough for the other to start
+        while len([*begun.iterdir()]) < 2:  # until the other has one, too
+            time.sleep(0.01)
         yield part
 a.claimed_parts = told
 b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], precision="fp32", dtype="float32"))
@@ -158,12 +161,13 @@ b.build_entities(sys.argv[2], sys.argv[3], b.BuildSettings(encoder=sys.argv[1], 
 def test_two_processes_share_a_build(one_dies, encoder_folder, settings, tmp_path):
     records = [{"id": f"E{n}", "title": f"{['river', 'city', 'film'][n % 3]} {n}"} for n in range(6_000)]
     source = write_lines(tmp_path / "c.jsonl", records)
-    command = [sys.executable, "-c", SHARED_BUILD, str(encoder_folder), str(source), str(tmp_path / "e")]
+    (begun := tmp_path / "begun").mkdir()
+    command = [sys.executable, "-c", SHARED_BUILD, str(encoder_folder), str(source), str(tmp_path / "e"), str(begun)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     if one_dies:
         processes[0].stdout.readline()  # it has a part
         processes[0].kill()
-    told = [process.communicate(timeout=60)[0].split() for process in processes]
+    told = [process.communicate(timeout=120)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [-signal.SIGKILL if one_dies else 0, 0]
     starts = [str(start) for start in range(0, 6_000, 256)]
     if one_dies:
@@ -174,7 +178,7 @@ def test_two_processes_share_a_build(one_dies, encoder_folder, settings, tmp_pat
         assert told[1]
     build_entities(source, tmp_path / "plain", settings)
     np.testing.assert_allclose(table_of(tmp_path / "e"), table_of(tmp_path / "plain"), atol=1e-5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".e.lock", ".plain.lock", "c.jsonl", "e", "plain"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".e.lock", ".plain.lock", "begun", "c.jsonl", "e", "plain"]
 
 
 @pytest.mark.parametrize(
