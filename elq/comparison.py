@@ -92,14 +92,12 @@ def compare(
     Raises:
         ElqError: fewer than one resample or question, or another number of questions than of lists of links.
     """
-    sides = [_ratios(questions, links) for links in (a, b)]
-    # both in one call, so that the same questions are drawn for A and for B; a figure is 0 where it is undefined
-    drawn = resampled(
-        {(side, figure): ratio for side in (0, 1) for figure, ratio in sides[side].items()}, resamples=resamples, seed=seed
-    )
+    sides = (_ratios(questions, a), _ratios(questions, b))
+    ratios = {(side, figure): ratio for side, own in enumerate(sides) for figure, ratio in own.items()}
+    drawn = resampled(ratios, resamples=resamples, seed=seed)  # in one call: the same questions are drawn for A and for B
     found = []
     for figure in FIGURES:
-        before, after = (np.nan_to_num(drawn[side, figure]) for side in (0, 1))  # each (1 + R,)
+        before, after = (np.nan_to_num(drawn[side, figure]) for side in (0, 1))  # each (1 + R,); 0 where undefined
         gain = after - before
         tail = int(min((gain[1:] <= 0).sum(), (gain[1:] >= 0).sum())) + 1
         _, low, high = interval(gain)

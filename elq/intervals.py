@@ -62,11 +62,11 @@ def resampled(ratios: Mapping[Key, Ratio], *, resamples: int = RESAMPLES, seed: 
     """
     if not ratios:
         return {}
-    tops, bottoms = (np.stack(columns, axis=1) for columns in zip(*ratios.values(), strict=True))  # each (Q, F)
-    if not len(tops) or resamples < 1:
-        raise ElqError(f"{resamples} resamples of {len(tops)} questions are asked for: give at least one of each")
-    columns = np.concatenate([tops, bottoms], axis=1)  # (Q, 2F)
-    blocks = chain([np.ones((1, len(tops)))], draw_counts(len(tops), resamples, seed))  # one at a time: together they are R × Q
+    tops, bottoms = zip(*ratios.values(), strict=True)
+    columns = np.stack([*tops, *bottoms], axis=1)  # (Q, 2F)
+    if not len(columns) or resamples < 1:
+        raise ElqError(f"{resamples} resamples of {len(columns)} questions are asked for: give at least one of each")
+    blocks = chain([np.ones((1, len(columns)))], draw_counts(len(columns), resamples, seed))  # one at a time: all are R × Q
     sums, bases = np.split(np.concatenate([block @ columns for block in blocks]), 2, axis=1)  # each (1 + R, F)
     values = np.divide(sums, bases, out=np.full_like(sums, np.nan), where=bases > 0)
     return dict(zip(ratios, values.T, strict=True))

@@ -108,7 +108,6 @@ class ELQModule(LightningModule):
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
         self.score_mode, self.retrieved, self.threshold = score_mode, retrieved, threshold
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
-        self.sweep = ThresholdSweep()
         self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
         self._search_table: Tensor | None = None  # for hard negatives
 
@@ -118,7 +117,7 @@ class ELQModule(LightningModule):
         return cast(QuestionData, self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
-        """Make the linker that validation uses: the network in training (not copied), over the data's entities."""
+        """Make the sweep and the linker of validation, with the network in training (not copied), over the data's entities."""
         self.linker = Linker(
             self.model,
             load_tokenizer(self.data.encoder),

@@ -167,7 +167,7 @@ def test_two_processes_share_a_build(one_dies, encoder_folder, settings, tmp_pat
     if one_dies:
         processes[0].stdout.readline()  # it has a part
         processes[0].kill()
-    told = [process.communicate(timeout=120)[0].split() for process in processes]
+    told = [process.communicate(timeout=60)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [-signal.SIGKILL if one_dies else 0, 0]
     starts = [str(start) for start in range(0, 6_000, 256)]
     if one_dies:
