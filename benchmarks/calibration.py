@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from elq.linker import Linker
-from elq.questions import read_questions
-from elq.reliability import Reliability, cross_fitted, reliability
-from elq.sweep import SWEEP_FLOOR
+from elq.evaluation.reliability import Reliability, cross_fitted, reliability
+from elq.evaluation.sweep import SWEEP_FLOOR
+from elq.linking.linker import Linker
+from elq.questions.annotated import read_questions
 from elq.types import Link, Question
 
 Pairs = list[tuple[Question, list[Link]]]

@@ -15,10 +15,10 @@ from pathlib import Path
 import yaml
 
 from elq.commands.evaluate import print_table
-from elq.evaluate import Observed, measure, observe
-from elq.linker import Linker
-from elq.predictions import as_json
-from elq.questions import read_questions
+from elq.evaluation.evaluate import Observed, measure, observe
+from elq.linking.linker import Linker
+from elq.questions.annotated import read_questions
+from elq.questions.predicted import as_json
 from elq.types import Question
 
 

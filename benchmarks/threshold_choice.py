@@ -2,18 +2,18 @@
 
     python benchmarks/threshold_choice.py ../shared/questions/webqsp_dev.jsonl runs/webqsp/latest/model
 
-A rule is the slack and depth of elq/sweep.py: 0 and 0 is the best F1 itself. All rules see the same halves of the questions
-whose main entity is in the catalogue.
+A rule is the slack and depth of elq/evaluation/sweep.py: 0 and 0 is the best F1 itself. All rules see the same halves of the
+questions whose main entity is in the catalogue.
 """
 
 import argparse
 import random
 import statistics
 
-from elq.linker import Linker
-from elq.metrics import Counts
-from elq.questions import read_questions
-from elq.sweep import DEV_CHOICE, SWEEP_FLOOR, ThresholdSweep, predictions_by_score
+from elq.evaluation.counting import Counts
+from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, ThresholdSweep, predictions_by_score
+from elq.linking.linker import Linker
+from elq.questions.annotated import read_questions
 
 OBJECTIVE = DEV_CHOICE[0]
 RULES = ((0.0, 0.0), (0.0025, 0.5), (0.005, 0.5), (0.0075, 0.5), (0.01, 0.5), (0.0025, 1.0), (0.005, 1.0))

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elq.errors import ElqError
-    from elq.linker import Linker
+    from elq.linking.linker import Linker
     from elq.types import Candidate, Link, Question
 
 __version__ = "0.1.0"
 __all__ = ["Candidate", "ElqError", "Link", "Linker", "Question", "__version__"]
 
 _HOME = {
-    "Linker": "elq.linker",
+    "Linker": "elq.linking.linker",
     "ElqError": "elq.errors",
     "Candidate": "elq.types",
     "Link": "elq.types",

@@ -66,7 +66,7 @@ class Link:
 
     ``score`` is the joint score log p(mention) + log p(entity | mention) (natural logarithm, at most 0);
     ``candidates`` holds the retrieved entities, best first. ``mention_score`` is log p(mention) alone. ``probability`` that the
-    entity is one the question asks for, from the model's calibration (None: it has none, see elq/calibration.py).
+    entity is one the question asks for, from the model's calibration (None: it has none, see elq/linking/calibration.py).
 
     On request a link may have the entity "NIL", none of the catalogue: without title, description and probability.
     """
@@ -91,7 +91,9 @@ class TokenBatch:
     attention: Tensor  # (B, T) bool, False on padding
     text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
-    named: Tensor | None = None  # (B, T, L) int64, how a span is a name of the catalogue (elq/names.py); None: not looked up
+    named: Tensor | None = (
+        None  # (B, T, L) int64, how a span is a name of the catalogue (elq/names/lookup.py); None: not looked up
+    )
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
@@ -120,7 +122,7 @@ class Bearers:
     """The entities that Q mentions may mean by their names; -1 behind those of a mention that has fewer."""
 
     rows: Tensor  # (Q, E) int64 catalogue row
-    kinds: Tensor  # (Q, E) int64 in which way, see elq/names.py
+    kinds: Tensor  # (Q, E) int64 in which way, see elq/names/lookup.py
 
     def to(self, target: device | str) -> "Bearers":
         """The same with its tensors on another device."""

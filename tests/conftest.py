@@ -13,11 +13,11 @@ import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from elq.build import BuildSettings, build_entities
-from elq.encoder import Encoder
-from elq.folder import Entities, open_entities
-from elq.model import ELQ
-from elq.tokens import QuestionTokenizer
+from elq.encoding.tokens import QuestionTokenizer
+from elq.encoding.transformer import Encoder
+from elq.entities.build import BuildSettings, build_entities
+from elq.linking.folder import Entities, open_entities
+from elq.model.network import ELQ
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 NAMES = ["paris", "texas", "titanic", "ship", "queen", "band", "river", "city", "film", "song", "capital"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from lightning import Callback
 
-from elq.cli import ELQCLI
+from elq.training.parser import ELQCLI
 
 
 class Recorder(Callback):

@@ -24,7 +24,10 @@ SET_UP = (
     "cd ",
     "elq download ",
 )  # what a test cannot do in its own environment; CI does the first
-CLUSTER = ("sbatch ", "torchrun ")  # docs/train.sbatch has its own test, and torchrun starts what tests/test_build.py starts
+CLUSTER = (
+    "sbatch ",
+    "torchrun ",
+)  # docs/train.sbatch has its own test, and torchrun starts what tests/entities/test_build.py starts
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def test_python_blocks_run(block, checkout, capsys):
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language == "json"], ids=lambda b: f"{b.page}-{b.number}")
 def test_json_blocks_are_questions(block):
-    from elq.questions import question_from_record
+    from elq.questions.annotated import question_from_record
 
     for line in block.text.splitlines():
         assert question_from_record(json.loads(line), 1).mentions

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from elq.build import BuildSettings, build_entities
 from elq.commands import run
-from elq.folder import CATALOGUE, TABLE, open_entities
-from elq.index import HNSW_FILE
+from elq.entities.build import BuildSettings, build_entities
+from elq.linking.folder import CATALOGUE, TABLE, open_entities
+from elq.search.index import HNSW_FILE
 from tests.conftest import write_lines
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from elq.catalogue import entity_from_record, read_entities
 from elq.commands.train import HERE
+from elq.entities.catalogue import entity_from_record, read_entities
 from elq.files import read_jsonl
-from elq.frames import load_frames
-from elq.questions import read_questions
+from elq.questions.annotated import read_questions
+from elq.questions.frames import load_frames
 from elq.types import Question
 
 STARTER = HERE / "starter"

@@ -62,7 +62,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # which instruction sets it tries
     if name in LIGHTNING:
-        from elq.cli import main as lightning_main
+        from elq.training.parser import main as lightning_main
 
         return speak(lambda: lightning_main([name, *arguments]))
     room = f"{name}_" if keyword.iskeyword(name) else name

@@ -36,13 +36,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--columns", default="", metavar="F=C,…", help="our field=your column, where the names differ")
     made.add_argument("--count", type=int, default=10_000, help="questions to write (default: 10000)")
     made.add_argument("--seed", type=int, default=0, help="another seed writes other questions (default: 0)")
-    made.add_argument("--frames", metavar="FILE", help="YAML with sentences of your own, in the form of elq/frames.yaml")
+    made.add_argument(
+        "--frames", metavar="FILE", help="YAML with sentences of your own, in the form of elq/questions/frames.yaml"
+    )
     made.add_argument(
         "--knobs",
         default="",
         metavar="K=P,…",
         help="probabilities: no_mention, two_mentions, alias, partial, lower_case, misspelling, bare_possessive, question_mark,"
-        " namesake, fame (see elq/bootstrap.py)",
+        " namesake, fame (see elq/questions/templates.py)",
     )
     return made
 
@@ -51,10 +53,10 @@ def main(arguments: Sequence[str]) -> None:
     """Write the questions."""
     options = parser().parse_args(arguments)
     columns, knobs = parse_columns(options.columns), parse_knobs(options.knobs)
-    from elq.bootstrap import bootstrap_questions
-    from elq.catalogue import Catalogue, read_entities, write_catalogue
+    from elq.entities.catalogue import Catalogue, read_entities, write_catalogue
     from elq.files import replacing
     from elq.progress import track
+    from elq.questions.templates import bootstrap_questions
 
     with tempfile.TemporaryDirectory() as folder:
         mapped = Path(folder) / "catalogue.arrow"

@@ -62,8 +62,8 @@ def main(arguments: Sequence[str]) -> None:
     options = vars(parser().parse_args(arguments))
     source, output, device = (options.pop(name) for name in ("catalogue", "output", "device"))
     columns = parse_columns(options.pop("columns"))
-    from elq.build import BuildSettings, build_entities
-    from elq.texts import EntityText
+    from elq.entities.build import BuildSettings, build_entities
+    from elq.entities.texts import EntityText
 
     text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types", "separator") if name in options}
     if "fields" in text:

@@ -11,7 +11,7 @@ from elq.errors import ElqError
 from elq.files import replacing
 
 if TYPE_CHECKING:
-    from elq.comparison import Change, Difference
+    from elq.evaluation.comparison import Change, Difference
     from elq.types import Link, Question
 
 TASKS = {
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     if options.seed < 0:
         raise ElqError(f"--seed is {options.seed}, but must be at least 0")
-    from elq.comparison import change_record, changes, compare, matched
+    from elq.evaluation.comparison import change_record, changes, compare, matched
 
     questions = annotated(options.questions, options.model)
     a, b = matched(options.a, questions), matched(options.b, questions)
@@ -58,13 +58,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def annotated(path: str, model: str | None) -> "list[Question]":
     """The annotated questions, with null for gold entities that the model's catalogue lacks."""
-    from elq.questions import read_questions
+    from elq.questions.annotated import read_questions
 
     if model is None:
         return read_questions(path)
-    from elq.catalogue import Catalogue
-    from elq.evaluate import known_questions
-    from elq.folder import CATALOGUE, ENTITIES
+    from elq.entities.catalogue import Catalogue
+    from elq.evaluation.evaluate import known_questions
+    from elq.linking.folder import CATALOGUE, ENTITIES
 
     inside = Path(model) / ENTITIES
     catalogue = Catalogue((inside if inside.is_dir() else Path(model)) / CATALOGUE)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from elq.download import OFFICIAL, SETS, download
+from elq.released.download import OFFICIAL, SETS, download
 
 
 def parser() -> argparse.ArgumentParser:

@@ -38,14 +38,14 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     if options.training and not options.report:
         raise ElqError("--training is given, but only a report looks at it: give --report FILE too, or leave it out")
-    from elq.dictionary import Dictionary
-    from elq.evaluate import Observed, known_questions, measure, observe
-    from elq.linker import Linker
-    from elq.questions import read_questions
-    from elq.sweep import SWEEP_FLOOR
+    from elq.evaluation.evaluate import Observed, known_questions, measure, observe
+    from elq.evaluation.sweep import SWEEP_FLOOR
+    from elq.linking.linker import Linker
+    from elq.names.dictionary import Dictionary
+    from elq.questions.annotated import read_questions
 
     if options.report:
-        from elq.plots import require_matplotlib
+        from elq.report.plots import require_matplotlib
 
         require_matplotlib()  # said now, and not after minutes of linking
     if not Path(options.questions).is_file():
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.output:
         write_json(options.output, {**about, **metrics})
     if options.report and dictionary is not None:
-        from elq.report import Material, write_report
+        from elq.report.page import Material, write_report
 
         files = {"Questions": options.questions, "Model": str(model), "Training questions": ", ".join(options.training or ())}
         write_report(options.report, Material(files, low, threshold, catalogue, dictionary, baseline, training or None))
@@ -83,7 +83,7 @@ def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from elq.metrics import MEANINGS, QUALITIES
+    from elq.evaluation.counting import MEANINGS, QUALITIES
 
     table = Table(title=escape(title), title_justify="left")
     table.add_column("metric")

@@ -16,6 +16,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Export."""
     options = parser().parse_args(arguments)
-    from elq.blink import export_blink
+    from elq.released.exporting import export_blink
 
     export_blink(options.model, options.output)

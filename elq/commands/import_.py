@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     options = vars(parser().parse_args(arguments))
     output = options.pop("output")
     choices = {name: options.pop(name) for name in ("dtype", "question_tokens") if name in options}
-    from elq.importing import Release, import_release
+    from elq.released.importing import Release, import_release
 
     import_release(Release(**options), output, **choices)
     print(f'link with: elq predict --model {output} "who directed titanic?"')

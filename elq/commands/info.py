@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from elq.errors import ElqError
 
 if TYPE_CHECKING:
-    from elq.folder import Entities
+    from elq.linking.folder import Entities
 
 SCORES = {
     "set_in_catalogue_micro_f1": "set-level F1, main entity in the catalogue",
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Print one fact a line."""
     folder = Path(parser().parse_args(arguments).folder)
-    from elq.folder import ENTITIES, MANIFEST, open_entities
+    from elq.linking.folder import ENTITIES, MANIFEST, open_entities
 
     model = folder / "model" if (folder / "model").is_dir() else folder
     if (model / "config.json").is_file():
@@ -52,7 +52,7 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
     """What the network is."""
     from safetensors import SafetensorError, safe_open
 
-    from elq.model import read_config
+    from elq.model.network import read_config
 
     config = read_config(folder / "config.json")
     try:
@@ -93,7 +93,7 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
 
 def score_facts(folder: Path) -> Iterator[tuple[str, str]]:
     """How the model was trained, and its scores on the development questions, where the folder or its run says so."""
-    from elq.folder import METRICS, TRAINING
+    from elq.linking.folder import METRICS, TRAINING
 
     if training := _read(folder / TRAINING):
         data = training.get("data")

@@ -15,13 +15,13 @@ from typing import IO, TYPE_CHECKING
 
 from elq.errors import ElqError
 from elq.files import continuing, parse_json_line, replacing
-from elq.predictions import as_json
 from elq.progress import track
-from elq.questions import question_from_record
+from elq.questions.annotated import question_from_record
+from elq.questions.predicted import as_json
 from elq.types import Link, Question
 
 if TYPE_CHECKING:
-    from elq.linker import Linker
+    from elq.linking.linker import Linker
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str]) -> None:
         questions = track(questions, "linking") if options.output else questions
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
-    from elq.linker import Linker
+    from elq.linking.linker import Linker
 
     linker = Linker.from_pretrained(options.model or default_model(), device=options.device, scoring=options.scoring)
     linker.max_mentions = linker.max_mentions if options.mentions is None else options.mentions

@@ -42,7 +42,7 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
     Raises:
         ElqError: bad values, or data that cannot be used.
     """
-    from elq.cli import ELQCLI
+    from elq.training.parser import ELQCLI
 
     checkpoint = values.get("ckpt_path")
     if checkpoint is not None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from elq.errors import ElqError
 
 if TYPE_CHECKING:
-    from elq.calibration import Calibration
-    from elq.reliability import Reliability
-    from elq.tune import Choice
+    from elq.evaluation.reliability import Reliability
+    from elq.evaluation.tune import Choice
+    from elq.linking.calibration import Calibration
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     folder, files = Path(options.model), [Path(file) for file in options.questions]
     check(options, folder, files)
-    from elq import tune
-    from elq.evaluate import known_questions
-    from elq.linker import Linker
-    from elq.questions import read_questions
-    from elq.reliability import cross_fitted, fit_calibration, reliability
+    from elq.evaluation import tune
+    from elq.evaluation.evaluate import known_questions
+    from elq.evaluation.reliability import cross_fitted, fit_calibration, reliability
+    from elq.linking.linker import Linker
+    from elq.questions.annotated import read_questions
 
     linker = Linker.from_pretrained(folder, device=options.device)
     catalogue = linker.entities.catalogue
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def check(options: argparse.Namespace, folder: Path, files: Sequence[Path]) -> None:
     """Refuse with an ElqError what could not be tuned, before anything is loaded."""
-    from elq.sweep import OBJECTIVES
+    from elq.evaluation.sweep import OBJECTIVES
 
     if not folder.is_dir():
         raise ElqError(f"--model {folder} is no folder, but what is tuned is stored in one: give a model folder")

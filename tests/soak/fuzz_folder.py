@@ -22,12 +22,12 @@ from typing import Any
 
 import torch
 
-from elq.build import BuildSettings, build_entities
+from elq.entities.build import BuildSettings, build_entities
 from elq.errors import ElqError
-from elq.export import export_folder
-from elq.folder import ALL_FILES, open_entities
-from elq.linker import Linker
-from elq.model import ELQ, load_tokenizer
+from elq.linking.folder import ALL_FILES, open_entities
+from elq.linking.linker import Linker
+from elq.model.network import ELQ, load_tokenizer
+from elq.training.export import export_folder
 from tests.conftest import RECORDS, write_encoder, write_lines
 
 MEMORY = 8 << 30  # address space of a case; a healthy one needs about 3 GiB

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from elq.folder import TABLE
+from elq.linking.folder import TABLE
 from tests.conftest import RECORDS, tiny_values, write_encoder, write_lines, write_questions
 
 BUILD = """
-import sys, elq.assembly as a, elq.build as b
+import sys, elq.entities.assembly as a, elq.entities.build as b
 a.PART, claimed = 256, a.claimed_parts
 def told(*arguments):
     for part in claimed(*arguments):

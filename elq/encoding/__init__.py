@@ -1,0 +1,1 @@
+"""Encoding: question text to token vectors."""

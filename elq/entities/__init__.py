@@ -1,0 +1,1 @@
+"""Entities: from a catalogue file to the folder that a linker searches."""

@@ -1,0 +1,194 @@
+"""Assembly: how an entities folder comes to be, whatever its vectors come from. Catalogue → table → index → manifest.
+
+Work goes on in a hidden neighbour of the output folder, part by part (elq/entities/parts.py): the table file is there in full
+size from the start, and a marker file says that a part's rows are in it. A killed run finds the markers and does only what is
+missing. The same work started on several processes, by torchrun, srun or by hand, shares the parts. The output folder appears
+when everything is done.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from filelock import FileLock
+
+from elq.entities.catalogue import Catalogue, write_catalogue
+from elq.entities.parts import claimed_parts, open_parts
+from elq.errors import ElqError
+from elq.files import link_or_copy, promote, write_json
+from elq.linking.folder import CATALOGUE, TABLE, Manifest, file_sizes
+from elq.progress import track
+from elq.search.index import HNSW_FILE, build_index, open_index, recall_against_exact
+from elq.search.table import EntityTable, allocate_table
+from elq.types import Array, Entity
+
+log = logging.getLogger(__name__)
+
+GRAPH_BYTES = 300  # of an hnsw graph per entity, beside its fp32 vector
+PART = 8_192  # rows done between two markers
+PLAN, PARTS = "plan.json", "parts"
+
+
+class VectorSource(Protocol):
+    """Where the rows of a table come from."""
+
+    width: int  # D
+
+    def announce(self, catalogue: Catalogue, rows: int) -> None:
+        """Say what so many rows will take."""
+
+    def steps(self, rows: int) -> int:
+        """How many pieces a part of so many rows comes in."""
+
+    def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[Array | slice, Array]]:
+        """Rows [start, end) piece by piece: their places within the part, and their vectors (…, D)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What an entities folder is made from.
+
+    Args:
+        plan: names all of it, in JSON; two runs of one plan make the same folder.
+        entities: reads the records in order.
+        vectors: opens the source of the vectors; called only where there is something to do.
+        maker: what made the vectors, for messages.
+        dtype: of the table.
+        index: kind.
+        index_file: a finished index over the same vectors, taken instead of building one.
+        facts: the manifest's fields that tell how the vectors were made.
+    """
+
+    plan: Mapping[str, object]
+    entities: Callable[[], Iterable[Entity]]
+    vectors: Callable[[], VectorSource]
+    maker: str
+    dtype: str
+    index: str
+    index_file: Path | None = None
+    facts: Mapping[str, Any]
+
+
+def assemble(output: Path, recipe: Recipe) -> Manifest:
+    """Make an entities folder, or return at once where it is already made from the same plan.
+
+    Several processes may make the same folder: they share the work, and all return when it is done.
+
+    Raises:
+        ElqError: a bad catalogue, no room on the disk, or vectors that are not numbers.
+    """
+    work, locks = (output.with_name(f".{output.name}.{ending}") for ending in ("building", "locks"))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    alone = FileLock(output.with_name(f".{output.name}.lock"))  # another process may want the same folder
+    with alone:
+        if holds(output, recipe.plan):
+            log.info("%s is up to date", output)
+            return Manifest.load(output)
+        if output.exists() and not (output / PLAN).is_file():
+            raise ElqError(f"{output} exists and was not made by `elq build`: choose another output folder or remove it")
+        source = recipe.vectors()
+        _prepare(work, recipe, source.width)
+        catalogue, table = Catalogue(work / CATALOGUE), EntityTable.open(work / TABLE)  # from now on the folder may move
+    _fill(work, locks, recipe, source, catalogue, table)
+    with alone:
+        if not holds(output, recipe.plan):  # else another process was first
+            _refuse_another(work, recipe.plan)
+            _finish(work, recipe)
+            promote(work, output)
+            shutil.rmtree(output / PARTS, ignore_errors=True)
+            log.info("%s holds %s entities", output, f"{len(table):,}")
+        shutil.rmtree(locks, ignore_errors=True)
+    return Manifest.load(output)
+
+
+def _prepare(work: Path, recipe: Recipe, width: int) -> None:
+    """Make the catalogue and the table file in its full size, where an earlier run has not."""
+    if not holds(work, recipe.plan):
+        shutil.rmtree(work, ignore_errors=True)
+        digest = write_catalogue(track(recipe.entities(), "reading the catalogue"), work / CATALOGUE)
+        write_json(work / PLAN, {**recipe.plan, "catalogue_sha256": digest})
+    if not (work / TABLE).is_file():
+        shutil.rmtree(work / PARTS, ignore_errors=True)  # markers of rows that are gone
+        _allocate(work / TABLE, len(Catalogue(work / CATALOGUE)), width, recipe)
+    (work / PARTS).mkdir(exist_ok=True)
+
+
+def holds(folder: Path, plan: Mapping[str, object]) -> bool:
+    """Whether a folder was made, or is being made, from this plan."""
+    try:
+        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.items() >= plan.items()
+
+
+def _allocate(path: Path, rows: int, width: int, recipe: Recipe) -> None:
+    """Make the table file in its full size, so that a full disk is found before the work and not in it."""
+    graph = width * 4 + GRAPH_BYTES if recipe.index == "hnsw" and recipe.index_file is None else 0
+    size = rows * (width * np.dtype(recipe.dtype).itemsize + graph)
+    log.info("%s entities: %.0f MB of disk", f"{rows:,}", size / 1e6)
+    if size > (free := shutil.disk_usage(path.parent).free):
+        raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: free some")
+    allocate_table(path, rows, width, recipe.dtype)
+
+
+def _refuse_another(work: Path, plan: Mapping[str, object]) -> None:
+    if not holds(work, plan):
+        raise ElqError(f"{work} was taken by a build from another catalogue or with other settings: start again after that one")
+
+
+def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalogue: Catalogue, table: EntityTable) -> None:
+    """Fill the table part by part; parts with a marker are in it already."""
+    parts = [(row, min(row + PART, len(table))) for row in range(0, len(table), PART)]
+    if not (todo := open_parts(work / PARTS, parts)):
+        return
+    source.announce(catalogue, sum(end - start for start, end in todo))
+
+    def steps() -> Iterator[None]:
+        for start, end in claimed_parts(work / PARTS, locks, parts):
+            vectors = np.empty((end - start, table.width), table.dtype)
+            with np.errstate(over="ignore"):  # Inf is refused below
+                for places, found in source.pieces(catalogue, start, end):
+                    vectors[places] = found
+                    yield None
+            if not np.isfinite(vectors).all():
+                raise ElqError(f"{recipe.maker} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another")
+            _refuse_another(work, recipe.plan)
+            with (work / TABLE).open("r+b") as stream:  # written, not mapped: a full disk is then an error, not a crash
+                stream.seek(table.vectors.offset + table.vectors[0].nbytes * start)  # type: ignore[attr-defined]
+                stream.write(vectors.tobytes())
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    for _ in track(steps(), "filling the table", sum(source.steps(end - start) for start, end in todo)):
+        pass
+
+
+def _finish(work: Path, recipe: Recipe) -> None:
+    """Index the finished table and write the manifest, which says that the folder is complete."""
+    table = EntityTable.open(work / TABLE)
+    if recipe.index_file is not None:
+        (work / HNSW_FILE).unlink(missing_ok=True)
+        link_or_copy(recipe.index_file, work / HNSW_FILE)
+        index = open_index(recipe.index, table, work)
+    else:
+        index = build_index(recipe.index, table)
+        index.save(work)
+    if not index.sees_all:
+        log.info("the %s index finds %.1f%% of the true 10 nearest", index.kind, 100 * recall_against_exact(index))
+    made = json.loads((work / PLAN).read_text(encoding="utf-8"))
+    Manifest(
+        entities=len(table),
+        width=table.width,
+        dtype=table.dtype,
+        catalogue_sha256=made["catalogue_sha256"],
+        index=recipe.index,
+        files=file_sizes(work),
+        **recipe.facts,
+    ).save(work)

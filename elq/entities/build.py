@@ -1,0 +1,142 @@
+"""Build: an entities folder from a catalogue and an entity encoder. How the folder comes to be is elq/entities/assembly.py."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from elq.encoding.entity_texts import BATCH, EntityEncoder, resolve_precision
+from elq.encoding.transformer import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encoder
+from elq.entities.assembly import Recipe, assemble
+from elq.entities.catalogue import Catalogue, read_entities
+from elq.entities.prior import prior_columns, with_prior
+from elq.entities.texts import EntityText
+from elq.errors import ElqError
+from elq.linking.folder import FORMAT, Manifest
+from elq.search.index import INDEX_KINDS
+from elq.search.table import DTYPES
+from elq.types import Array
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
+class BuildSettings:
+    """Everything that changes what a build makes; each is a knob of ``elq build``."""
+
+    encoder: str | None = None  # None: the question encoder in training, the default encoder in `elq build`
+    pooling: str = "mean"
+    text: EntityText = field(default_factory=EntityText)
+    max_tokens: int = 64
+    dtype: str = "float16"
+    precision: str = "auto"  # of the encoder: bf16, fp32, or bf16 where the processor has it
+    index: str = "exact"
+    prior: tuple[str, ...] = ()  # features of elq/entities/prior.py, a few columns behind the vector
+
+    def __post_init__(self) -> None:
+        precisions = ("auto", "bf16", "fp32")
+        for name, allowed in (("pooling", POOLINGS), ("dtype", DTYPES), ("precision", precisions), ("index", INDEX_KINDS)):
+            if getattr(self, name) not in allowed:
+                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}")
+        if prior_columns(self.prior) and self.index != "exact":
+            raise ElqError(f"prior is {', '.join(self.prior)}, but the {self.index} index misses entities with it: use exact")
+        if self.max_tokens < 3:
+            raise ElqError(f"max_tokens is {self.max_tokens}, but a text needs at least 3 (two of them special)")
+
+
+def build_entities(
+    source: str | Path,
+    output: str | Path,
+    settings: BuildSettings | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    device: str = "cpu",
+) -> Manifest:
+    """Make an entities folder from a catalogue file, or return at once where it is already made from the same content.
+
+    Several processes may build the same folder from the same input: they share the work, and all return when it is done.
+
+    Args:
+        source: JSONL, CSV or Parquet file.
+        output: the folder to make; one made from other content or settings is replaced when the new one is complete.
+        settings: encoder, text, table and index.
+        columns: our field → the source's column.
+        device: where the encoder runs.
+
+    Raises:
+        ElqError: a bad catalogue, no room on the disk, or vectors that are not numbers.
+    """
+    settings, output, source = settings or BuildSettings(), Path(output), Path(source)
+    resolve_device(device)
+    if not source.is_file():
+        raise ElqError(f"catalogue {source} does not exist: give the path of a JSONL, CSV or Parquet file")
+    name, precision = settings.encoder or DEFAULT, resolve_precision(settings.precision, device)
+    digest = digest_of([source], json.dumps(sorted((columns or {}).items())))
+    chosen = {**asdict(settings), "encoder": name, "precision": precision}
+    plan = {
+        "format": FORMAT,
+        "source_sha256": digest,
+        "encoder_sha256": digest_of([resolve_encoder(name) / file for file in FILES]),
+        "settings": {key: value for key, value in chosen.items() if key != "prior" or value},
+    }
+    facts = {key: chosen[key] for key in ("encoder", "pooling", "text", "precision", "prior")}
+    recipe = Recipe(
+        plan=json.loads(json.dumps(plan)),
+        entities=lambda: read_entities(source, columns),
+        vectors=lambda: EncodedTexts(settings, device),
+        maker=f"encoder {name}",
+        dtype=settings.dtype,
+        index=settings.index,
+        facts={**facts, "source_sha256": digest},
+    )
+    return assemble(output, recipe)
+
+
+def digest_of(paths: Sequence[Path], also: str = "") -> str:
+    """sha256 over the contents of files, and over a text."""
+    digest = hashlib.sha256(also.encode())
+    for path in paths:
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+class EncodedTexts:
+    """Vectors of the entities' texts, by an encoder."""
+
+    def __init__(self, settings: BuildSettings, device: str) -> None:
+        self.settings = settings
+        self.encoder = EntityEncoder(
+            settings.encoder or DEFAULT,
+            pooling=settings.pooling,
+            max_tokens=settings.max_tokens,
+            precision=settings.precision,
+            device=device,
+        )
+        self.width = self.encoder.encoder.width + prior_columns(settings.prior)
+
+    def announce(self, catalogue: Catalogue, rows: int) -> None:
+        """Say what the encoding will take: rows, and time measured on a sample spread over the catalogue."""
+        sample = [self.settings.text(catalogue[row]) for row in range(0, len(catalogue), -(-len(catalogue) // (8 * BATCH)))]
+        self.encoder(sample[:BATCH])  # the first pass is slower
+        began = time.perf_counter()
+        self.encoder(sample)
+        seconds = (time.perf_counter() - began) / len(sample) * rows
+        log.info(
+            "%s of %s entities to encode: about %.1f minutes (%s)%s",
+            *(f"{rows:,}", f"{len(catalogue):,}", seconds / 60, self.encoder.precision),
+            ", and then the hnsw graph" if self.settings.index == "hnsw" else "",
+        )
+
+    def steps(self, rows: int) -> int:
+        """Encoder passes."""
+        return -(-rows // BATCH)
+
+    def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[Array, Array]]:
+        """The vectors of rows [start, end), a batch at a time."""
+        entities = [catalogue[row] for row in range(start, end)]
+        for places, found in self.encoder.batches([self.settings.text(entity) for entity in entities]):
+            yield places, with_prior(found.numpy(), [entities[place] for place in places], self.settings.prior)

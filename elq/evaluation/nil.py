@@ -1,0 +1,51 @@
+"""NIL: how well a linker tells mentions of what is not in the catalogue from those that have an entity."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from elq.evaluation.counting import Counts, agreement, paired
+from elq.evaluation.reliability import auroc
+from elq.types import NIL, Link, Question
+
+
+def nil_counts(question: Question, links: Sequence[Link]) -> Counts:
+    """Links to NIL on the span of a gold mention without an entity.
+
+    >>> from elq.types import Mention
+    >>> question = Question("1", "jo met mo", (Mention(0, 2, None), Mention(7, 9, "Q1")))
+    >>> nil_counts(question, [Link(0, 2, "jo", NIL, "", "", 0.0), Link(7, 9, "mo", NIL, "", "", 0.0)])
+    Counts(correct=1, predicted=2, gold=1)
+    """
+    gold = [(mention.start, mention.end) for mention in question.mentions if mention.entity is None]
+    return agreement(gold, [(link.start, link.end) for link in links if link.entity == NIL])
+
+
+def nil_metrics(
+    questions: Sequence[Question], links: Sequence[Sequence[Link]], log_probs: Sequence[Sequence[float]]
+) -> dict[str, float]:
+    """How well NIL is found.
+
+    Args:
+        questions: annotated questions.
+        links: of each, with NIL asked for.
+        log_probs: log p(NIL | mention) of each question's gold mentions; NaN where a mention covers no token.
+
+    Returns:
+        ``nil_precision``, ``nil_recall``, ``nil_f1`` of links to NIL; ``nil_auroc``, the probability that a gold mention
+        without an entity has a larger p(NIL | mention) than one with (left out without both kinds); ``nil_mentions``, how
+        many have none.
+    """
+    counts = [nil_counts(question, found) for question, found in paired(questions, links)]
+    correct, predicted, gold = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
+    known = [
+        (log_p, mention.entity is None)
+        for question, row in zip(questions, log_probs, strict=True)
+        for mention, log_p in zip(question.mentions, row, strict=True)
+        if not math.isnan(log_p)
+    ]
+    scores, labels = (np.array([one[column] for one in known], np.float64) for column in (0, 1))
+    quality = {f"nil_{name}": value for name, value in Counts(correct, predicted, gold).quality().items()}
+    area = {"nil_auroc": auroc(scores, labels)} if len({*labels.tolist()}) > 1 else {}
+    return {**quality, **area, "nil_mentions": float(gold)}

@@ -1,0 +1,66 @@
+"""The released ELQ's way of counting: a longest common subsequence over links and gold mentions, both in order of their ends.
+
+Our own counting (elq/evaluation/counting.py) pairs them one to one, whatever their order, and so never counts less. The two
+differ where spans overlap crosswise; they are the same where every question has one mention.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from elq.evaluation.counting import Counts
+from elq.types import Link, Mention, Question
+
+COUNTED = ("weak", "strong", "window_weak", "window_strong")
+
+
+def common_subsequence(gold: Sequence[Mention], links: Sequence[Link], agree: Callable[[Mention, Link], bool]) -> int:
+    """Length of the longest sequence of agreeing pairs that runs forward through both.
+
+    >>> gold = [Mention(1, 3, "Q2"), Mention(0, 4, "Q1")]
+    >>> links = [Link(0, 2, "", "Q1", "", "", 0.0), Link(2, 6, "", "Q2", "", "", 0.0)]
+    >>> common_subsequence(gold, links, lambda mention, link: mention.entity == link.entity)  # one to one, they are two
+    1
+    """
+    best = [0] * (len(links) + 1)  # of the gold mentions so far and the first links
+    for mention in gold:
+        above = best[:]
+        for j, link in enumerate(links):
+            best[j + 1] = above[j] + 1 if agree(mention, link) else max(above[j + 1], best[j])
+    return best[-1]
+
+
+def _same_span(mention: Mention, link: Link) -> bool:
+    return (mention.entity, mention.start, mention.end) == (link.entity, link.start, link.end)
+
+
+def _overlapping(mention: Mention, link: Link) -> bool:
+    return mention.entity == link.entity and mention.start < link.end and link.start < mention.end
+
+
+def released_counts(question: Question, links: Sequence[Link], end: int) -> dict[str, Counts]:
+    """Weak and strong agreement of one question as the released code counts it.
+
+    Args:
+        question: annotated; a mention without an entity is no gold.
+        links: predicted.
+        end: where the text ends that the linker has read, in characters: the ``window`` counts leave out the gold behind it.
+    """
+    links = sorted(links, key=lambda link: link.end)
+    gold = sorted((mention for mention in question.mentions if mention.entity is not None), key=lambda mention: mention.end)
+    counts = {}
+    for window, seen in (("", gold), ("window_", [mention for mention in gold if mention.end <= end])):
+        for name, agree in (("weak", _overlapping), ("strong", _same_span)):
+            counts[window + name] = Counts(common_subsequence(seen, links, agree), len(links), len(seen))
+    return counts
+
+
+def released_metrics(questions: Sequence[Question], links: Iterable[Sequence[Link]], ends: Iterable[int]) -> dict[str, float]:
+    """Sums of :func:`released_counts`, and their micro precision, recall and F1, under names such as ``released_weak_f1``."""
+    totals = dict.fromkeys(COUNTED, Counts(0, 0, 0))
+    for question, found, end in zip(questions, links, ends, strict=True):
+        for name, counts in released_counts(question, found, end).items():
+            totals[name] = Counts(*(total + more for total, more in zip(totals[name], counts, strict=True)))
+    results: dict[str, float] = {}
+    for name, total in totals.items():
+        results |= {f"released_{name}_{quality}": value for quality, value in total.quality().items()}
+        results |= {f"released_{name}_{part}": float(value) for part, value in total._asdict().items()}
+    return results

@@ -1,0 +1,147 @@
+"""Reliability: calibrations fitted to annotated questions, and how far probabilities are from how often links are right."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+from elq.errors import ElqError
+from elq.evaluation.counting import gold_entities, paired
+from elq.linking.calibration import Calibration, fit, log_odds
+from elq.types import Array, Link, Question
+
+BINS, FOLDS, DRAWS = 15, 5, 1_000
+BAND = (0.025, 0.975)  # quantiles: 95% lie between them
+
+
+class Reliability(NamedTuple):
+    """How well n probabilities agree with their labels; ``band`` is where a perfectly calibrated model's ECE lies."""
+
+    links: int
+    right: float  # share of the labels
+    ece: float
+    band: tuple[float, float]
+    auroc: float  # NaN where all labels are the same
+
+
+def examples(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> tuple[Tensor, Tensor, Tensor]:
+    """What a calibration is fitted to and measured with, a row per link, question by question.
+
+    Returns:
+        Log-odds of p(mention) and p(entity | mention), (n, 2) float64; whether the entity is in the question's gold set, (n,)
+        float64 of 0 and 1; the number of its question, (n,) int64.
+
+    Raises:
+        ElqError: another number of questions than of lists of links.
+    """
+    features, labels, numbers = [], [], []
+    for number, (question, found) in enumerate(paired(questions, links)):
+        gold = gold_entities(question)
+        for link in found:
+            features.append((log_odds(link.mention_score), log_odds(link.score - link.mention_score)))
+            labels.append(link.entity in gold)
+            numbers.append(number)
+    table = torch.tensor(features, dtype=torch.float64).view(-1, 2)  # (n, 2)
+    return table, torch.tensor(labels, dtype=torch.float64), torch.tensor(numbers, dtype=torch.int64)
+
+
+def fit_calibration(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> Calibration:
+    """The calibration that makes the rightness of annotated questions' links most likely.
+
+    Args:
+        questions: annotated questions.
+        links: of each question, decoded at a low threshold: where there are no links, a probability is a guess.
+
+    Raises:
+        ElqError: no links, or another number of questions than of lists of links.
+    """
+    features, labels, _ = examples(questions, links)
+    return fit(features, labels)
+
+
+def cross_fitted(
+    questions: Sequence[Question], links: Sequence[Sequence[Link]], *, folds: int = FOLDS, seed: int = 0
+) -> tuple[Array, Array]:
+    """Probabilities of all links, each from a calibration that was fitted to the other folds' questions.
+
+    Args:
+        questions, links: as for :func:`fit_calibration`.
+        folds: how many; no more than there are questions.
+        seed: of the shuffle that deals the questions out.
+
+    Returns:
+        Probabilities and labels, each (n,) float64, question by question.
+
+    Raises:
+        ElqError: fewer than two folds or questions, or all links in one fold.
+    """
+    if (folds := min(folds, len(questions))) < 2:
+        raise ElqError(f"cross-fitting {len(questions)} questions makes {folds} folds, but needs at least 2: give more")
+    features, labels, numbers = examples(questions, links)
+    fold = torch.from_numpy(np.random.default_rng(seed).permutation(len(questions)) % folds)[numbers]  # (n,)
+    probabilities = np.zeros(len(labels))
+    for number in range(folds):
+        mine = fold == number
+        if mine.any():
+            calibration = fit(features[~mine], labels[~mine])
+            probabilities[mine.numpy()] = calibration.probabilities(features[mine]).numpy()
+    return probabilities, labels.numpy()
+
+
+def equal_mass_bins(probabilities: Array, bins: int = BINS) -> Array:
+    """The bin of each probability, (n,) → (n,) int64: bins of equal numbers, but equal probabilities share one.
+
+    >>> equal_mass_bins(np.array([0.9, 0.1, 0.2, 0.9]), 4)
+    array([2, 0, 1, 2])
+    """
+    below = np.searchsorted(np.sort(probabilities), probabilities)  # (n,) how many are smaller
+    return below * bins // max(len(probabilities), 1)
+
+
+def calibration_error(probabilities: Array, labels: Array, bins: int = BINS) -> float:
+    """Adaptive ECE of (n,) probabilities and labels: the mean over the links of their bin's |mean probability − share right|.
+
+    >>> calibration_error(np.array([0.25, 0.25, 0.5, 0.5]), np.array([0, 0, 1, 1]), 2)
+    0.375
+    """
+    gaps = np.bincount(equal_mass_bins(probabilities, bins), weights=probabilities - labels)  # (bins,)
+    return float(np.abs(gaps).sum() / max(len(probabilities), 1))
+
+
+def calibrated_band(probabilities: Array, bins: int = BINS, *, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
+    """Where the ECE of a perfectly calibrated model with these probabilities lies, 95 times out of 100.
+
+    Even its ECE is above 0: a finite number of links falls short of its mean. So an ECE inside the band shows no fault.
+
+    Args:
+        probabilities: (n,).
+        bins: as for :func:`calibration_error`.
+        draws: sets of labels that are drawn from the probabilities.
+        seed: of the draws.
+    """
+    place, random = equal_mass_bins(probabilities, bins), np.random.default_rng(seed)
+    errors = np.zeros(draws)
+    for draw in range(draws):
+        gaps = probabilities - (random.random(len(probabilities)) < probabilities)  # (n,)
+        errors[draw] = np.abs(np.bincount(place, weights=gaps)).sum() / max(len(probabilities), 1)
+    low, high = np.quantile(errors, BAND).tolist()
+    return low, high
+
+
+def auroc(probabilities: Array, labels: Array) -> float:
+    """The probability that a right link has a higher one than a wrong link (ties count half); NaN without both kinds."""
+    if len(set(labels.tolist())) < 2:
+        return math.nan
+    return float(binary_auroc(torch.from_numpy(probabilities), torch.from_numpy(labels).long()))
+
+
+def reliability(probabilities: Array, labels: Array, bins: int = BINS) -> Reliability:
+    """All figures on (n,) probabilities and labels. Raises ElqError where n = 0."""
+    if not len(labels):
+        raise ElqError("there are no links to measure probabilities on: give questions in which the model finds something")
+    error, band = calibration_error(probabilities, labels, bins), calibrated_band(probabilities, bins)
+    return Reliability(len(labels), float(labels.mean()), error, band, auroc(probabilities, labels))

@@ -1,0 +1,188 @@
+"""Tune: γ, a mention threshold and a calibration for a finished model, from one pass over annotated questions.
+
+Every span above the sweep's floor is kept, overlapping ones too, since what overlap removal leaves depends on which spans there
+are: so a pair of thresholds gives the very links that the linker would give with it. (Overlaps are seen in characters: the same
+where no two tokens share a character, and save for spans of [CLS] or [SEP] alone in score mode ``elq``.)
+"""
+
+import copy
+import json
+import logging
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from elq.entities.build import digest_of
+from elq.errors import ElqError
+from elq.evaluation.counting import QUALITIES
+from elq.evaluation.evaluate import evaluate_links
+from elq.evaluation.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep, between
+from elq.files import continuing, holds_json, write_json
+from elq.linking.calibration import Calibration
+from elq.linking.folder import ENTITIES, MODEL_FILES, Manifest
+from elq.linking.linker import Linker
+from elq.linking.scoring import without_overlaps
+from elq.progress import track
+from elq.questions.predicted import as_json, read_predictions
+from elq.types import Link, Question
+
+log = logging.getLogger(__name__)
+
+GRID = 32  # mention thresholds that are tried, at quantiles of the links' mention scores
+CHUNK = 256  # questions linked at a time
+CHOSEN = ("threshold", "mention_threshold", "calibration", "tuned")  # of the manifest: what tuning sets
+
+Spans = Sequence[Sequence[Link]]  # every span above the floor as a link, question by question
+
+
+class Choice(NamedTuple):
+    """A mention threshold (None: none), and γ with what both reach."""
+
+    mention_threshold: float | None
+    reached: Threshold
+
+
+def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_from: dict[str, Any]) -> list[list[Link]]:
+    """Every span above the sweep's floor as a link without candidates, from a file where they are kept.
+
+    The file has the format of elq/questions/predicted.py; beside it ``….json`` says what it was made from. It is made where it
+    is missing or was made from something else; a killed run goes on where it was.
+
+    Args:
+        linker: of the model.
+        questions: to link.
+        path: the file.
+        made_from: see :func:`origin`.
+
+    Raises:
+        ElqError: the file or the one beside it is there, but is none of ours.
+    """
+    about = path.with_name(f"{path.name}.json")
+    if foreign := _foreign(path, about):
+        raise ElqError(
+            f"{foreign} is there already, and not from `elq tune`: give another file with --predictions, or remove it"
+        )
+    if path.is_file() and holds_json(about, {**made_from, "bytes": path.stat().st_size}):
+        log.info("using the links in %s", path)
+    else:
+        wide = copy.copy(linker)
+        wide.mention_threshold, wide.calibration, wide.overlaps = None, None, True
+        with continuing(path, made_from, CHUNK) as (stream, done):
+            rest = islice(track(questions, "linking"), done, None)
+            while chunk := list(islice(rest, CHUNK)):
+                found = wide.link([question.text for question in chunk], threshold=SWEEP_FLOOR)
+                for question, spans in zip(chunk, found, strict=True):
+                    stream.write(as_json(question, [replace(span, candidates=()) for span in spans]) + "\n")
+                stream.flush()
+            write_json(about, {**made_from, "bytes": os.fstat(stream.fileno()).st_size})  # before the file takes its name
+    predicted, links = read_predictions(path)
+    if [(q.id, q.text) for q in predicted] != [(q.id, q.text) for q in questions]:
+        raise ElqError(f"{path} holds other questions than those to tune on, though {about} says otherwise: remove both")
+    return links
+
+
+def _foreign(path: Path, about: Path) -> Path | None:
+    """The first of the two files that somebody else has put there."""
+    if not about.exists():
+        return path if path.exists() else None
+    try:
+        known = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return about
+    return None if isinstance(known, dict) and "bytes" in known else about
+
+
+def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any]:
+    """What the links of a model in files of questions depend on, as a JSON value."""
+    manifest = {key: value for key, value in asdict(linker.entities.manifest).items() if key not in CHOSEN}
+    return {
+        "model": digest_of([folder / name for name in MODEL_FILES]),
+        "manifest": {**manifest, "prior": list(manifest["prior"])},
+        "questions": [[file.name, file.stat().st_size, digest_of([file])] for file in files],
+        "floor": SWEEP_FLOOR,
+        "mentions": linker.max_mentions,
+    }
+
+
+def links_at(spans: Spans, mention_threshold: float | None, threshold: float = SWEEP_FLOOR) -> list[list[Link]]:
+    """The links that a linker with these thresholds, which compares in float32, gives, from all spans above the floor."""
+    both = [threshold, -math.inf if mention_threshold is None else mention_threshold]
+    least, least_mention = np.array(both, np.float32).tolist()
+    links = []
+    for found in spans:
+        left = [span for span in found if span.score >= least and span.mention_score >= least_mention]
+        kept = without_overlaps([(link.start, link.end) for link in left], [link.score for link in left])
+        links.append([left[place] for place in sorted(kept, key=lambda place: (left[place].start, left[place].end))])
+    return links
+
+
+def mention_grid(spans: Spans, threshold: float) -> list[float]:
+    """At most ``GRID`` mention thresholds, at quantiles of the mention scores of spans that matter.
+
+    These are the links at the sweep's floor, and what stands behind them: the spans of at least γ, overlapping or not. Each
+    threshold lies halfway between two neighbouring scores, where small changes move no span across it.
+    """
+    links = [link for found in links_at(spans, None) for link in found]
+    links += [span for found in spans for span in found if span.score >= threshold]
+    scores = sorted({link.mention_score for link in links})
+    places = {(len(scores) - 1) * place // GRID for place in range(GRID)} if len(scores) > 1 else set()
+    return [between(scores[place], scores[place + 1]) for place in sorted(places)]
+
+
+def choices(questions: Sequence[Question], spans: Spans, objective: str) -> list[Choice]:
+    """The best γ for each mention threshold of the grid, the one without a mention threshold first.
+
+    Args:
+        questions: annotated questions.
+        spans: what :func:`all_spans` found in them.
+        objective: one of :data:`elq.evaluation.sweep.OBJECTIVES`, whose micro F1 is to be best.
+
+    Raises:
+        ElqError: no γ reaches anything, or an unknown objective.
+    """
+    found = [_choice(questions, spans, objective, None)]
+    grid = mention_grid(spans, found[0].reached.threshold)
+    found += [_choice(questions, spans, objective, mention_threshold) for mention_threshold in track(grid, "sweeping")]
+    if not any(choice.reached.f1 for choice in found):
+        raise ElqError(f"{objective} F1 is 0 at every threshold: give questions whose entities the model's catalogue has")
+    return found
+
+
+def _choice(questions: Sequence[Question], spans: Spans, objective: str, mention_threshold: float | None) -> Choice:
+    sweep = ThresholdSweep(objective)
+    sweep.update(questions, links_at(spans, mention_threshold))
+    return Choice(mention_threshold, sweep.compute())
+
+
+def best_of(found: Sequence[Choice]) -> Choice:
+    """The choice with the best F1; of equally good ones the first, which drops the fewest spans."""
+    return max(found, key=lambda choice: choice.reached.f1)
+
+
+def reached_at(
+    questions: Sequence[Question], spans: Spans, objective: str, mention_threshold: float | None, threshold: float
+) -> Choice:
+    """What given thresholds reach; a γ below the sweep's floor counts as the floor."""
+    metrics = evaluate_links(questions, links_at(spans, mention_threshold, threshold))
+    precision, recall, f1 = (metrics[f"{objective}_micro_{quality}"] for quality in QUALITIES)
+    return Choice(mention_threshold, Threshold(threshold, f1, precision, recall))
+
+
+def store(folder: Path, choice: Choice, calibration: Calibration, files: Sequence[Path], objective: str) -> None:
+    """Write what was chosen into a model folder's manifest, and what it was chosen with; whole or not at all."""
+    manifest = Manifest.load(folder / ENTITIES)
+    tuned = {
+        "questions": [file.name for file in files],
+        "objective": objective,
+        "f1": choice.reached.f1,
+        **{key: getattr(manifest, key) for key in ("score_mode", "candidates", "index")},
+    }
+    threshold, least = choice.reached.threshold, choice.mention_threshold
+    made = replace(manifest, threshold=threshold, mention_threshold=least, calibration=calibration, tuned=tuned)
+    made.save(folder / ENTITIES)

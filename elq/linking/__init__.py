@@ -1,0 +1,1 @@
+"""Linking: question text to links."""

@@ -1,0 +1,84 @@
+"""Retrieval: the candidates of a mention, by inner product from the index and by name from the dictionary."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from elq.errors import ElqError
+from elq.linking.folder import Entities
+from elq.linking.scoring import entity_log_probs, with_bearers, with_bonus, with_nil
+from elq.model.network import ELQ
+from elq.names.dictionary import Dictionary, span_texts
+from elq.types import Spans, TokenBatch
+
+
+class Retrieved(NamedTuple):
+    """The K best entities of Q spans, all on the CPU."""
+
+    rows: Tensor  # (Q, K) int64 catalogue rows, best first, −1 where there is no candidate
+    log_probs: Tensor  # (Q, K) log p(entity | mention)
+    log_nil: Tensor | None  # (Q,) log p(NIL | mention); None: the model has no such candidate
+
+
+class Retriever:
+    """Finds and scores candidates. Holds no state between calls.
+
+    Args:
+        model: whose mention vectors they are.
+        entities: table and index; the table must have the model's width.
+        dictionary: names of the same catalogue, if they were looked up before; made for a model that asks for them.
+
+    Raises:
+        ElqError: model and table do not go together.
+    """
+
+    def __init__(self, model: ELQ, entities: Entities, dictionary: Dictionary | None = None) -> None:
+        if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
+            raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build it with the model's")
+        if model.width != entities.table.width:
+            raise ElqError(
+                f"the model's mention vectors have width {model.width}, but the entity table has width"
+                f" {entities.table.width}: model and table must come from the same encoder"
+            )
+        self.model, self.entities = model, entities
+        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
+
+    def __call__(
+        self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int, score_mode: str
+    ) -> Retrieved:
+        """The candidates of Q spans.
+
+        Args:
+            texts: B questions.
+            tokens: of these, with their names looked up for a model that asks for them.
+            spans: Q spans of these.
+            vectors: (Q, D) their mention vectors.
+            k: entities per span.
+            score_mode: what p(entity | mention) is normalised over, see elq/linking/scoring.py.
+
+        Raises:
+            ElqError: k < 1, or a table or model with NaN or Inf.
+        """
+        normaliser = None
+        if score_mode == "table":
+            scores, rows, normaliser = self.entities.index.search_normalised(vectors, k)  # (Q, K) twice, (Q,)
+        else:
+            scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
+        if self.dictionary is not None and self.model.name_bonus is not None:
+            bearers = self.dictionary.bearers(span_texts(texts, tokens, spans))
+            if bearers.rows.numel():
+                bonus = self.model.name_bonus(bearers.kinds.to(vectors.device)).cpu()  # (Q, E)
+                named = self.entities.table.gather(bearers.rows.clamp_min(0))  # (Q, E, D)
+                products = torch.einsum("qd,qed->qe", vectors.float().cpu(), named)  # (Q, E)
+                scores, rows = with_bearers(scores, rows, products, bearers.rows, bonus)
+                if normaliser is not None:
+                    normaliser = with_bonus(normaliser, products, bearers.rows, bonus)
+        nil = None
+        if self.model.nil is not None:  # asked first: a batch is not sent to the device again for nothing
+            nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
+        if nil is None:
+            return Retrieved(rows, entity_log_probs(scores, normaliser), None)
+        log_probs = entity_log_probs(*with_nil(scores, normaliser, nil.cpu()))  # (Q, K + 1)
+        return Retrieved(rows, log_probs[:, :-1], log_probs[:, -1])

@@ -1,0 +1,1 @@
+"""The network: a score for every span, a vector for every mention."""

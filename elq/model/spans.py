@@ -1,0 +1,176 @@
+"""Spans: score every one of at most L tokens, keep the best, and pool the tokens of those kept.
+
+Equations of Li et al., "Efficient One-Pass End-to-End Entity Linking for Questions" (EMNLP 2020), section 3. A span's
+scores live on a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from elq.names.lookup import START_BONUS
+from elq.types import Spans
+
+NAME_SCORES = (4.0, 2.0, 0.0)  # where the scores of a name, another spelling, and a part of one start, logits
+SINGLE_SCALE = 20.0  # of single learned values: a learning rate made for matrices takes small steps
+
+
+def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
+    """Which cells are spans of text only: (B, T) bool → (B, T, L) bool.
+
+    A span with a special token or padding anywhere in it is none; a text of fewer tokens than L has no longer spans.
+
+    >>> span_mask(torch.tensor([[False, True, True, False]]), 2).int()
+    tensor([[[0, 0],
+             [1, 1],
+             [1, 0],
+             [0, 0]]], dtype=torch.int32)
+    """
+    windows = nn.functional.pad(text_mask, (0, max_tokens - 1)).unfold(1, max_tokens, 1)  # (B, T, L)
+    return windows.cummin(-1).values  # (B, T, L)
+
+
+def span_logits(start: Tensor, end: Tensor, inside: Tensor, mask: Tensor) -> Tensor:
+    """Equation 1: s_start(i) + s_end(j) + Σ_{t=i..j} s_inside(t), as logits.
+
+    Args:
+        start, end, inside: token scores, each (B, T).
+        mask: (B, T, L) from :func:`span_mask`.
+
+    Returns:
+        (B, T, L) fp32, −inf where the mask is False.
+    """
+    length = mask.shape[-1]
+    padded_end = nn.functional.pad(end.float(), (0, length - 1)).unfold(1, length, 1)  # (B, T, L) s_end(i + l)
+    padded_inside = nn.functional.pad(inside.float(), (0, length - 1)).unfold(1, length, 1)  # (B, T, L)
+    scores = start.float().unsqueeze(-1) + padded_end + padded_inside.cumsum(-1)  # (B, T, L)
+    return scores.masked_fill(~mask, -torch.inf)
+
+
+def keep_spans(logits: Tensor, threshold: float, limits: Tensor) -> tuple[Spans, Tensor]:
+    """The spans with log p(mention) ≥ threshold, at most the ``limits`` best of each question.
+
+    Args:
+        logits: (B, T, L) mention logits, −inf off the text.
+        threshold: natural logarithm of a probability; −inf keeps all spans of text.
+        limits: (B,) spans kept of each question.
+
+    Returns:
+        Q spans, question by question and best first, and their log p(mention), (Q,) fp32.
+    """
+    batch, tokens, length = logits.shape
+    scores = nn.functional.logsigmoid(logits).view(batch, tokens * length)  # (B, T·L)
+    most = min(int(limits.max()), tokens * length) if batch else 0  # S
+    best, cells = scores.topk(most, dim=-1)  # (B, S)
+    ranks = torch.arange(most, device=logits.device)  # (S,)
+    kept = (best >= threshold) & (best > -torch.inf) & (ranks < limits.unsqueeze(-1))  # (B, S)
+    question = torch.arange(batch, device=logits.device).unsqueeze(-1).expand_as(cells)[kept]  # (Q,)
+    start = cells[kept].div(length, rounding_mode="floor")  # (Q,)
+    return Spans(question, start, start + cells[kept] % length + 1), best[kept]
+
+
+def mean_of_spans(hidden: Tensor, spans: Spans) -> Tensor:
+    """Equation 2: the mean of each span's token vectors, (B, T, D) and Q spans → (Q, D), by cumulative sums."""
+    sums = nn.functional.pad(hidden.float().cumsum(1), (0, 0, 1, 0))  # (B, T + 1, D)
+    totals = sums[spans.question, spans.end] - sums[spans.question, spans.start]  # (Q, D)
+    return totals / (spans.end - spans.start).unsqueeze(-1)  # (Q, D)
+
+
+class SpanScorer(nn.Module):
+    """Linear start, end and inside scores of every token.
+
+    Args:
+        width: D of the encoder.
+        max_tokens: L.
+        names: learned scores for spans that are a name of the catalogue, on top of theirs (not in the paper).
+    """
+
+    def __init__(self, width: int, *, max_tokens: int = 10, names: bool = False) -> None:
+        super().__init__()
+        self.max_tokens = max_tokens
+        self.linear = nn.Linear(width, 3)
+        self.name = nn.Parameter(torch.tensor(NAME_SCORES) / SINGLE_SCALE) if names else None
+
+    def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None) -> Tensor:
+        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and how spans are names (B, T, L)."""
+        start, end, inside = self.linear(hidden).unbind(-1)  # each (B, T)
+        logits = span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
+        if self.name is None:
+            return logits
+        assert named is not None  # the linker and the collator look names up for such a model
+        return logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
+
+
+class SpanPooler(nn.Module):
+    """Mention vectors: the mean of a span's tokens, then (each optional) a projection, and a unit norm times a scale.
+
+    Args:
+        width: D of the encoder.
+        projection: a linear map (D, D) that starts as the identity.
+        unit_norm: divide by the norm and multiply with a learned scale, so that a score is scale · cosine.
+        scale: where the scale starts. Its logarithm is what is learned, so it stays positive.
+        prior: P, columns of the entity table for its prior (elq/entities/prior.py), each with a learned weight that starts at
+            0.
+    """
+
+    def __init__(
+        self, width: int, *, projection: bool = True, unit_norm: bool = True, scale: float = 20.0, prior: int = 0
+    ) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, width) if projection else None
+        if self.projection is not None:
+            nn.init.eye_(self.projection.weight)
+            nn.init.zeros_(self.projection.bias)
+        self.prior = nn.Parameter(torch.zeros(prior)) if prior else None
+        self.log_scale = nn.Parameter(torch.tensor([float(scale)]).log()) if unit_norm else None  # (1,): FSDP takes no scalar
+
+    def forward(self, hidden: Tensor, spans: Spans) -> Tensor:
+        """Mention vectors (Q, D + P) fp32 from token vectors (B, T, D) and Q spans."""
+        vectors = mean_of_spans(hidden, spans)  # (Q, D)
+        if self.projection is not None:
+            vectors = self.projection(vectors).float()  # (Q, D)
+        if self.log_scale is not None:
+            vectors = nn.functional.normalize(vectors, dim=-1) * self.log_scale.exp()  # (Q, D)
+        if self.prior is not None:
+            weights = SINGLE_SCALE * self.prior.expand(len(vectors), -1)  # (Q, P)
+            vectors = torch.cat([vectors, weights], dim=-1)  # (Q, D + P)
+        return vectors
+
+
+class NilScorer(nn.Module):
+    """s(NIL, span): what "no entity of the catalogue" scores for a mention, beside the entities (not in the paper).
+
+    A learned vector's inner product with the mention's, and a learned value for how the span is a name of the catalogue.
+
+    Args:
+        width: D of the encoder.
+        names: whether the model knows how a span is a name; otherwise one value serves all.
+    """
+
+    def __init__(self, width: int, *, names: bool = False) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 1, bias=False)
+        nn.init.zeros_(self.linear.weight)
+        self.value = nn.Parameter(torch.zeros(len(NAME_SCORES) + 1 if names else 1))
+
+    def forward(self, vectors: Tensor, named: Tensor) -> Tensor:
+        """Scores (Q,) fp32 of Q mentions.
+
+        Args:
+            vectors: (Q, D + P) mention vectors, of which those of the prior take no part.
+            named: (Q,) int64 how each span is a name, see :class:`elq.types.TokenBatch`; 0 for all where nobody looked.
+        """
+        scores: Tensor = self.linear(vectors[:, : self.linear.in_features]).squeeze(-1)  # (Q,)
+        return scores + SINGLE_SCALE * self.value[named]
+
+
+class NameBonus(nn.Module):
+    """What an entity that may be meant by a mention's name is worth on top of the inner product, by kind
+    (elq/names/lookup.py)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(START_BONUS) / SINGLE_SCALE)
+
+    def forward(self, kinds: Tensor) -> Tensor:
+        """Natural logarithms (Q, E) of kinds (Q, E), 0 where there is none (−1)."""
+        return SINGLE_SCALE * nn.functional.pad(self.weight, (1, 0))[kinds + 1]

@@ -1,0 +1,1 @@
+"""Names: words to the entities that they may mean."""

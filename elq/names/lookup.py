@@ -1,0 +1,177 @@
+"""Who may be meant by a name as people say it.
+
+Few questions spell a name out. They say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling), "brian cranston"
+(a slip), "gretzky" and "nobel prize" (a part), "hampton va" and "president andrew jackson" (more than it), or "japanese"
+(an adjective). Every such kind of bearer has a number, twice: for the most famous one, and for the others. The model learns
+what each is worth.
+"""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from heapq import nsmallest
+from itertools import chain
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
+
+KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
+START_BONUS = (4.0, 4.0, *[2.0] * (2 * len(KINDS) - 2))  # what each kind's bearers are worth at first, natural logarithms
+MOST_BEARERS = 16  # of one kind that are looked at
+MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
+MOST_WORDS = 10  # of a phrase that may be another spelling
+MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
+LONG_WORD = 6  # letters of a single word that may be misspelt
+NEAR = ((4, 1), (8, 2))  # letters of a word → how many of them may be wrong
+LAST = "\U0010ffff"  # of all characters
+
+
+class NameIndex:
+    """Finds the bearers of names as people say them.
+
+    Args:
+        bearers: folded name → rows of its entities.
+        fame: of every row, lowest first.
+        silent: function words.
+        short: further spellings of names, each before its name.
+    """
+
+    def __init__(
+        self,
+        bearers: Mapping[str, Sequence[int]],
+        fame: Sequence[float],
+        silent: frozenset[str],
+        short: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self._bearers, self._fame, self._silent = bearers, fame, silent
+        long = [key for key in bearers if " " in key]
+        self._forward, self._backward = sorted(long), sorted(map(_backwards, long))
+        self._single = sorted(key for key in bearers if " " not in key)
+        self._spellings: dict[str, list[str]] = {}
+        for key in bearers:
+            others = {spelling(key)} if " " not in key else {spelling(key), reordered(key), *initials(key, silent)}
+            for other in others - {key, ""}:
+                self._spellings.setdefault(other, []).append(key)
+        for other, key in short:
+            self._spellings.setdefault(spelling(other), []).append(key)
+
+    def kind(self, key: str) -> int:
+        """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else."""
+        if key in self._bearers:
+            return 0
+        if len(key) < 3 or not self._says_something(key):
+            return -1
+        if self._spelled(key):
+            return 1
+        longer = (_longer(self._backward, _backwards(key)), _longer(self._forward, key))
+        return 2 if any(0 < len(places) <= MOST_NAMES for places in longer) else -1
+
+    def lookup(self, key: str) -> dict[int, int]:
+        """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(KINDS) − 1.
+
+        An entity that may be meant in several ways has the lowest number of them. Of a kind the ``MOST_BEARERS`` most famous
+        are looked at, and the others as no other kind either.
+        """
+        names: list[Collection[str]] = [[key]]
+        if self._says_something(key):
+            spelled, people = self._spelled(key), [name for name in roots(key) if name in self._bearers]
+            slips = [] if spelled or people or key in self._bearers else self._misspelt(key)
+            names += [spelled, slips, people, *self._parts(key), *self._inside(key)]
+        found: dict[int, int] = {}
+        seen: set[int] = set()
+        for kind, keys in enumerate(names):
+            rows = set(chain.from_iterable(self._bearers.get(name, ()) for name in keys)) - seen
+            seen |= rows
+            for place, row in enumerate(nsmallest(MOST_BEARERS, rows, key=lambda row: (self._fame[row], row))):
+                found[row] = 2 * kind + (place > 0)
+        return found
+
+    def _says_something(self, key: str) -> bool:
+        return len(key) > 1 and not self._silent.issuperset(key.split())
+
+    def _spelled(self, key: str) -> list[str]:
+        """The names of which these words are another spelling, another order, or the initials; too many: none."""
+        if key.count(" ") >= MOST_WORDS:
+            return []
+        forms = (spelling(key), reordered(key), key)
+        alike = [self._spellings.get(form, ()) for form in forms]
+        names = [*forms, *chain.from_iterable(names for names in alike if len(names) <= MOST_NAMES)]
+        return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
+
+    def _misspelt(self, key: str) -> list[str]:
+        """The names that differ from these words in a few letters of the first or last one (of one word: not its first two)."""
+        if " " not in key:
+            if len(key) < LONG_WORD:
+                return []
+            first, last = bisect_left(self._single, key[:2]), bisect_left(self._single, f"{key[:2]}{LAST}")
+            return _near(self._single[first:last], key) if last - first <= MOST_SCANNED else []
+        found: list[str] = []
+        head, _, word = key.rpartition(" ")
+        if self._says_something(head) and word not in self._silent:
+            ends = [name[len(head) + 1 :] for name in _longer_names(self._forward, head, MOST_SCANNED)]
+            found += [f"{head} {other}" for other in _near(ends, word)]
+        word, _, tail = key.partition(" ")
+        if self._says_something(tail) and word not in self._silent:
+            starts = [name[: -len(tail) - 1] for name in self._ending(tail, MOST_SCANNED)]
+            found += [f"{other} {tail}" for other in _near(starts, word)]
+        return found
+
+    def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
+        """The names that end with these words, that begin with them, and with the last and the first; too many: none.
+
+        Where none ends or begins with the words, those that do so without plural or possessive are taken. The first word may be
+        a first letter alone.
+        """
+        one = key[:-2] if key.endswith(" s") else singular(key)
+        ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
+        beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
+        first, _, rest = key.partition(" ")
+        if not rest or first in self._silent:
+            return ending, beginning, ()
+        last = f" {rest.rpartition(' ')[2]}"
+        around = [name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last) and name != key]
+        if len(first) == 1:
+            around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
+        return ending, beginning, around if len(around) <= MOST_NAMES else ()
+
+    def _ending(self, key: str, most: int = MOST_NAMES) -> list[str]:
+        """The names that end with these words and have more before; none if there are more than ``most``."""
+        return [_backwards(name) for name in _longer_names(self._backward, _backwards(key), most)]
+
+    def _inside(self, key: str) -> tuple[list[str], list[str]]:
+        """The longest names or spellings of names among words that are no name: those that end with them, and the others."""
+        words = key.split()
+        for length in range(len(words) - 1, 0, -1) if key not in self._bearers else ():
+            parts = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
+            names = [self._names_of(part) if self._says_something(part) else [] for part in parts]
+            if any(names):
+                return names[-1], list(chain.from_iterable(names[:-1]))
+        return [], []
+
+    def _names_of(self, key: str) -> list[str]:
+        return [key] if key in self._bearers else self._spelled(key)
+
+
+def _near(words: Sequence[str], word: str) -> list[str]:
+    """The words that one may be a wrong spelling of; they begin alike."""
+    most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
+    if not most or not word.isalpha() or word in COUNTED:  # the Apollo of 1969 is not that of 1968
+        return []
+    alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in COUNTED]
+    return [other for other, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=most, limit=None)]
+
+
+def _backwards(key: str) -> str:
+    return " ".join(reversed(key.split(" ")))
+
+
+def _longer(ordered: Sequence[str], key: str) -> range:
+    """The places in an ordered list of the names that begin with these words and have more."""
+    return range(bisect_left(ordered, f"{key} "), bisect_left(ordered, f"{key}!"))  # "!" comes right behind the space
+
+
+def _longer_names(ordered: Sequence[str], key: str, most: int) -> Sequence[str]:
+    """The names that begin with these words and have more; none if there are more than ``most``."""
+    places = _longer(ordered, key)
+    return ordered[places.start : places.stop] if len(places) <= most else ()

@@ -1,0 +1,1 @@
+"""Questions: annotated ones, predicted ones, and those made from templates."""

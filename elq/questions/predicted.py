@@ -1,0 +1,94 @@
+"""Predictions: the file of links that ``elq predict --format jsonl`` writes, written and read.
+
+File format: JSON lines, ``{"id", "text", "links": [{"start", "end", "mention", "entity", "title", "score", "mention_score",
+"probability", "candidates": [{"entity", "title", "score"}]}]}`` with character offsets, end exclusive. A link needs ``start``,
+``end``, ``entity`` and ``score``; keys we do not know are passed over.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from elq.errors import ElqError
+from elq.files import read_jsonl
+from elq.questions.annotated import question_from_record
+from elq.types import Candidate, Link, Question
+
+FIELDS = ("start", "end", "mention", "entity", "title", "score", "mention_score", "probability")
+
+
+def as_json(question: Question, links: Sequence[Link]) -> str:
+    """One JSON line: id, text, links with character offsets into the text, end exclusive."""
+    records = [
+        {**{field: getattr(link, field) for field in FIELDS}, "candidates": [asdict(c) for c in link.candidates]}
+        for link in links
+    ]
+    value = {"id": question.id, "text": question.text, "links": records}
+    line = json.dumps(value, ensure_ascii=False)
+    return line if line.isprintable() else json.dumps(value)  # what no terminal or UTF-8 file can hold goes out as \uXXXX
+
+
+def read_predictions(path: str | Path) -> tuple[list[Question], list[list[Link]]]:
+    """Read a file of predictions: its questions (id and text; a missing id becomes the line), and the links of each.
+
+    Raises:
+        ElqError: a missing file, or a bad record (with its file and line).
+    """
+    questions, links = [], []
+    for line, record in read_jsonl(path):
+        try:
+            questions.append(question_from_record({"id": record.get("id", line), "text": record.get("text")}, line))
+            found = record.get("links")
+            if not isinstance(found, list):
+                raise ElqError(f"links is {found!r}, but must be a list: give what `elq predict --format jsonl` writes")
+            links.append([_link(value, questions[-1].text) for value in found])
+        except ElqError as error:
+            raise ElqError(f"{path}, line {line}: {error}") from None
+    return questions, links
+
+
+def _link(record: object, text: str) -> Link:
+    if not isinstance(record, dict):
+        raise ElqError(f'a link is {record!r}, but must be an object with "start", "end", "entity" and "score"')
+    start, end, entity = record.get("start"), record.get("end"), record.get("entity")
+    if type(start) is not int or type(end) is not int or not 0 <= start <= end <= len(text):
+        raise ElqError(f"a link has start {start!r} and end {end!r}, but both must lie in the text of {len(text)} characters")
+    if (mention := record.get("mention", text[start:end])) != text[start:end]:
+        raise ElqError(f"a link has the mention {mention!r}, but the text has {text[start:end]!r} there: count characters")
+    if not isinstance(entity, str):
+        raise ElqError(f"a link has the entity {entity!r}, but must have an entity id")
+    candidates = record.get("candidates") or []
+    if not isinstance(candidates, list) or not all(isinstance(candidate, dict) for candidate in candidates):
+        raise ElqError(f"candidates is {candidates!r}, but must be a list of objects")
+    return Link(
+        start,
+        end,
+        mention,
+        entity,
+        _text(record, "title"),
+        "",
+        _number(record, "score"),
+        tuple(Candidate(_text(c, "entity"), _text(c, "title"), _number(c, "score")) for c in candidates),
+        _number(record, "mention_score") if "mention_score" in record else 0.0,
+        None if record.get("probability") is None else _number(record, "probability"),
+    )
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    if not isinstance(value := record.get(key, ""), str):
+        raise ElqError(f"{key} is {value!r}, but must be a string")
+    return value
+
+
+def _number(record: Mapping[str, Any], key: str) -> float:
+    value = record.get(key)
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.nan
+    if math.isnan(number):
+        raise ElqError(f"{key} is {value!r}, but must be a number")
+    return number

@@ -1,0 +1,1 @@
+"""The released ELQ: its files, read and written."""

@@ -1,0 +1,232 @@
+"""Download: the files of the released ELQ, checked before they get their names, and their archives unpacked.
+
+Source of the names: the authors' release, github.com/facebookresearch/BLINK, folder elq.
+"""
+
+import gzip
+import hashlib
+import logging
+import os
+import re
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from elq.errors import ElqError
+from elq.files import replacing, replacing_folder, writing
+from elq.progress import track
+from elq.released.transfer import AGAIN, MB, SCHEMES, About, Patience, need_room, neighbours, read_small, receive
+
+log = logging.getLogger(__name__)
+
+OFFICIAL = "http://dl.fbaipublicfiles.com/"
+BESIDES = (
+    *("elq/elq_large_params.txt", "elq/entity.jsonl", "elq/entity_token_ids_128.t7", "elq/faiss_hnsw_index.pkl"),
+    *("BLINK/all_entities_large.t7", "BLINK/faiss_flat_index.pkl"),
+)
+SETS = {
+    "elq-wiki-large": ("elq/elq_wiki_large.bin", *BESIDES),
+    "elq-webqsp-large": ("elq/elq_webqsp_large.bin", *BESIDES),
+    "el4qa-data": ("elq/EL4QA_data.tar.gz",),
+    "elq-wiki-training-data": ("elq/wiki_all_ents.tar.gz",),
+}
+ARCHIVE, SUMS, STAMP, LOCK = ".tar.gz", "SHA256SUMS", ".elq-archive-sha256", ".elq-download.lock"
+SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)")
+MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
+PATIENCE = Patience()
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """File name → sha256, from what sha256sum(1) prints; other lines are passed over.
+
+    >>> parse_sums("0" * 64 + "  entity.jsonl\\n<html>")["entity.jsonl"][:4]
+    '0000'
+    """
+    found = (SUM_LINE.fullmatch(line) for line in text.splitlines())
+    return {match[2]: match[1].lower() for match in found if match}
+
+
+def _recorded(output: Path) -> dict[str, str]:
+    path = output / SUMS
+    return parse_sums(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
+
+
+def _choose(name: str, only: Sequence[str]) -> list[str]:
+    """The paths of a set, or those of them that were asked for by path or last name."""
+    if name not in SETS:
+        raise ElqError(f"{name!r} is nothing that can be downloaded: choose one of {', '.join(SETS)}")
+    chosen = [file for file in SETS[name] if not only or {file, PurePosixPath(file).name} & set(only)]
+    known = {*SETS[name], *(PurePosixPath(file).name for file in SETS[name])}
+    for wanted in only:
+        if wanted not in known:
+            raise ElqError(f"--only has {wanted!r}, which is not in {name}: choose from {', '.join(SETS[name])}")
+    return chosen
+
+
+def _base(mirror: str) -> str:
+    """The address that the files' paths are appended to."""
+    try:
+        parts = urlsplit(mirror)
+        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0 and not parts.query + parts.fragment
+    except ValueError:  # a port that is no number, half an IPv6 address
+        usable = False
+    if not usable or not re.fullmatch("[!-~]+", mirror):
+        raise ElqError(f"--mirror is {mirror!r}, but must be the http or https address of a folder: give one like {OFFICIAL}")
+    return mirror.rstrip("/") + "/"
+
+
+def _digests(path: Path, kinds: Sequence[str]) -> list[str]:
+    """Checksums of a file in hexadecimal; when they are known, its bytes are on the disk and not only in memory."""
+    made = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+        blocks = iter(lambda: stream.read(MB), b"")
+        for block in track(blocks, f"checking {path.name}, MB", path.stat().st_size // MB + 1):
+            for digest in made:
+                digest.update(block)
+    return [digest.hexdigest() for digest in made]
+
+
+def _check(partial: Path, about: About, published: str | None, etag: bool) -> tuple[str, str]:
+    """A whole file's sha256, and what was compared.
+
+    A file that is not the one in the server's SHA256SUMS is removed. One that only its ETag speaks against is kept, since some
+    servers give 32 hexadecimal digits that are no MD5.
+    """
+    sha256, md5 = _digests(partial, ("sha256", "md5"))
+    tag = MD5_ETAG.fullmatch(about.etag)
+    kind, found, expected, source = "sha256", sha256, published, f"the server's {SUMS}"
+    if published is None:
+        if tag is None or not etag:
+            return sha256, "only its size was compared, since no checksum is to be had"
+        kind, found, expected, source = "md5", md5, tag[1].lower(), "the server's ETag"
+    if found != expected:
+        remedy = f"remove {partial} and give the command again, or add --no-etag if this server's ETags are no MD5"
+        if published is not None:
+            partial.unlink()
+            remedy = AGAIN
+        raise ElqError(f"{about.url} came with the {kind} {found}, but {source} says {expected}: {remedy}")
+    return sha256, f"its size and {kind} are those that the server gives"
+
+
+def _provide(target: Path, url: str, published: dict[str, dict[str, str]], patience: Patience, etag: bool) -> str:
+    """Have one file in place and return its sha256. ``published`` remembers the checksums of each folder on the server."""
+    recorded = _recorded(target.parent).get(target.name)
+    if target.exists():
+        if recorded is None:
+            raise ElqError(f"{target} was not put there by `elq download`: move it away or choose another --output")
+        if _digests(target, ["sha256"]) == [recorded]:
+            log.info("%s is up to date: its sha256 is the one recorded when it was fetched", target)
+            return recorded
+        log.warning("%s is no longer what was fetched: fetching it again", target)
+    folder, _, name = url.rpartition("/")
+    if folder not in published:
+        published[folder] = parse_sums(read_small(f"{folder}/{SUMS}", target, patience))
+    about = receive(url, target, patience)
+    partial, note = neighbours(target)
+    sha256, compared = _check(partial, about, published[folder].get(name), etag)
+    records = {**_recorded(target.parent), target.name: sha256}
+    with replacing(target.with_name(SUMS)) as stream:  # before the file appears: one without a record is somebody else's
+        stream.writelines(f"{records[name]}  {name}\n" for name in sorted(records))
+    partial.replace(target)
+    note.unlink(missing_ok=True)
+    log.info("%s: %s bytes; %s", target, f"{about.size:,}", compared)
+    return sha256
+
+
+def _extract(archive: Path, sha256: str) -> None:
+    """Unpack an archive into the folder of its name, which appears whole; one of the same archive is left as it is."""
+    folder = archive.with_name(archive.name.removesuffix(ARCHIVE))
+    if folder.exists():
+        if not (folder / STAMP).is_file():
+            raise ElqError(f"{folder} was not put there by `elq download`: move it away or choose another --output")
+        if (folder / STAMP).read_text(encoding="utf-8", errors="replace").strip() == sha256:
+            log.info("%s is up to date: it was extracted from the same archive", folder)
+            return
+    for left in archive.parent.glob(f".{folder.name}.*.tmp"):  # of a killed run
+        shutil.rmtree(left)
+    with replacing_folder(folder) as temporary:
+        _unpack(archive, temporary)
+        inner = temporary / folder.name
+        if [*temporary.iterdir()] == [inner] and inner.is_dir():  # the archive brings its folder itself
+            inner.rename(aside := temporary / f".{folder.name}")
+            for path in [*aside.iterdir()]:
+                path.rename(temporary / path.name)
+            aside.rmdir()
+        (temporary / STAMP).write_text(f"{sha256}\n", encoding="utf-8")
+    log.info("%s holds what was in %s", folder, archive.name)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    remedy = "remove the archive and fetch it from another --mirror, or use --no-extract"
+    try:
+        with gzip.open(archive) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
+            for member in track(tar, f"extracting {archive.name}"):
+                for path in (member.name, member.linkname if member.issym() or member.islnk() else ""):
+                    # the filter makes "/a" into "a", and the filters of older Pythons can be led out by chains of ".." links
+                    if path.startswith("/") or ".." in PurePosixPath(path).parts:
+                        raise ElqError(f"{archive} has a member {member.name!r} that may lead out ({path!r}): {remedy}")
+                need_room(archive, member.size)
+                tar.extract(member, folder, filter="data")
+            for block in iter(lambda: raw.read(MB), b""):  # to the end, where gzip keeps its checksum
+                if block.strip(b"\0"):
+                    raise tarfile.ReadError("bytes that belong to no member")
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ElqError(f"{archive} cannot be extracted ({error}): {remedy}") from None
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Make a folder and keep other downloads out of it; what cannot be written there is said in one sentence."""
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / LOCK):
+            yield
+
+
+def download(
+    name: str,
+    output: str | Path | None = None,
+    *,
+    mirror: str = OFFICIAL,
+    only: Sequence[str] = (),
+    extract: bool = True,
+    etag: bool = True,
+    patience: Patience = PATIENCE,
+) -> dict[Path, str]:
+    """Fetch a set of files into one folder, or find them up to date there; broken runs are gone on with.
+
+    A checksum here shows damage on the way, not a forgery: it comes from the server that the file comes from.
+
+    Args:
+        name: a key of SETS.
+        output: the folder, by default ``name``; its ``SHA256SUMS`` records what was fetched, in the form of sha256sum(1).
+        mirror: http or https address of a folder with the same files below it.
+        only: files of the set to fetch, by path or last name; all where it is empty.
+        extract: unpack archives too, each into a folder of its name.
+        etag: where there is no published checksum, compare an ETag that looks like an MD5.
+        patience: seconds to wait for a server, and between tries.
+
+    Returns:
+        The file's path → its sha256.
+
+    Raises:
+        ElqError: an unknown name, a bad address, no connection, no such file, no room, a wrong checksum, or an archive that is
+            damaged or leads out of its folder.
+    """
+    files, base, output = _choose(name, only), _base(mirror), Path(output or name)
+    published: dict[str, dict[str, str]] = {}
+    made = {}
+    with _alone(output):
+        for file in files:
+            target = output / PurePosixPath(file).name
+            made[target] = _provide(target, base + file, published, patience, etag)
+            if extract and file.endswith(ARCHIVE):
+                _extract(target, made[target])
+    return made

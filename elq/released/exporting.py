@@ -1,0 +1,138 @@
+"""Export in the released layout (that of BLINK and ELQ): what `elq import` reads, written back.
+
+    elq.bin  elq_params.txt  encoder/{config.json,vocab.txt}  entity.jsonl  all_entities.t7  faiss_hnsw_index.pkl
+
+Only a model that the released code can compute goes this way: a BERT without projection, unit norm, prior or name scores. The
+table is written in fp32, and torch's files in the legacy format. A flat index is not written: the released code then searches
+the table.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from elq.errors import ElqError
+from elq.files import link_or_copy, replacing, replacing_folder, write_json
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER, Entities, open_entities, resolve_model
+from elq.model.network import ELQ, load_tokenizer
+from elq.progress import track
+from elq.released.formats import ENTITY, FIXED, QUESTION, released_name
+from elq.search.index import HNSW_FILE
+from elq.search.table import BLOCK, EntityTable
+from elq.types import Array, Entity
+
+
+def export_blink(folder: str | Path, output: str | Path) -> None:
+    """Write the released layout of a model folder, whole or not at all.
+
+    Args:
+        folder: a model folder with ``entity_encoder/``, such as `elq import` makes.
+        output: the folder to make.
+
+    Raises:
+        ElqError: a model that the released code cannot compute, no entity encoder, or an output folder that exists.
+    """
+    folder, output = resolve_model(folder), Path(output)
+    if output.exists():
+        raise ElqError(f"{output} exists: choose another output folder or remove it")
+    model, entities = ELQ.from_pretrained(folder), open_entities(folder / ENTITIES)
+    _refuse_beyond_released(folder, model)
+    with replacing_folder(output) as made:
+        _write_weights(folder, model, made / "elq.bin")
+        _write_params(folder, model, entities, made)
+        with replacing(made / "entity.jsonl") as stream:
+            stream.writelines(f"{json.dumps(entity_record(entity), ensure_ascii=False)}\n" for entity in _tracked(entities))
+        _write_table(entities.table, made / "all_entities.t7")
+        if (folder / ENTITIES / HNSW_FILE).is_file():
+            link_or_copy(folder / ENTITIES / HNSW_FILE, made / "faiss_hnsw_index.pkl")
+
+
+def entity_record(entity: Entity) -> dict[str, str]:
+    """One record of ``entity.jsonl``; the Wikipedia page of an entity with a ``kb_idx`` is not known any more.
+
+    >>> entity_record(Entity("curid=7", "Kufut", "Kufut", "a town"))["idx"]
+    'https://en.wikipedia.org/wiki?curid=7'
+    """
+    page = entity.id if entity.id.startswith("curid=") else f"row={entity.id}"
+    record = {"text": f" {entity.description}", "idx": f"https://en.wikipedia.org/wiki?{page}"}
+    record |= {"title": entity.title, "entity": entity.title}
+    return record if entity.id.startswith(("curid=", "row=")) else {**record, "kb_idx": entity.id}
+
+
+def _tracked(entities: Entities) -> Iterator[Entity]:
+    return track(entities.catalogue, "writing entity.jsonl", len(entities.catalogue))
+
+
+def _refuse_beyond_released(folder: Path, model: ELQ) -> None:
+    config = model.config
+    if config.prior:
+        raise ElqError(f"{folder} has a prior, which the released layout knows nothing of: train without model.prior")
+    for name in ("projection", "unit_norm", "names"):
+        if getattr(config, name):
+            raise ElqError(
+                f"{folder} has {name} true, which the released layout knows nothing of: train with model.{name}=false"
+            )
+    if config.encoder.get("model_type") != "bert":
+        raise ElqError(f"{folder} has an encoder of type {config.encoder.get('model_type')}, but the layout is BERT's: use one")
+    if not (folder / ENTITY_ENCODER / "model.safetensors").is_file():
+        raise ElqError(f"{folder} has no {ENTITY_ENCODER}, which the layout needs: export a folder that came from `elq import`")
+
+
+def _save(value: object, path: Path) -> None:
+    """Write a torch file in the legacy format; a tensor over a mapped file is written from there."""
+    with replacing(path, "wb") as stream:
+        torch.save(value, stream, _use_new_zipfile_serialization=False)
+
+
+def _write_weights(folder: Path, model: ELQ, path: Path) -> None:
+    from safetensors.torch import load_file
+
+    weights = {released_name(key): value for key, value in model.state_dict().items()}
+    weights |= {ENTITY + key: value for key, value in load_file(folder / ENTITY_ENCODER / "model.safetensors").items()}
+    width = model.encoder.width
+    for prefix in (QUESTION, ENTITY):  # nothing reads a BERT's pooler, but the released code has one and asks for its weights
+        weights |= {f"{prefix}pooler.dense.weight": torch.zeros(width, width), f"{prefix}pooler.dense.bias": torch.zeros(width)}
+    _save(weights, path)
+
+
+def _write_params(folder: Path, model: ELQ, entities: Entities, made: Path) -> None:
+    tokenizer, of_entities = (
+        json.loads((place / "tokenizer.json").read_text(encoding="utf-8")) for place in (folder, folder / ENTITY_ENCODER)
+    )
+    params = {
+        "bert_model": entities.manifest.encoder,
+        **FIXED,
+        "max_mention_length": model.config.max_span_tokens - 1,
+        "max_context_length": model.config.question_tokens,
+        "max_cand_length": (of_entities.get("truncation") or {}).get("max_length", 128),
+        "lowercase": tokenizer["normalizer"].get("lowercase", True),
+        "out_dim": 1,
+        "no_mention_bounds": True,
+        "freeze_cand_enc": True,
+        "debug": False,
+    }
+    write_json(made / "elq_params.txt", params)
+    (made / "encoder").mkdir()
+    write_json(made / "encoder" / "config.json", asdict(model.config)["encoder"])
+    words = load_tokenizer(folder).words
+    with replacing(made / "encoder" / "vocab.txt") as stream:
+        stream.writelines(f"{word}\n" for word in words)
+
+
+def _write_table(table: EntityTable, path: Path) -> None:
+    """The table as one fp32 tensor; one of another type is first turned into fp32 in a file, not in memory."""
+    if table.dtype == "float32":
+        _save(table.tensor(), path)
+        return
+    temporary = path.with_suffix(".fp32")
+    try:
+        widened: Array = np.memmap(temporary, np.float32, "w+", shape=(len(table), table.width))
+        for start in track(range(0, len(table), BLOCK), "widening the table"):
+            widened[start : start + BLOCK] = table.tensor(start, start + BLOCK).numpy()
+        _save(torch.from_numpy(widened), path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Curves: what the plots of a report show, as numbers. Pure functions."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from elq.evaluation.evaluate import Observed, hit_ratio
+from elq.evaluation.intervals import RESAMPLES, Interval, Ratio, intervals
+from elq.evaluation.reliability import BINS, Reliability, equal_mass_bins, examples, reliability
+from elq.evaluation.sweep import Threshold, ThresholdSweep
+from elq.types import Link
+
+MOST_RANKS = 128  # k of the last point of recall at k
+
+
+class Bin(NamedTuple):
+    """Links of similar confidence: their number, mean confidence, and the share that is right."""
+
+    links: int
+    confidence: float
+    right: Interval
+
+
+class Diagram(NamedTuple):
+    """The bins that hold any link, lowest confidence first, and the figures on all links."""
+
+    bins: list[Bin]
+    whole: Reliability
+
+
+def quality_curve(observed: Observed) -> list[Threshold]:
+    """The quality of entity sets at every threshold that makes a difference, highest first, see elq/evaluation/sweep.py.
+
+    Args:
+        observed: with the links of a very low threshold.
+    """
+    sweep = ThresholdSweep()
+    sweep.update(observed.questions, observed.links)
+    return sweep.curve()
+
+
+def confidence(link: Link) -> float:
+    """The probability that a link is right: its calibrated one, or exp(score) where the folder has no calibration."""
+    return math.exp(link.score) if link.probability is None else link.probability
+
+
+def reliability_diagram(observed: Observed, *, bins: int = BINS, resamples: int = RESAMPLES, seed: int = 0) -> Diagram | None:
+    """Does a link of confidence p have a gold entity in p of all cases? None without links.
+
+    Bins and figures are those of elq/evaluation/reliability.py: a report measures as `elq tune` does.
+
+    Args:
+        observed: with the links of a very low threshold, since high ones leave little to see.
+        bins: at most; fewer where there are fewer links, or many of equal confidence.
+        resamples, seed: of the intervals, see elq/evaluation/intervals.py.
+    """
+    _, rights, numbers = (column.numpy() for column in examples(observed.questions, observed.links))
+    if not len(rights):
+        return None
+    confidences = np.array([confidence(link) for links in observed.links for link in links])  # (n,)
+    place, size = equal_mass_bins(confidences, bins), len(observed.questions)
+    parts = [np.flatnonzero(place == one) for one in np.unique(place)]
+    ratios = {
+        number: Ratio(
+            np.bincount(numbers[part], rights[part], size).astype(np.float64),
+            np.bincount(numbers[part], minlength=size).astype(np.float64),
+        )
+        for number, part in enumerate(parts)
+    }
+    shares = intervals(ratios, resamples=resamples, seed=seed).values()
+    made = [Bin(len(part), float(confidences[part].mean()), share) for part, share in zip(parts, shares, strict=True)]
+    return Diagram(made, reliability(confidences, rights, bins))
+
+
+def recall_curve(observed: Observed, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Interval]:
+    """The share of gold mentions whose entity is among the first k candidates for their span, k = 1 … ``MOST_RANKS``."""
+    if not any(observed.ranks or ()):
+        return []
+    steps = range(1, MOST_RANKS + 1)
+    ratios = {k: hit_ratio([[0 <= rank < k for rank in ranks] for ranks in observed.ranks or ()]) for k in steps}
+    return list(intervals(ratios, resamples=resamples, seed=seed).values())

@@ -1,0 +1,229 @@
+"""Plots: the pictures of a report, each drawn twice, for a light and a dark page. Matplotlib is the extra ``report``."""
+
+import base64
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from elq.errors import ElqError
+from elq.evaluation.evaluate import Observed
+from elq.evaluation.intervals import RESAMPLES, Interval
+from elq.evaluation.sweep import Threshold
+from elq.report.curves import Bin, quality_curve, recall_curve, reliability_diagram
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIZE = (4.8, 3.5)  # inches: at the width of a phone the letters keep their size
+DPI = 150  # of a PNG
+BAND = 0.2  # opacity
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of a picture: the page's ground, text and lines, and three for curves, which also differ in their dashes."""
+
+    ground: str
+    text: str
+    line: str
+    curves: tuple[str, str, str]
+
+
+LIGHT = Theme("#ffffff", "#1c1f24", "#c9ced6", ("#1a5fb4", "#b1480b", "#1f7a3d"))
+DARK = Theme("#16181d", "#e6e8eb", "#454b55", ("#80b6f5", "#f5a65b", "#7dd69a"))
+DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)))
+
+Draw = Callable[["Axes", Theme], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plot as two data URIs, what it shows in words for those who do not see it, and its caption."""
+
+    title: str
+    light: str
+    dark: str
+    alt: str
+    caption: str
+
+
+def require_matplotlib() -> None:
+    """Refuse with an ElqError where Matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ElqError(
+            "a report's plots need Matplotlib, which is not installed: `pip install matplotlib`, or elq with the extra [report]"
+        ) from None
+
+
+def drawn(draw: Draw, theme: Theme, kind: str = "svg") -> bytes:
+    """One picture as the bytes of an SVG (the same ones each time) or PNG file."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    style: dict[Any, Any] = {
+        "svg.hashsalt": "elq",  # the ids in the file, else random
+        "font.size": 10,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), theme.ground),
+        **dict.fromkeys(("axes.edgecolor", "grid.color"), theme.line),
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.text),
+    }
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        draw(figure.subplots(), theme)
+        stream = io.BytesIO()
+        figure.savefig(stream, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
+    return stream.getvalue()
+
+
+def picture(title: str, draw: Draw, alt: str, caption: str) -> Picture:
+    """A plot drawn for both pages."""
+    light, dark = (f"data:image/svg+xml;base64,{base64.b64encode(drawn(draw, theme)).decode()}" for theme in (LIGHT, DARK))
+    return Picture(title, light, dark, alt, caption)
+
+
+def legend_above(axes: "Axes") -> None:
+    """Name the curves in one line above them, where none can run through."""
+    axes.figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2, handlelength=1.8, handletextpad=0.5)
+
+
+def quality_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw:
+    """F1, precision and recall against γ, with the one in use."""
+
+    def draw(axes: "Axes", theme: Theme) -> None:
+        at = [point.threshold for point in curve]
+        for name, colour, dashes in zip(("f1", "precision", "recall"), theme.curves, DASHES, strict=True):
+            label = name.replace("f1", "F1")
+            axes.plot(at, [getattr(point, name) for point in curve], color=colour, linestyle=dashes, label=label)
+        if math.isfinite(chosen.threshold):  # −inf keeps every span, and has no place on the axis
+            axes.axvline(chosen.threshold, color=theme.text, linewidth=1)
+            axes.plot([chosen.threshold], [chosen.f1], "o", color=theme.text, markersize=5, label=f"γ = {chosen.threshold:.2f}")
+        axes.set(xlabel="threshold γ on the joint score (natural logarithm)", ylabel="micro, entity sets", ylim=(-0.02, 1.02))
+        legend_above(axes)
+
+    return draw
+
+
+def precision_recall_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw:
+    """Precision against recall, with the point in use and lines of equal F1."""
+
+    def draw(axes: "Axes", theme: Theme) -> None:
+        for f1 in (0.2, 0.4, 0.6, 0.8):
+            recalls = [f1 / 2 + (1 - f1 / 2) * step / 100 for step in range(1, 101)]
+            axes.plot(recalls, [f1 * r / (2 * r - f1) for r in recalls], color=theme.line, linewidth=1, linestyle="dashed")
+            ground = {"facecolor": theme.ground, "edgecolor": "none", "pad": 1}  # the line stops before its name
+            axes.annotate(f"F1 {f1}", (1, f1 / (2 - f1)), ha="right", va="center", fontsize=8, bbox=ground)
+        axes.plot([point.recall for point in curve], [point.precision for point in curve], color=theme.curves[0])
+        axes.plot([chosen.recall], [chosen.precision], "o", color=theme.text, label=f"γ = {chosen.threshold:.2f}")
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
+        axes.grid(visible=False)
+        legend_above(axes)
+
+    return draw
+
+
+def reliability_plot(bins: Sequence[Bin]) -> Draw:
+    """The share of right links against their confidence, with intervals."""
+
+    def draw(axes: "Axes", theme: Theme) -> None:
+        axes.plot([0, 1], [0, 1], color=theme.text, linewidth=1, linestyle="dashed", label="calibrated")
+        confidences, shares = [one.confidence for one in bins], [one.right.value for one in bins]
+        # a percentile interval of few questions need not hold its own value
+        below = [max(one.right.value - one.right.low, 0.0) for one in bins]
+        above = [max(one.right.high - one.right.value, 0.0) for one in bins]
+        axes.errorbar(
+            confidences, shares, yerr=[below, above], fmt="o-", color=theme.curves[0], markersize=5, capsize=3, label="links"
+        )
+        axes.set(xlabel="confidence", ylabel="share of right links", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        legend_above(axes)
+
+    return draw
+
+
+def recall_plot(recalls: Sequence[Interval]) -> Draw:
+    """Recall of gold entities among the first k candidates, with a band of intervals."""
+
+    def draw(axes: "Axes", theme: Theme) -> None:
+        steps = range(1, len(recalls) + 1)
+        axes.fill_between(
+            steps, [one.low for one in recalls], [one.high for one in recalls], color=theme.curves[0], alpha=BAND, linewidth=0
+        )
+        axes.plot(steps, [one.value for one in recalls], color=theme.curves[0])
+        axes.set_xscale("log", base=2)
+        marks = [2**power for power in range(len(recalls).bit_length())]
+        axes.set_xticks(marks, [str(mark) for mark in marks])
+        axes.set(xlabel="k, candidates", ylabel="recall@k of gold mentions", xlim=(1, len(recalls)))
+        axes.set_ylim(top=1.005)
+
+    return draw
+
+
+def _quality_pictures(observed: Observed, chosen: Threshold) -> list[Picture]:
+    if not (curve := quality_curve(observed)):
+        return []
+    best = max(curve, key=lambda point: point.f1)
+    at = f"At γ = {chosen.threshold:.2f} precision is {chosen.precision:.3f}, recall {chosen.recall:.3f}, F1 {chosen.f1:.3f}."
+    peak = f"F1 is highest at γ = {best.threshold:.2f}: {best.f1:.3f}."
+    ends = [f"recall {point.recall:.3f} with precision {point.precision:.3f}" for point in (curve[0], curve[-1])]
+    of = "Entity sets of the questions whose main entity is in the catalogue, micro."
+    return [
+        picture(
+            "Threshold",
+            quality_plot(curve, chosen),
+            f"Line chart of F1, precision and recall against the threshold γ. {at} {peak}",
+            f"{of} The vertical line is the threshold in use. {at} {peak}",
+        ),
+        picture(
+            "Precision and recall",
+            precision_recall_plot(curve, chosen),
+            f"Line chart of precision against recall, from {ends[0]} to {ends[1]}. {at}",
+            f"{of} Dashed lines join points of equal F1; the dot is the threshold in use.",
+        ),
+    ]
+
+
+def pictures(observed: Observed, chosen: Threshold, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Picture]:
+    """Every plot of a report; one that has nothing to show is left out.
+
+    Args:
+        observed: with the links of a very low threshold.
+        chosen: the threshold in use, and what it reaches.
+        resamples, seed: of the intervals, see elq/evaluation/intervals.py.
+
+    Raises:
+        ElqError: Matplotlib is missing.
+    """
+    require_matplotlib()
+    made = _quality_pictures(observed, chosen)
+    if diagram := reliability_diagram(observed, resamples=resamples, seed=seed):
+        bins, whole = diagram
+        points = "; ".join(f"{one.confidence:.2f}: {one.right.value:.2f}" for one in bins)
+        made.append(
+            picture(
+                "Reliability",
+                reliability_plot(bins),
+                f"Share of links with a gold entity by confidence, in {len(bins)} bins: {points}.",
+                f"Links of all scores in bins of equal number, about {whole.links // len(bins):,} each, with 95% intervals."
+                f" On the dashed line confidence is what it says. The mean distance from it (ECE) is {whole.ece:.3f}; 95 of 100"
+                f" perfectly calibrated models would have {whole.band[0]:.3f} to {whole.band[1]:.3f}.",
+            )
+        )
+    if recalls := recall_curve(observed, resamples=resamples, seed=seed):
+        some = ", ".join(f"{recalls[k - 1].value:.3f} at k = {k}" for k in (1, 10, len(recalls)))
+        made.append(
+            picture(
+                "Recall of candidates",
+                recall_plot(recalls),
+                f"Line chart of the share of gold mentions whose entity is among the first k candidates: {some}.",
+                f"Given the gold span, whether its entity is among the first k candidates, with 95% intervals: {some}.",
+            )
+        )
+    return made

@@ -1,0 +1,188 @@
+"""Slices: the quality on parts of the questions and of the gold mentions, each as ratios over all questions.
+
+A group sorts either questions (whose measure is the set-level precision, recall and F1) or gold mentions with an entity
+(recall: linked with the same span; disambiguation, where ranks were observed: its entity is the first candidate for its span).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from elq.entities.catalogue import Catalogue
+from elq.evaluation.counting import QUALITIES, count
+from elq.evaluation.evaluate import Observed, counts_ratios, hit_ratio
+from elq.evaluation.intervals import Ratio
+from elq.names.dictionary import Dictionary
+from elq.report.buckets import strongly_right
+from elq.types import Entity, Mention, Question
+
+MOST_TYPES = 10  # slices of entity types; the rest is one more
+LENGTHS = ((1, 4), (5, 6), (7, 8), (9, 11), (12, None))  # words
+BEARERS = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
+MENTIONS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, None))
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part: how many questions and gold mentions with an entity it holds, and its measures."""
+
+    name: str
+    questions: int
+    mentions: int
+    ratios: dict[str, Ratio]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Slices by one property, those that hold anything."""
+
+    title: str
+    measures: tuple[str, ...]
+    slices: list[Slice]
+
+
+def range_name(low: int, high: int | None) -> str:
+    """A range in words.
+
+    >>> range_name(4, 9), range_name(1, 1), range_name(10, None)
+    ('4–9', '1', '10 or more')
+    """
+    return f"{low:,} or more" if high is None else f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def range_of(number: int, ranges: Sequence[tuple[int, int | None]]) -> str:
+    """The name of the range that holds a number; the first one also holds what is below it."""
+    held = [bounds for bounds in ranges if bounds[0] <= number]
+    return range_name(*(held[-1] if held else ranges[0]))
+
+
+def question_group(title: str, observed: Observed, labels: Sequence[str], order: Sequence[str]) -> Group:
+    """Slices of questions: a label for each, and the labels in the order of the table."""
+    counts = [count(question, links)["set_all"] for question, links in zip(observed.questions, observed.links, strict=True)]
+    linkable = [sum(mention.entity is not None for mention in question.mentions) for question in observed.questions]
+    slices = []
+    for name in order:
+        inside = [label == name for label in labels]
+        ratios = counts_ratios([one if held else None for one, held in zip(counts, inside, strict=True)])
+        mentions = sum(number for number, held in zip(linkable, inside, strict=True) if held)
+        slices.append(Slice(name, sum(inside), mentions, ratios))
+    return Group(title, QUALITIES, [one for one in slices if one.questions])
+
+
+def mention_group(
+    title: str, observed: Observed, label: Callable[[Question, Mention, Entity], str], order: Sequence[str], gold: "Gold"
+) -> Group:
+    """Slices of gold mentions with an entity: a label for each, and the labels in the order of the table."""
+    rows = zip(observed.questions, gold, strict=True)
+    labels = [[label(question, mention, entity) for mention, entity in one] for question, one in rows]
+    pairs = zip(observed.questions, observed.links, strict=True)
+    hits = {"recall": [strongly_right(question, links)[0] for question, links in pairs]}
+    if observed.ranks is not None:
+        hits["disambiguation"] = [[rank == 0 for rank in ranks] for ranks in observed.ranks]
+    slices = []
+    for name in order:
+        inside = [[one == name for one in of_question] for of_question in labels]
+        ratios = {
+            measure: hit_ratio(
+                [[hit for hit, held in zip(*two, strict=True) if held] for two in zip(every, inside, strict=True)]
+            )
+            for measure, every in hits.items()
+        }
+        slices.append(Slice(name, sum(map(any, inside)), sum(map(sum, inside)), ratios))
+    return Group(title, tuple(hits), [one for one in slices if one.mentions])
+
+
+Gold = Sequence[Sequence[tuple[Mention, Entity]]]  # the linkable mentions of each question, with their records
+
+
+def records_of(ids: Iterable[str], catalogue: Catalogue) -> dict[str, Entity]:
+    """Id → record of entities that a catalogue has."""
+    wanted = sorted(set(ids))
+    return {one: catalogue[int(row)] for one, row in zip(wanted, catalogue.rows(wanted), strict=True)}
+
+
+def gold_records(questions: Sequence[Question], catalogue: Catalogue) -> Gold:
+    """The gold mentions with an entity of each question, and the record of that entity, which the catalogue must have."""
+    linkable = [[(m, m.entity) for m in question.mentions if m.entity is not None] for question in questions]
+    records = records_of((entity for one in linkable for _, entity in one), catalogue)
+    return [[(mention, records[entity]) for mention, entity in one] for one in linkable]
+
+
+def type_slices(observed: Observed, gold: Gold) -> Group:
+    """By the first type of the gold entity: the most frequent ones, the others together, and those without one."""
+    kinds = Counter(entity.types[0] for one in gold for _, entity in one if entity.types)
+    frequent = [kind for kind, _ in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:MOST_TYPES]]
+    other, none = "(another type)", "(no type)"
+
+    def label(_question: Question, _mention: Mention, entity: Entity) -> str:
+        return none if not entity.types else entity.types[0] if entity.types[0] in frequent else other
+
+    return mention_group("Entity type", observed, label, [*frequent, other, none], gold)
+
+
+def popularity_slices(observed: Observed, gold: Gold) -> Group:
+    """By the popularity of the gold entity: unknown, and the quarters of the known ones, counted by mention."""
+    known = np.array([entity.popularity for one in gold for _, entity in one if entity.popularity], np.int64)
+    edges = np.quantile(known, (0.25, 0.5, 0.75)) if len(known) else np.zeros(3)
+    quarter = np.searchsorted(edges, known, side="left")
+    names = []
+    for number in range(4):
+        inside = known[quarter == number]
+        names.append(f"quarter {number + 1}: {range_name(int(inside.min()), int(inside.max()))}" if len(inside) else "")
+
+    def label(_question: Question, _mention: Mention, entity: Entity) -> str:
+        return names[int(np.searchsorted(edges, entity.popularity, side="left"))] if entity.popularity else "unknown"
+
+    return mention_group("Popularity of the gold entity", observed, label, ["unknown", *filter(None, names)], gold)
+
+
+def ambiguity_slices(observed: Observed, gold: Gold, dictionary: Dictionary) -> Group:
+    """By how many entities of the catalogue bear the mention's name."""
+    texts = sorted(
+        {question.text[m.start : m.end] for question, one in zip(observed.questions, gold, strict=True) for m, _ in one}
+    )
+    kinds = dictionary.bearers(texts).kinds  # (Q, E)
+    numbers = dict(zip(texts, ((kinds >= 0) & (kinds <= 1)).sum(-1).tolist(), strict=True))  # of the very name
+
+    def label(question: Question, mention: Mention, _entity: Entity) -> str:
+        return range_of(numbers[question.text[mention.start : mention.end]], BEARERS)
+
+    names = [range_name(*bounds) for bounds in BEARERS]
+    return mention_group("Ambiguity: entities that bear the mention's name", observed, label, names, gold)
+
+
+def training_slices(observed: Observed, gold: Gold, training: Iterable[Question]) -> Group:
+    """By whether any training question has the gold entity, with a span or without."""
+    seen = {entity for question in training for entity in question.other_entities}
+    seen |= {mention.entity for question in training for mention in question.mentions if mention.entity is not None}
+
+    def label(_question: Question, _mention: Mention, entity: Entity) -> str:
+        return "seen" if entity.id in seen else "unseen"
+
+    return mention_group("Gold entity in the training questions", observed, label, ["seen", "unseen"], gold)
+
+
+def all_groups(
+    observed: Observed, catalogue: Catalogue, dictionary: Dictionary, training: Sequence[Question] | None = None
+) -> list[Group]:
+    """Every group of slices.
+
+    Args:
+        observed: of questions whose gold entities the catalogue has, see elq/evaluation/evaluate.py.
+        catalogue: of the linker.
+        dictionary: of the same catalogue.
+        training: the questions that the linker was trained on; without them no slice tells seen from unseen entities.
+    """
+    gold = gold_records(observed.questions, catalogue)
+    lengths = [range_of(len(question.text.split()), LENGTHS) for question in observed.questions]
+    numbers = [range_of(len(question.mentions), MENTIONS) for question in observed.questions]
+    return [
+        type_slices(observed, gold),
+        popularity_slices(observed, gold),
+        ambiguity_slices(observed, gold, dictionary),
+        *([] if training is None else [training_slices(observed, gold, training)]),
+        question_group("Length of the question in words", observed, lengths, [range_name(*bounds) for bounds in LENGTHS]),
+        question_group("Number of gold mentions", observed, numbers, [range_name(*bounds) for bounds in MENTIONS]),
+    ]

@@ -1,0 +1,1 @@
+"""Search: mention vectors to entities."""

@@ -1,0 +1,1 @@
+"""Training: questions to a model folder."""

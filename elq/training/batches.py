@@ -1,0 +1,115 @@
+"""Batches: which questions go together, and their tokens, gold spans and rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from elq.encoding.tokens import QuestionTokenizer, token_span
+from elq.names.dictionary import Dictionary, span_texts
+from elq.types import Batch, Question, Spans
+
+POOL = 8  # batches that are sorted together: few, or copies of a question would meet in one batch
+ALIKE = 16  # sizes in one interval of this length count as equal
+
+
+class ShuffledBatches(Sampler[list[int]]):
+    """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
+
+    Questions of similar size go together, which leaves less padding: every ``POOL`` batches in a row are sorted among
+    themselves, and then all batches are shuffled. All ranks' shares of a batch together are the batch of one process with world
+    times the batch size. Every rank has the same number of batches; in a smaller one a share may be empty.
+
+    Args:
+        sizes: of the questions, in any unit.
+        batch_size: questions per batch and rank.
+    """
+
+    def __init__(self, sizes: Sequence[int], batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
+        self.sizes, self.batch_size, self.seed, self.epoch = sizes, batch_size, seed, epoch
+        self.rank, self.world = rank, world
+
+    def __len__(self) -> int:
+        return -(-len(self.sizes) // (self.batch_size * self.world))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.sizes), generator=generator).tolist()
+        step = self.batch_size * self.world
+        pools = (order[start : start + POOL * step] for start in range(0, len(order), POOL * step))
+        alike = [i for pool in pools for i in sorted(pool, key=lambda i: self.sizes[i] // ALIKE)]
+        for batch in torch.randperm(len(self), generator=generator).tolist():
+            yield alike[batch * step : (batch + 1) * step][self.rank :: self.world]
+
+
+class Collator:
+    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows.
+
+    Args:
+        tokenizer: of the questions.
+        rows: gold entity → its catalogue row.
+        max_span_tokens: L.
+        dictionary: finds the spans that are names, for a model that asks and for questions annotated in part.
+        names: whether the model asks, for spans and for who may be meant by the mentions.
+    """
+
+    def __init__(
+        self,
+        tokenizer: QuestionTokenizer,
+        rows: Mapping[str, int],
+        *,
+        max_span_tokens: int,
+        dictionary: Dictionary | None = None,
+        names: bool = True,
+    ) -> None:
+        self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
+        self.dictionary, self.names = dictionary, names
+
+    def __call__(self, questions: Sequence[Question]) -> Batch:
+        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
+
+        Of no questions (an empty share of a last batch) it has one empty text, which has no span and so no loss.
+        """
+        texts = [question.text for question in questions] or [""]
+        tokens = self.tokenizer(texts)
+        if not questions:
+            tokens = replace(tokens, text_mask=torch.zeros_like(tokens.text_mask))  # in score mode elq it would have spans
+        partial, named = [question.partial for question in questions], None
+        if self.dictionary is not None and (self.names or any(partial)):
+            named = self.dictionary.named(texts, tokens, self.max_span_tokens)
+        tokens = replace(tokens, named=named if self.names else None)
+        spans, rows = [], []
+        for b, question in enumerate(questions):
+            inside = tokens.text_mask[b].tolist()
+            for mention in question.mentions:
+                span = token_span(mention, tokens.offsets[b], inside)
+                if span is not None and span[1] - span[0] <= self.max_span_tokens:
+                    spans.append((b, *span))
+                    rows.append(-1 if mention.entity is None else self.rows[mention.entity])
+        question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
+        mentions = Spans(question_of, start, end)
+        unsure = None if named is None else unsure_spans(named, mentions, partial)
+        bearers = None
+        if self.dictionary is not None and self.names:
+            bearers = self.dictionary.bearers(span_texts(texts, tokens, mentions))
+        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, bearers)
+
+
+def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Tensor | None:
+    """Names that no annotated mention touches, in the questions annotated in part: (B, T, L) bool, None if there are none.
+
+    Args:
+        named: (B, T, L) int64 from :meth:`elq.names.dictionary.Dictionary.named`.
+        mentions: M gold mentions.
+        partial: of each of the B questions.
+    """
+    if not any(partial):
+        return None
+    unsure = (named == 1) & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
+    first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
+    last = first + torch.arange(named.shape[2])  # (T, L)
+    for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):
+        unsure[b] &= (last < start) | (first >= end)
+    return unsure

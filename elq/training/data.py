@@ -1,0 +1,238 @@
+"""Training data: questions → batches, in stages, as a Lightning data module.
+
+Training may go through stages (say, template questions first, then annotated ones). Every epoch belongs to one stage, and its
+order depends on the seed and the epoch only, so a resumed run sees what the unbroken one would have seen.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from elq.encoding.transformer import DEFAULT, encoder_values, position_limit, resolve_encoder
+from elq.entities.build import BuildSettings, build_entities
+from elq.errors import ElqError
+from elq.linking.folder import Entities, open_entities
+from elq.model.network import load_tokenizer
+from elq.names.dictionary import Dictionary, with_silver
+from elq.questions.annotated import read_questions
+from elq.questions.templates import bootstrap_questions
+from elq.training.batches import Collator, ShuffledBatches
+from elq.types import Batch, Question
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Source:
+    """A question file, and how often each of its questions comes in an epoch.
+
+    ``partial``: not every mention is annotated. Names that no mention touches are then no negatives, and further entities of a
+    question become mentions (silver) where their longest name stands in the text, off all other mentions.
+    """
+
+    file: str
+    repeat: int = 1
+    partial: bool = False
+
+
+@dataclass
+class Stage:
+    """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue.
+
+    ``bootstrap`` counts the template questions, ``knobs`` are those of elq/questions/templates.py, and ``held_out`` names
+    question files whose entities no template question is about.
+    """
+
+    epochs: int = 1
+    sources: list[Source] = field(default_factory=list)
+    bootstrap: int = 0
+    knobs: dict[str, float] = field(default_factory=dict)
+    held_out: list[str] = field(default_factory=list)
+
+
+class QuestionData(LightningDataModule):
+    """Questions for training and development, over one catalogue. Builds the entities folder when it is missing or stale.
+
+    Args:
+        catalogue: JSONL, CSV or Parquet file of entities.
+        entities: the entities folder; made from the catalogue by ``elq build``'s own code where it is not up to date.
+        build: how the catalogue becomes a table and an index; its encoder is the question encoder unless it names another.
+        encoder: folder or name of the question encoder, which gives the tokenizer; the model's own setting.
+        columns: our field → the catalogue file's column, where the names differ.
+        train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
+        dev: question file on which epoch and threshold are chosen.
+        dev_bootstrap: that many template questions instead, other ones than in training, where nobody has annotated any.
+        frames: YAML with further question frames for template questions.
+        batch_size: questions per batch and device.
+        max_span_tokens: L, the model's own setting.
+        names: whether the model asks which spans are names, its own setting.
+        prior: columns of the table for it, the model's own setting.
+        question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
+        seed: of the order and of the template questions.
+    """
+
+    def __init__(
+        self,
+        catalogue: str | None,
+        *,
+        entities: str,
+        train: list[Stage],
+        dev: str | None = None,
+        dev_bootstrap: int = 0,
+        build: BuildSettings | None = None,
+        encoder: str = DEFAULT,
+        columns: dict[str, str] | None = None,
+        frames: str | None = None,
+        batch_size: int = 64,
+        max_span_tokens: int = 10,
+        names: bool = False,
+        prior: tuple[str, ...] = (),
+        question_tokens: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not train or any(stage.epochs < 1 or not (stage.sources or stage.bootstrap) for stage in train):
+            raise ElqError(f"data.train is {train}, but needs stages of at least one epoch, with sources or template questions")
+        if (dev is None) == (dev_bootstrap < 1):
+            raise ElqError(
+                f"data.dev is {dev} and data.dev_bootstrap {dev_bootstrap}: give a question file, or a number of"
+                " template questions instead"
+            )
+        if batch_size < 1 or max_span_tokens < 1:
+            raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
+        build = build or BuildSettings()
+        if build.prior and tuple(build.prior) != tuple(prior):
+            raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior {[*prior]}: set model.prior alone")
+        self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=tuple(prior)), encoder
+        self.catalogue_file, self.entities_folder = catalogue, entities
+        self.columns, self.stages, self.frames = columns, train, frames
+        self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
+        self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
+        self.question_tokens = question_tokens
+        self.dictionary: Dictionary | None = None
+        self._training: list[list[Question]] = []
+        self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
+
+    def prepare_data(self) -> None:
+        """Check that every file is there, and build the entities (on one process per host)."""
+        used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
+        wanted = [*(file for file in (self.catalogue_file, self.dev_file) if file is not None), *used]
+        if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
+            raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
+        if self.catalogue_file is None:
+            return
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        build_entities(self.catalogue_file, self.entities_folder, self.build, columns=self.columns, device=device)
+
+    def setup(self, stage: str) -> None:
+        """Open the entities and read the questions."""
+        self.entities: Entities = open_entities(self.entities_folder)
+        sources = [source for part in self.stages for source in part.sources]
+        fitted = stage == "fit" and any(source.partial for source in sources)  # what only training asks
+        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.names or fitted else None)
+        config = encoder_values(resolve_encoder(self.encoder))
+        self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
+        if self.question_tokens is not None:
+            self.tokenizer = self.tokenizer.released(self.question_tokens)
+        # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
+        last = next((stage for stage in reversed(self.stages) if stage.bootstrap), Stage())
+        templates, seed = replace(last, bootstrap=self.dev_bootstrap), self.seed * 1_000_003 + 1_000_002
+        self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
+        epochs = sum(stage.epochs for stage in self.stages)
+        if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
+            log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)
+        if stage == "fit" and not self._training:
+            self._training = [self._questions(number, stage) for number, stage in enumerate(self.stages)]
+
+    def _questions(self, number: int, stage: Stage) -> list[Question]:
+        questions: list[Question] = []
+        for source in stage.sources:
+            read = self._read(source.file)
+            if source.partial and self.dictionary is not None:
+                read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
+                self._find_rows(source.file, read)
+            questions += read * source.repeat
+        if stage.bootstrap:
+            questions += self._templates(stage, self.seed * 1_000_003 + number)
+        log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
+        return questions
+
+    def _templates(self, stage: Stage, seed: int) -> list[Question]:
+        catalogue, count = self.entities.catalogue, stage.bootstrap
+        known = {
+            m.entity
+            for file in stage.held_out
+            for q in read_questions(file, catalogue)
+            for m in q.mentions
+            if m.entity is not None
+        }
+        made = list(bootstrap_questions(catalogue, count, seed=seed, frames=self.frames, without=known, **stage.knobs))
+        self._find_rows("template questions", made)
+        return made
+
+    def _read(self, file: str) -> list[Question]:
+        questions = read_questions(file, self.entities.catalogue)
+        self._find_rows(file, questions)
+        return questions
+
+    def _find_rows(self, source: str, questions: Sequence[Question]) -> None:
+        ids = [(q.id, m.entity) for q in questions for m in q.mentions if m.entity is not None]
+        rows = self.entities.catalogue.rows([entity for _, entity in ids])
+        if (unknown := rows < 0).any():
+            question, entity = ids[int(unknown.argmax())]
+            place = self.catalogue_file or self.entities_folder
+            raise ElqError(
+                f"{source}: question {question} has the entity {entity}, which is not in the catalogue {place}"
+                f" ({int(unknown.sum())} such mentions): correct it, or write null for a mention without an entry"
+            )
+        self._rows |= dict(zip((entity for _, entity in ids), rows.tolist(), strict=True))
+
+    def stage_of(self, epoch: int) -> int:
+        """Number of the stage that an epoch belongs to.
+
+        >>> stages = [Stage(epochs=1, bootstrap=9), Stage(epochs=2, bootstrap=9)]
+        >>> data = QuestionData("c.jsonl", entities="e", train=stages, dev="d.jsonl")
+        >>> [data.stage_of(epoch) for epoch in range(5)]
+        [0, 1, 1, 1, 1]
+        """
+        for number, stage in enumerate(self.stages):
+            epoch -= stage.epochs
+            if epoch < 0:
+                return number
+        return len(self.stages) - 1
+
+    def batches(self, epoch: int) -> ShuffledBatches:
+        """The batches of an epoch on this process."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        sizes = [len(question.text) for question in self._training[self.stage_of(epoch)]]
+        return ShuffledBatches(sizes, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the current epoch (the trainer asks again every epoch)."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        questions = self._training[self.stage_of(epoch)]
+        collator = self._collator(self.dictionary)
+        return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=collator)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """This process's share of the development questions."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        mine = self.dev[rank::world]
+        collator = self._collator(None)  # the linker looks names up itself
+        return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
+
+    test_dataloader = val_dataloader
+
+    def _collator(self, dictionary: Dictionary | None) -> Collator:
+        return Collator(
+            self.tokenizer,
+            self._rows,
+            max_span_tokens=self.max_span_tokens,
+            dictionary=dictionary,
+            names=self.names,
+        )

@@ -1,0 +1,169 @@
+"""The training parser: Lightning's CLI over the module's and the data module's signatures.
+
+Two doors lead here, to the same run: ``python train.py`` composes conf/ with hydra and hands over plain values, and
+``elq fit --config config.yaml`` (or ``python -m elq.training.parser fit …`` on a cluster) reads the file that every run leaves
+behind.
+"""
+
+import itertools
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError
+from lightning import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from elq.errors import ElqError
+from elq.training.data import QuestionData
+from elq.training.export import MODEL, finish
+from elq.training.module import ELQModule
+
+for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)  # which devices there are, and advertising
+warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # lightning 2.6 with a newer torch
+warnings.filterwarnings("ignore", message=".*functional.all_gather is deprecated")  # lightning 2.6 calls it
+warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed")  # torchmetrics has reduced it already
+warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")  # hydra's log is in it
+
+
+class SaveFitConfig(SaveConfigCallback):
+    """Leaves config.yaml in the run folder, for a fit only: a validation is no run of its own."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save when a fit begins."""
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+
+class LastStageStopping(EarlyStopping):
+    """Early stopping that waits for the last stage: an earlier one may well stand still on the development questions."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count a validation of the last stage."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if data.stage_of(trainer.current_epoch) == len(data.stages) - 1:
+            super().on_validation_end(trainer, pl_module)
+
+
+class ELQCLI(LightningCLI):
+    """LightningCLI with the project's callbacks under keys of their own, and the export after a fit."""
+
+    def __init__(self, args: ArgsType = None, *, run: bool = True) -> None:
+        self.metrics: dict[str, float] = {}
+        super().__init__(
+            ELQModule,
+            QuestionData,
+            args=args,
+            run=run,
+            seed_everything_default=0,
+            parser_kwargs={"exit_on_error": False},  # errors come through to us, without a page of usage
+            save_config_callback=SaveFitConfig,
+            save_config_kwargs={"overwrite": True},  # a resumed run writes it again
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Callbacks that an experiment may set but not lose by replacing a list, and settings that two rooms share."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(LastStageStopping, "early_stopping")
+        parser.set_defaults(
+            {
+                "checkpoint.monitor": "dev_f1",
+                "checkpoint.mode": "max",
+                "checkpoint.save_on_train_epoch_end": True,
+                "checkpoint.filename": "best",
+                "checkpoint.enable_version_counter": False,
+                "early_stopping.monitor": "dev_f1",
+                "early_stopping.mode": "max",
+                "early_stopping.patience": 5,
+                "early_stopping.check_on_train_epoch_end": False,  # after a validation, which max_steps may leave out
+                "trainer.reload_dataloaders_every_n_epochs": 1,
+                "trainer.use_distributed_sampler": False,
+                "trainer.num_sanity_val_steps": 0,
+            }
+        )
+        parser.link_arguments("model.encoder", "data.encoder")
+        parser.link_arguments("model.max_span_tokens", "data.max_span_tokens")
+        parser.link_arguments("model.names", "data.names")
+        parser.link_arguments("model.prior", "data.prior")
+        scoring = ("model.score_mode", "model.question_tokens")
+        parser.link_arguments(scoring, "data.question_tokens", compute_fn=lambda mode, limit: limit if mode == "elq" else None)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """What ``elq`` offers beside its own commands."""
+        hidden = {"model", "dataloaders", "datamodule", "train_dataloaders", "val_dataloaders"}
+        return {"fit": hidden, "validate": hidden, "test": hidden}
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Plain values are taken as they are, and a list of arguments too: only None stands for the command line.
+
+        Raises:
+            ElqError: an unknown key or a value of the wrong type.
+        """
+        try:
+            self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)  # type: ignore[arg-type]
+        except ArgumentError as error:
+            raise ElqError(f"{' '.join(str(error).split())} (`elq fit --help` lists the settings)") from None
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A trainer whose fit logs to ``metrics.csv`` in the run folder, with a progress bar on a terminal only."""
+        config = self._get(self.config_init, "trainer")
+        folder = Path(config.get("default_root_dir") or ".")
+        if self.subcommand == "fit":
+            self._refuse_finished(folder)
+        if config.get("logger") in (None, True):
+            fits = self.subcommand in (None, "fit")
+            if fits:
+                _keep_log(folder)
+            kwargs["logger"] = CSVLogger(folder, name="", version="") if fits else False
+        kwargs["enable_progress_bar"] = config.get("enable_progress_bar") is not False and sys.stderr.isatty()
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except MisconfigurationException as error:
+            reason = " ".join(str(error).split())
+            raise ElqError(f"this trainer cannot run here ({reason}): choose another, as trainer=cpu") from None
+        # To resume from: every epoch, whole. Lightning's own save_last passes over an epoch that is not the best so far.
+        # It comes behind the callback of the best epoch, whose record it holds.
+        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+        trainer.callbacks.append(last)  # type: ignore[attr-defined]
+        return trainer
+
+    def _refuse_finished(self, folder: Path) -> None:
+        """``elq fit`` into the folder of a finished run would replace its model."""
+        if (folder / MODEL).exists() and not self._get(self.config, "ckpt_path"):
+            raise ElqError(
+                f"{folder} holds a finished run: give another --trainer.default_root_dir, or go on with that run by"
+                f" --ckpt_path {folder}/checkpoints/last.ckpt"
+            )
+
+    def after_fit(self) -> None:
+        """Choose γ, export, evaluate. Kept in ``metrics``."""
+        self.metrics = finish(self.trainer, self.model, self.datamodule)
+
+
+@rank_zero_only
+def _keep_log(folder: Path) -> None:
+    """Keep the ``metrics.csv`` of a run which now goes on as ``metrics.1.csv``, since the logger deletes it."""
+    if (folder / "metrics.csv").is_file():
+        number = next(n for n in itertools.count(1) if not (folder / f"metrics.{n}.csv").exists())
+        (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
+
+
+def main(args: ArgsType = None) -> None:
+    """``elq fit | validate | test``."""
+    ELQCLI(args)
+
+
+if __name__ == "__main__":
+    from elq.commands import speak
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    sys.exit(speak(main))

@@ -1,0 +1,360 @@
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from elq.commands import COMMANDS, compare, evaluate, run, tune
+from elq.commands.predict import STARTER, as_text, read_input
+from elq.files import continuing
+from elq.linking.folder import Manifest
+from elq.questions.annotated import read_questions
+from elq.questions.predicted import as_json, read_predictions
+from elq.questions.templates import bootstrap_questions
+from elq.training.export import export_folder
+from elq.types import Candidate, Link, Question
+from tests.conftest import QUESTIONS, write_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS = [text for text, _, _ in QUESTIONS]
+
+
+@pytest.fixture(scope="module")
+def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path_factory):
+    import torch
+
+    from elq.model.network import ELQ
+
+    torch.manual_seed(1)
+    made = tmp_path_factory.mktemp("commands") / "model"
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
+    export_folder(made, model, tokenizer, entities, entities_folder, threshold=-4.0, candidates=3, score_mode="candidates")
+    return str(made)
+
+
+def test_predict_py_prints_what_the_linker_links(folder):
+    from elq import Linker
+
+    command = [sys.executable, "predict.py", *TEXTS, "--model", folder, "--format", "jsonl"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = Linker.from_pretrained(folder).link(TEXTS)
+    assert [record["text"] for record in records] == TEXTS
+    for record, links in zip(records, expected, strict=True):
+        assert record == json.loads(as_json(Question(record["id"], record["text"]), links))
+    assert sum(map(len, expected)) > 3
+    assert done.stderr == ""
+
+
+def test_text_marks_the_mentions(folder, capsys):
+    assert run("predict", [TEXTS[0], "--model", folder, "--threshold", "-9"]) == 0
+    said = capsys.readouterr().out
+    assert "[" in said.splitlines()[0]
+    assert "→ Q" in said.splitlines()[1]
+
+
+def test_json_keeps_offsets_of_emoji_tabs_and_surrogates():
+    link = Link(4, 9, "Óslo", "Q585", "Oslo", "", -0.5, (Candidate("Q585", "Oslo", -0.1),))
+    line = as_json(Question("1", "🎬\t\ud800 Óslo"), [link])
+    assert json.loads(line)["text"] == "🎬\t\ud800 Óslo"
+    line.encode("utf-8")
+    assert json.loads(line)["links"][0]["candidates"] == [{"entity": "Q585", "title": "Oslo", "score": -0.1}]
+    assert as_text(Question("1", "none"), []) == "none"
+
+
+@pytest.mark.parametrize("name", ["q.txt", "q.jsonl"])
+def test_input_and_output_files(name, folder, tmp_path, capsys):
+    if name.endswith(".txt"):
+        (tmp_path / name).write_text("\n".join(TEXTS), encoding="utf-8")
+    else:
+        write_lines(tmp_path / name, [{"id": f"x{i}", "text": text} for i, text in enumerate(TEXTS)])
+    output = tmp_path / "out.jsonl"
+    assert run("predict", ["--input", str(tmp_path / name), "--output", str(output), "--model", folder]) == 0
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [record["text"] for record in records] == TEXTS
+    assert next(record["id"] for record in records) == ("1" if name.endswith(".txt") else "x0")
+    assert run("predict", [*TEXTS, "--model", folder, "--format", "jsonl"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [r["links"] for r in printed] == [r["links"] for r in records]
+
+
+def test_standard_input_streams_in_order(folder):
+    many = "\n".join(f"{text} {n}" for n, text in enumerate(TEXTS * 80)) + '\n{"id": "last", "text": "paris"}\n'
+    command = [sys.executable, "-m", "elq", "predict", "--input", "-", "--model", folder, "--format", "jsonl"]
+    done = subprocess.run(command, cwd=ROOT, input=many, capture_output=True, text=True, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["text"] for record in records[:-1]] == [f"{text} {n}" for n, text in enumerate(TEXTS * 80)]
+    assert records[-1]["id"] == "last"
+
+
+def test_empty_lines_are_questions_without_links(tmp_path):
+    (tmp_path / "q.txt").write_bytes(b"one\r\n\n  \ntwo")
+    assert [q.text for q in read_input(str(tmp_path / "q.txt"))] == ["one", "", "  ", "two"]
+
+
+def test_predict_python_and_evaluate_give_the_same_numbers(run_folder, question_file, tmp_path):
+    from elq import Linker
+    from elq.evaluation.evaluate import evaluate_links
+
+    model, questions, links = str(run_folder / "model"), tmp_path / "q.jsonl", tmp_path / "links.jsonl"
+    records = [json.loads(line) for line in question_file.read_text().splitlines()]
+    write_lines(questions, [{"id": str(n), **record} for n, record in enumerate(records * 20)])  # several batches
+    assert run("predict", ["--input", str(questions), "--output", str(links), "--model", model]) == 0
+    assert run("evaluate", ["--questions", str(questions), "--model", model, "--output", str(tmp_path / "m.json")]) == 0
+    linker = Linker.from_pretrained(model)
+    gold = read_questions(questions, linker.entities.catalogue)
+    by_file, by_hand = read_predictions(links)[1], [linker.link(question.text) for question in gold]
+    measured = json.loads((tmp_path / "m.json").read_text())["model"]
+    assert measured["set_in_catalogue_micro_f1"] > 0.5
+    for found in (by_file, by_hand):
+        metrics = evaluate_links(gold, found)
+        assert {name: measured[name] for name in metrics} == metrics
+
+
+def test_evaluate_writes_metrics_and_the_baseline(folder, question_file, tmp_path, capsys):
+    arguments = ["--model", folder, "--questions", str(question_file), "--output", str(tmp_path / "m.json")]
+    assert run("evaluate", [*arguments, "--baseline", "dictionary"]) == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())
+    assert metrics["dictionary"]["set_in_catalogue_micro_f1"] > 0.5
+    assert metrics["model"]["questions"] == 8
+    assert metrics["threshold"] == -4.0
+    assert 0 <= metrics["model"]["candidate_recall@1"] <= metrics["model"]["candidate_recall@4"] <= 1
+    said = capsys.readouterr().out
+    assert "dictionary" in said
+    assert "main entity recall" in said
+    assert run("evaluate", [*arguments, "--threshold", "0"]) == 0
+    assert json.loads((tmp_path / "m.json").read_text())["model"]["set_all_micro_recall"] == 0
+
+
+def test_a_title_shows_the_brackets_of_a_path(capsys):
+    """Which rich would take for its markup."""
+    path = "runs/files=[/a/b]/dev[seen].jsonl"
+    tune.print_choice({}, path)
+    evaluate.print_table({}, path)
+    compare.print_differences([], argparse.Namespace(questions=path, a="[a]", b="[b]"), 3)
+    said = " ".join(capsys.readouterr().out.split())  # a title may take two lines
+    assert said.count(path) == 3
+    assert "A [a], B [b]" in said
+
+
+def test_build_command(encoder_folder, catalogue_file, tmp_path):
+    arguments = ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "e"), "--encoder", str(encoder_folder)]
+    assert run("build", [*arguments, "--index", "hnsw", "--text", "title,types", "--dtype", "float32"]) == 0
+    manifest = json.loads((tmp_path / "e" / "manifest.json").read_text())
+    assert (manifest["index"], manifest["dtype"], manifest["text"]["fields"]) == ("hnsw", "float32", ["title", "types"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict"], "give either questions or --input FILE"),
+        (["predict", "--input", "none.txt"], "--input none.txt does not exist"),
+        (["predict", "who?", "--model", "none/none"], "model none/none is neither a folder nor"),
+        (["evaluate", "--questions", "none.jsonl", "--model", "x"], "none.jsonl does not exist"),
+        (["build", "--catalogue", "none.jsonl", "--output", "e"], "catalogue none.jsonl does not exist"),
+        (["train", "+experiment=typo"], "Could not find 'experiment/typo'"),
+        (["train"], "data.train has no value: choose an experiment"),
+        (["train", "+experiment=webqsp", "+model.lr_heads=fast"], "Expected a <class 'float'>. Got value: fast"),
+        (["fit", "--model.surprise", "1"], "model.surprise"),
+        (["build", "--catalogue", "x", "--output", "e", "--index", "ivf"], "index is 'ivf', but must be one of exact, hnsw"),
+        (["build", "--catalogue", "x", "--output", "e", "--device", "gpu"], "device 'gpu' cannot be used"),
+        (["build", "--catalogue", "x", "--output", "e", "--columns", "id"], "--columns has 'id'"),
+        (["build", "--catalogue", "x", "--output", "e", "--text", "titel"], "field 'titel'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments[0], arguments[1:]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("elq: ")
+    assert message in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name != "runs"] == []  # hydra logs into runs/
+
+
+@pytest.mark.parametrize("line", [b'{"text": 5}', b'{"text": "a', b"\xff\xfe"])
+def test_a_bad_line_is_named_and_leaves_no_output(line, folder, tmp_path, capsys):
+    (tmp_path / "q.jsonl").write_bytes(b'{"text": "fine"}\n' + line + b"\n")
+    output = tmp_path / "out.jsonl"
+    assert run("predict", ["--input", str(tmp_path / "q.jsonl"), "--output", str(output), "--model", folder]) == 2
+    assert "q.jsonl, line 2: " in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_killed_run_goes_on_behind_the_last_whole_chunk(folder, tmp_path):
+    write_lines(tmp_path / "q.jsonl", [{"id": f"{n}", "text": f"{text} {n}"} for n, text in enumerate(TEXTS * 250)])
+    command = [sys.executable, "-m", "elq", "predict", "--input", str(tmp_path / "q.jsonl"), "--model", folder, "--output"]
+    partial = tmp_path / ".killed.jsonl.partial"
+    process = subprocess.Popen([*command, str(tmp_path / "killed.jsonl")], cwd=ROOT)
+    while process.poll() is None and not (partial.is_file() and partial.read_bytes().count(b"\n") > 600):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "killed.jsonl").exists()
+    whole = partial.read_bytes().count(b"\n") // 256
+    assert whole > 0
+    with partial.open("ab") as stream:
+        stream.write(b'{"id": "half a li')
+    subprocess.run([*command, str(tmp_path / "plain.jsonl")], cwd=ROOT, check=True)
+    again = subprocess.run([*command, str(tmp_path / "killed.jsonl")], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert f"{whole * 256:,} questions are linked already" in again.stderr
+    assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "plain.jsonl").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.jsonl", "plain.jsonl", "q.jsonl"]
+
+
+def test_what_another_model_or_setting_left_behind_is_not_gone_on_with(tmp_path):
+    def killed_run(plan: dict) -> int:
+        with continuing(tmp_path / "out", plan, 2) as (stream, done):
+            stream.write("a\nb\nc\n")
+            stream.flush()
+            raise RuntimeError(str(done))
+
+    for plan, done in (({"k": 1}, 0), ({"k": 1}, 2), ({"k": 1}, 4), ({"k": 2}, 0)):
+        with pytest.raises(RuntimeError, match=f"^{done}$"):
+            killed_run(plan)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_lines_are_skipped_on_request_and_named(folder, tmp_path, caplog):
+    (tmp_path / "q.jsonl").write_bytes(b'{"text": "one"}\n{"text": 5}\n\xff\n\n{"text": "two"}\n')
+    output = tmp_path / "out.jsonl"
+    arguments = ["--input", str(tmp_path / "q.jsonl"), "--output", str(output), "--model", folder]
+    assert run("predict", [*arguments, "--skip-bad-lines"]) == 0
+    assert [json.loads(line)["text"] for line in output.read_text().splitlines()] == ["one", "two"]
+    assert "q.jsonl, line 2: text is 5" in caplog.text
+    assert "q.jsonl, line 3: " in caplog.text
+
+
+def test_a_device_that_is_not_there(folder, capsys):
+    import torch
+
+    for name in ("gpu", *([] if torch.cuda.is_available() else ["cuda"])):
+        assert run("predict", ["who?", "--model", folder, "--device", name]) == 2
+        assert f"device '{name}' cannot be used" in capsys.readouterr().err
+
+
+def test_gold_entities_that_the_catalogue_lacks_count_as_null(folder, tmp_path, caplog):
+    mention = {"start": 0, "end": 5, "entity": "Q0"}
+    questions = write_lines(tmp_path / "q.jsonl", [{"text": "paris", "mentions": [mention]}, {"text": "paris"}])
+    assert run("evaluate", ["--model", folder, "--questions", str(questions), "--output", str(tmp_path / "m.json")]) == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())["model"]
+    assert (metrics["questions_in_catalogue"], metrics["questions_out_of_catalogue"], metrics["gold_mentions"]) == (0, 1, 0)
+    assert "1 gold entities are not in the catalogue" in caplog.text
+
+
+def test_output_to_a_device_leaves_it_a_device(folder):
+    assert run("predict", ["paris", "--model", folder, "--output", "/dev/null"]) == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_without_a_model_the_starter_is_used_and_trained_first_where_it_is_missing(
+    folder, tmp_path, monkeypatch, capsys, caplog
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")  # the training cannot find its data, and so ends at once
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with caplog.at_level("INFO"):
+        assert run("predict", ["who sang the queen song"]) == 2
+    assert "runs/starter/latest/model is missing: training the starter first" in caplog.text
+    assert "training the starter ended with exit code 1" in capsys.readouterr().err
+    STARTER.parent.mkdir(parents=True)
+    STARTER.symlink_to(folder)
+    assert run("predict", ["who sang the queen song"]) == 0
+    assert "queen" in capsys.readouterr().out
+
+
+def test_a_bad_question_file_is_named_before_the_starter_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    good, bad = write_lines(tmp_path / "good.jsonl", [{"text": "why"}]), write_lines(tmp_path / "bad.jsonl", [{"text": 5}])
+    for arguments in (["--questions", bad], ["--questions", good, "--training", bad, "--report", tmp_path / "r.html"]):
+        assert run("evaluate", [*map(str, arguments)]) == 2
+        error = capsys.readouterr().err
+        assert f"{bad}, line 1: text is 5" in error
+        assert "training the starter" not in error
+
+
+def test_bootstrap_writes_the_questions_that_training_would_make(catalogue_file, entities, tmp_path):
+    output = tmp_path / "q.jsonl"
+    options = ["--catalogue", str(catalogue_file), "--output", str(output), "--count", "40"]
+    assert run("bootstrap", [*options, "--seed", "3", "--knobs", "no_mention=0.5,fame=0"]) == 0
+    expected = list(bootstrap_questions(entities.catalogue, 40, seed=3, no_mention=0.5, fame=0.0))
+    assert read_questions(output) == expected
+    first = output.read_bytes()
+    assert run("bootstrap", [*options, "--seed", "4", "--knobs", "no_mention=0.5,fame=0"]) == 0
+    assert output.read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--knobs", "alias"], "--knobs is 'alias', but must be NAME=NUMBER pairs"),
+        (["--knobs", "surprise=1"], "'surprise' is no knob of the template questions: choose among no_mention"),
+        (["--knobs", "alias=2"], "alias is 2.0, but is a probability"),
+        (["--count", "0"], "count is 0, but at least 1"),
+        (["--frames", "none.yaml"], "frames none.yaml cannot be read"),
+        (["--catalogue", "none.jsonl"], "none.jsonl does not exist"),
+    ],
+)
+def test_bad_input_of_bootstrap_leaves_no_file(options, message, catalogue_file, tmp_path, capsys):
+    output = tmp_path / "q.jsonl"
+    assert run("bootstrap", ["--catalogue", str(catalogue_file), "--output", str(output), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities_folder, tmp_path, capsys):
+    assert run("info", [str(run_folder)]) == 0
+    said = capsys.readouterr().out
+    manifest, metrics = Manifest.load(run_folder / "model" / "entities"), json.loads((run_folder / "metrics.json").read_text())
+    for fact in (
+        "0.0 million parameters, mentions of up to 3 tokens",
+        "bert, 2 layers, 32 wide",
+        "7 (Q90 Paris, Q830149 Paris, Texas, Q44578 Titanic (1997 film), …)",
+        f"7 × 32 float16, by {manifest.encoder} (mean, fp32)",
+        f"threshold γ = {manifest.threshold:.3f} (score mode candidates, K = 4",
+        f"{metrics['model']['main_entity_recall']:.3f} on {metrics['questions_file']}",
+    ):
+        assert fact in said
+    assert run("info", [str(run_folder / "model")]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == said.splitlines()[1:]  # the scores travel with the folder
+    assert run("info", [str(entities_folder)]) == 0
+    assert capsys.readouterr().out.startswith("entities")
+    for name, damage in (
+        ("model.safetensors", "cannot"),
+        ("metrics.json", "holds no keys"),
+        ("training.yaml", "cannot"),
+    ):
+        copy = shutil.copytree(run_folder / "model", tmp_path / name)
+        (copy / name).write_text({"metrics.json": "[]"}.get(name, "a: b: c"))
+        assert run("info", [str(copy)]) == 2
+        assert f"{name} {damage}" in capsys.readouterr().err
+    assert run("info", [str(tmp_path)]) == 2
+    assert "is neither a model folder (config.json) nor an entities folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit", "compare", "tune"])
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(name, ["--help"])
+    assert left.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(encoder_folder, catalogue_file, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "file" / "e"), "--encoder", str(encoder_folder)]
+    assert run("build", arguments) == 2
+    assert f"{tmp_path / 'file'} cannot be used" in capsys.readouterr().err
+
+
+def test_the_command_itself(capsys):
+    done = subprocess.run([sys.executable, "-m", "elq", "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in COMMANDS)
+    wrong = subprocess.run([sys.executable, "-m", "elq", "lnik"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "'lnik' is no command" in wrong.stderr

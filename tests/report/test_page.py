@@ -1,0 +1,264 @@
+"""The report: the page of a real run, read as a browser would."""
+
+import base64
+import itertools
+import json
+import math
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+
+from elq.commands import run
+from elq.evaluation import intervals
+from elq.evaluation.counting import gold_entities
+from elq.evaluation.evaluate import Observed, observe
+from elq.evaluation.reliability import BINS, reliability
+from elq.evaluation.sweep import SWEEP_FLOOR
+from elq.linking.linker import Linker
+from elq.names.dictionary import Dictionary
+from elq.questions.annotated import read_questions
+from elq.report.buckets import BUCKETS, Error
+from elq.report.page import Material, bucket_table, page, pieces
+from elq.report.plots import DARK, LIGHT
+from elq.training.export import export_folder
+from elq.types import Candidate, Link, Mention, Question
+from tests.conftest import write_lines
+from tests.reader import Reader
+from tests.report.test_plots import contrast
+
+pytestmark = pytest.mark.usefixtures("quiet")
+NASTY = "<script>alert('x')</script> & \"paris\" {{ 7 * 7 }}"
+
+
+@pytest.fixture(scope="module")
+def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path_factory):
+    import torch
+
+    from elq.model.network import ELQ
+
+    torch.manual_seed(1)
+    made = tmp_path_factory.mktemp("report") / "model"
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
+    export_folder(made, model, tokenizer, entities, entities_folder, threshold=-4.0, candidates=3, score_mode="candidates")
+    return made
+
+
+@pytest.fixture(scope="module")
+def linker(folder) -> Linker:
+    return Linker.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def low(linker, question_file) -> Observed:
+    return observe(linker, read_questions(question_file), threshold=SWEEP_FLOOR)
+
+
+@pytest.fixture(scope="module")
+def made(folder, question_file, tmp_path_factory):
+    """The page, the metrics and the arguments of one run with everything."""
+    place = tmp_path_factory.mktemp("page")
+    questions = write_lines(
+        place / "q<b>.jsonl",
+        [json.loads(line) for line in question_file.read_text().splitlines()]
+        + [{"id": "<i>", "text": NASTY, "mentions": [{"start": NASTY.index("paris"), "end": len(NASTY), "entity": "Q90"}]}],
+    )
+    arguments = ["--model", str(folder), "--questions", str(questions), "--baseline", "dictionary", "--threshold", "-5"]
+    arguments += ["--training", str(question_file)]
+    assert run("evaluate", [*arguments, "--report", str(place / "r.html"), "--output", str(place / "m.json")]) == 0
+    return (place / "r.html").read_text(encoding="utf-8"), json.loads((place / "m.json").read_text()), arguments
+
+
+def test_the_page_is_whole_and_asks_for_nothing_outside(made):
+    text = made[0]
+    reader = Reader(text)
+    assert not re.search(r"https?://|//cdn|url\(|@import", re.sub(r"base64,[\w+/=]*", "", text))
+    for attributes in reader.named("img", "source"):
+        assert (attributes.get("src") or attributes.get("srcset")).startswith("data:image/svg+xml;base64,")
+    assert reader.named("script", "link", "iframe") == []
+    assert "default-src 'none'" in text
+
+
+def test_the_page_can_be_read_by_everyone(made):
+    reader = Reader(made[0])
+    levels = [int(tag[1]) for tag, _, _ in reader.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))  # no level is left out
+    assert reader.named("html")[0]["lang"] == "en"
+    assert "width=device-width" in str(reader.named("meta"))
+    assert len(reader.named("table")) == len(reader.named("caption")) > 5
+    assert all("scope" in attributes for attributes in reader.named("th"))
+    assert all(len(attributes["alt"]) > 40 for attributes in reader.named("img"))
+    # a table wider than a phone scrolls in a region of its own, which the keyboard reaches
+    assert all(around.endswith("div") for tag, _, around in reader.elements if tag == "table")
+    ids = [attributes["id"] for _, attributes, _ in reader.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["aria-labelledby"] for a in reader.named("section")} == set(ids)
+
+
+def test_a_picture_for_light_pages_and_one_for_dark_pages(made):
+    reader = Reader(made[0])
+    assert [attributes["media"] for attributes in reader.named("source")] == ["(prefers-color-scheme: dark)"] * 4
+    for light, dark in zip(reader.named("img"), reader.named("source"), strict=True):
+        for uri, theme, other in ((light["src"], LIGHT, DARK), (dark["srcset"], DARK, LIGHT)):
+            picture = base64.b64decode(uri.partition("base64,")[2]).decode()
+            assert ElementTree.fromstring(picture).tag.endswith("svg")
+            assert theme.ground in picture
+            assert other.ground not in picture
+
+
+def test_all_text_is_escaped(made):
+    reader = Reader(made[0])
+    assert "<script" not in made[0]
+    assert NASTY in reader.text.replace("\n", "")
+    assert "question <i>" in reader.text
+    assert "q<b>.jsonl" in reader.text
+
+
+def test_the_page_has_the_metrics_of_the_command(made):
+    text, metrics, _ = made
+    for name in ("set_in_catalogue_micro_f1", "strong_micro_f1", "main_entity_recall", "disambiguation_accuracy"):
+        assert f"<td>{metrics['model'][name]:.3f}" in text, name
+    ours, theirs = (metrics[who]["strong_micro_f1"] for who in ("model", "dictionary"))
+    assert f"<td>{theirs:.3f}" in text
+    assert f"<td>{ours - theirs:+.3f}" in text
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>', text)
+    assert "links, overlapping span: macro recall" in rows
+    assert "candidate recall@128" in rows
+    for meaning in BUCKETS.values():
+        assert meaning.replace("'", "&#39;") in text
+
+
+def test_the_calibration_error_is_that_of_reliability_on_the_same_links(made, linker):
+    text, _, arguments = made
+    questions = read_questions(arguments[arguments.index("--questions") + 1])
+    links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
+    rows = [(math.exp(x.score), x.entity in gold_entities(q)) for q, found in zip(questions, links, strict=True) for x in found]
+    expected = reliability(*map(np.array, zip(*rows, strict=True)))
+    said = [float(figure) for figure in re.findall(r"\(ECE\) is (\d\.\d+); .*? would have (\d\.\d+) to (\d\.\d+)", text)[0]]
+    assert len(rows) > BINS
+    assert said == pytest.approx([expected.ece, *expected.band], abs=6e-4)
+
+
+def test_the_buckets_add_up_to_what_recall_and_precision_lack(made):
+    text, metrics, _ = made
+    [said] = re.findall(r"Of (\d+) gold mentions with an entity\s+(\d+) are lost, and of (\d+) links (\d+) are\s+wrong", text)
+    gold, lost, links, wrong = map(int, said)
+    assert gold == metrics["model"]["gold_mentions"]
+    assert (gold - lost) / gold == pytest.approx(metrics["model"]["strong_micro_recall"])
+    assert (links - wrong) / links == pytest.approx(metrics["model"]["strong_micro_precision"])
+    rows = re.findall(r'<tr><th scope="row"><b>[\w ]+</b>(?:: .*?)?</th><td>(\d+)</td><td>(\d+)</td></tr>', text)
+    assert len(rows) == len(BUCKETS) + 1
+    assert [sum(int(row[side]) for row in rows[:-1]) for side in (0, 1)] == [lost, wrong] == [*map(int, rows[-1])]
+
+
+def test_examples_are_at_most_fifteen_with_five_candidates_each(entities):
+    candidates = tuple(Candidate(f"Q{n}", "", -float(n)) for n in range(8))
+    errors = []
+    for number in range(20):
+        question = Question(str(number), "paris", (Mention(0, 5, "Q90"),))
+        link = Link(0, 5, "paris", "Q116", "", "", -number / 10, candidates)
+        errors += [Error("other_name", lost, question, question.mentions[0], link) for lost in (True, False)]
+    [row] = [row for row in bucket_table(errors, -0.75, entities.catalogue) if row["lost"]]
+    assert (row["name"], row["lost"], row["wrong"]) == ("other name", 20, 20)
+    assert [one["id"] for one in row["examples"]] == [str(number) for number in range(15)]
+    assert [one["below"] for one in row["examples"]] == [False] * 8 + [True] * 7
+    assert {one["candidates"] for one in row["examples"]} == {candidates[:5]}
+    assert {one["title"] for one in row["examples"]} == {"Paris"}
+
+
+def test_a_report_changes_no_metric_and_is_the_same_each_time(made, tmp_path):
+    text, metrics, arguments = made
+    assert run("evaluate", [*arguments[:-2], "--output", str(tmp_path / "m.json")]) == 0
+    assert json.loads((tmp_path / "m.json").read_text()) == metrics
+    assert run("evaluate", [*arguments, "--report", str(tmp_path / "r.html")]) == 0
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == text
+
+
+def test_without_baseline_and_training_the_page_has_neither(folder, question_file, tmp_path):
+    output = tmp_path / "r.html"
+    arguments = ["--model", str(folder), "--questions", str(question_file), "--report", str(output)]
+    assert run("evaluate", arguments) == 0
+    assert "difference" not in output.read_text()
+    assert "unseen" not in output.read_text()
+
+
+def test_the_plots_show_links_below_the_threshold_in_use(folder, question_file, tmp_path):
+    output = tmp_path / "r.html"
+    arguments = ["--model", str(folder), "--questions", str(question_file), "--threshold", "0", "--report", str(output)]
+    assert run("evaluate", arguments) == 0
+    assert len(Reader(output.read_text()).named("img")) == 4
+    assert "below the threshold:" in output.read_text()
+
+
+def test_links_of_a_higher_threshold_are_those_of_the_floor_that_reach_it(linker, low):
+    texts = [question.text for question in low.questions]
+    scores = sorted({link.score for found in low.links for link in found})
+    assert len(scores) > 10
+    gaps = [(lower + upper) / 2 for lower, upper in itertools.pairwise(scores) if upper - lower > 1e-4]  # rounding is less
+    for threshold in (scores[0] - 1e-4, gaps[0], gaps[len(gaps) // 2], gaps[-1], 0.0):
+        for mine, theirs in zip(low.above(threshold).links, linker.link(texts, threshold=threshold), strict=True):
+            assert [astuple(link)[:4] for link in mine] == [astuple(link)[:4] for link in theirs]
+            assert [link.score for link in mine] == pytest.approx([link.score for link in theirs], abs=1e-5)
+
+
+def test_no_links_and_no_gold_mentions_make_a_page_too(linker):
+    catalogue = linker.entities.catalogue
+    observed = Observed([Question("1", "why \ud800")], [[]], [[]])
+    text = page(Material({}, observed, -4.0, catalogue, Dictionary(catalogue), resamples=3))
+    assert "There is nothing to draw" in Reader(text).text
+    link = Link(0, 3, "why", "Q90", "Paris", "", -0.5, (Candidate("Q90", "Paris", -0.1),))
+    observed = Observed([Question("1", "why")], [[link]], [[]])
+    text = page(Material({}, observed, -math.inf, catalogue, Dictionary(catalogue), resamples=3))
+    assert "a wrong link that overlaps no lost and no null mention" in text
+
+
+def test_every_interval_of_a_page_is_drawn_as_often_as_asked(linker, low, monkeypatch):
+    asked, draw = [], intervals.draw_counts
+    monkeypatch.setattr(intervals, "draw_counts", lambda *settings: asked.append(settings[1:]) or draw(*settings))
+    catalogue = linker.entities.catalogue
+    page(Material({}, low, -4.0, catalogue, Dictionary(catalogue), resamples=7, seed=3))
+    assert len(asked) >= 4  # figures, slices and the bands of two plots
+    assert {*asked} == {(7, 3)}
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "message"),
+    [
+        (True, ["--report", "r.html"], "a report's plots need Matplotlib, which is not installed: `pip install matplotlib`"),
+        (False, ["--training", "t.jsonl"], "--training is given, but only a report looks at it: give --report FILE too"),
+        (False, ["--report", "r.html", "--training", "none.jsonl"], "none.jsonl does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_no_page(
+    missing, arguments, message, folder, question_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    if missing:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run("evaluate", ["--model", str(folder), "--questions", str(question_file), *arguments]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""  # said before anything is measured
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_colours_of_the_page_can_be_told_from_their_ground(made):
+    """The limits of WCAG 2: 4.5 for text, 3 for lines that mean something."""
+    themes = [dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", made[0], re.DOTALL)]
+    assert len(themes) == 2
+    for theme in themes:
+        for text, ground in (("text", "ground"), ("soft", "ground"), ("soft", "row"), ("text", "row"), ("text", "gold")):
+            assert contrast(theme[text], theme[ground]) >= 4.5, (text, ground)
+        assert contrast(theme["link"], theme["ground"]) >= 3
+
+
+def test_a_question_is_cut_at_the_ends_of_mention_and_link():
+    made = pieces("new york city", Mention(0, 8, "Q60"), Link(4, 13, "", "Q1", "", "", 0.0))
+    assert [tuple(piece) for piece in made] == [("new ", True, False), ("york", True, True), (" city", False, True)]
+    assert "".join(piece.text for piece in pieces("abc", None, None)) == "abc"

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elq.errors import ElqError
+from elq.search.index import ExactIndex
+from elq.search.table import EntityTable
+
+
+def test_rows_come_back_in_every_form(tmp_path):
+    vectors = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float16)
+    np.save(tmp_path / "table.npy", vectors)
+    table = EntityTable.open(tmp_path / "table.npy")
+    expected = torch.from_numpy(vectors.astype(np.float32))
+    assert (len(table), table.width, table.dtype) == (10, 4, "float16")
+    assert isinstance(table.vectors, np.memmap)  # mapped, not read
+    assert torch.equal(table.tensor(3, 9), expected[3:9])
+    assert torch.equal(table.gather(torch.tensor([[9, 0], [4, 4]])), expected[torch.tensor([[9, 0], [4, 4]])])
+    assert torch.equal(table.tensor(), expected)
+
+
+def test_a_float32_table_is_never_copied_so_that_processes_share_its_pages(tmp_path):
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).standard_normal((1_000, 64)).astype(np.float32))
+    table = EntityTable.open(tmp_path / "table.npy")
+    address = table.vectors.ctypes.data
+    assert table.tensor().data_ptr() == address
+    assert table.tensor(10, 20).data_ptr() == address + 10 * 64 * 4
+    assert ExactIndex(table)._rows(0).data_ptr() == address
+    mapped = next(line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("table.npy"))
+    assert mapped.split()[1] == "r--s"  # shared, and nobody can write to it
+
+
+def test_refuses_what_is_no_table(tmp_path):
+    path = tmp_path / "table.npy"
+    np.save(path, np.zeros((10, 4), np.float32))
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ElqError, match="not a readable entity table"):
+        EntityTable.open(path)
+    np.save(path, np.array([{"code": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ElqError, match="not a readable entity table"):
+        EntityTable.open(path)
+    with pytest.raises(ElqError, match="not a readable entity table"):
+        EntityTable.open(tmp_path / "missing.npy")
+    with pytest.raises(ElqError, match="float64"):
+        EntityTable(np.zeros((2, 2)))

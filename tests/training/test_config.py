@@ -1,0 +1,94 @@
+"""One source of truth: every YAML composes, passes the training parser, and means the same through both doors."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from elq.commands.train import CONF, plain_values
+from elq.errors import ElqError
+from elq.training.parser import ELQCLI
+
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+TRAINERS = sorted(path.stem for path in (CONF / "trainer").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> dict:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        values = plain_values(compose("train", list(overrides)))
+    values.pop("ckpt_path")
+    return values
+
+
+def parsed(values) -> ELQCLI:
+    """The training parser's view of plain values, without building or training anything."""
+
+    class Parsed(ELQCLI):
+        def instantiate_classes(self) -> None:
+            pass
+
+        def add_instantiators(self) -> None:
+            pass
+
+        def _run_subcommand(self, subcommand: str) -> None:
+            pass
+
+        def _set_seed(self) -> None:
+            pass
+
+    return Parsed(values, run=not isinstance(values, dict))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_both_doors_give_the_same_config(experiment, tmp_path):
+    values = composed(f"+experiment={experiment}")
+    first = parsed(values)
+    saved = tmp_path / "config.yaml"
+    saved.write_text(first.parser.dump(first.config, skip_link_targets=True))
+    second = parsed(["fit", "--config", str(saved)])
+    mine, theirs = (yaml.safe_load(cli.parser.dump(cli.config)) for cli in (first, second))
+    theirs = theirs["fit"]
+    theirs.pop("ckpt_path", None), theirs.pop("weights_only", None), theirs.pop("verbose", None)
+    assert mine == theirs
+    assert set(values) <= {"seed_everything", "trainer", "model", "data", "checkpoint", "early_stopping"}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_epochs_are_the_sum_of_the_stages(experiment):
+    values = composed(f"+experiment={experiment}")
+    assert values["trainer"]["max_epochs"] == sum(stage["epochs"] for stage in values["data"]["train"])
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_every_trainer_parses(trainer):
+    parsed(composed("+experiment=webqsp", f"trainer={trainer}"))
+
+
+def test_an_experiment_keeps_the_checkpoint_and_what_two_rooms_share():
+    config = parsed(composed("+experiment=webqsp", "model.max_span_tokens=7", "seed_everything=5")).config
+    assert (config.checkpoint.monitor, config.checkpoint.mode) == ("dev_f1", "max")
+    assert config.data.max_span_tokens == 7
+    assert config.data.seed == 5
+    assert config.data.encoder == config.model.encoder
+
+
+@pytest.mark.parametrize("override", ["+model.surprise=1", "+model.lr_heads=fast", "+data.train.0.surprise=1"])
+def test_an_unknown_key_or_a_wrong_type_is_one_sentence_through_both_doors(override, tmp_path):
+    values = composed("+experiment=webqsp", override)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    for way in (values, ["fit", "--config", str(tmp_path / "config.yaml")]):
+        with pytest.raises(ElqError, match=r"(surprise|lr_heads).*`elq fit --help` lists the settings"):
+            parsed(way)
+
+
+def test_no_experiment_is_one_sentence_that_names_them():
+    with pytest.raises(ElqError, match=r"data\.train has no value: choose an experiment .*own_data, starter, webqsp"):
+        composed()
+
+
+def test_yaml_holds_values_only():
+    for path in Path(CONF).rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert "_target_" not in text
+        assert "class_path" not in text

@@ -1,0 +1,163 @@
+import pytest
+import torch
+
+import elq.training.module
+from elq.commands.train import fit
+from elq.entities.build import BuildSettings
+from elq.errors import ElqError
+from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
+from elq.linking.linker import Linker
+from elq.training.batches import POOL, Collator, ShuffledBatches
+from elq.training.data import QuestionData, Source, Stage
+from elq.training.parser import ELQCLI
+from elq.types import Mention, Question
+
+
+def order(length=23, **settings):
+    return list(ShuffledBatches(**{"sizes": [1] * length, "batch_size": 4, "seed": 0, "epoch": 0} | settings))
+
+
+def test_batches_are_a_shuffle_that_depends_on_seed_and_epoch_only():
+    batches = order()
+    assert sorted(i for batch in batches for i in batch) == list(range(23))
+    assert len(batches) == len(ShuffledBatches([1] * 23, 4, seed=0, epoch=0)) == 6
+    assert order() == batches
+    assert order(epoch=1) != batches
+    assert order(seed=1) != batches
+
+
+@pytest.mark.parametrize("length", [23, 24, 25])
+def test_the_shares_of_the_ranks_make_up_the_batches_of_one_process(length):
+    ranks = [order(rank=rank, world=3, length=length) for rank in range(3)]
+    assert {len(rank) for rank in ranks} == {len(ShuffledBatches([1] * length, 4, seed=0, epoch=0, world=3))}
+    together = [sorted(i for share in shares for i in share) for shares in zip(*ranks, strict=True)]
+    assert together == [sorted(batch) for batch in order(batch_size=12, length=length)]
+
+
+def test_questions_of_similar_size_go_together():
+    sizes = [(7 * i) % 101 for i in range(1000)]
+    batches = order(sizes=sizes)
+    assert sorted(i for batch in batches for i in batch) == list(range(1000))
+    spread = [max(sizes[i] for i in batch) - min(sizes[i] for i in batch) for batch in batches]
+    assert sum(spread) / len(spread) < 30  # 60 where they are just shuffled
+    means = [sum(sizes[i] for i in batch) / len(batch) for batch in batches]
+    assert means[:POOL] != sorted(means[:POOL])
+
+
+def test_collator_finds_token_spans_and_rows(tokenizer, entities):
+    questions = [
+        Question("a", "who is PARIS texas?", (Mention(7, 18, "Q830149"), Mention(0, 3, None))),
+        Question("b", "queen"),
+        Question("c", "the ship titanic sang", (Mention(0, 21, "Q90"),)),
+    ]
+    rows = {entity.id: row for row, entity in enumerate(entities.catalogue)}
+    batch = Collator(tokenizer, rows, max_span_tokens=3)(questions)
+    assert batch.mentions.question.tolist() == [0, 0]  # the last one is longer than three tokens
+    assert batch.mentions.start.tolist() == [3, 1]
+    assert batch.mentions.end.tolist() == [5, 2]
+    assert batch.rows.tolist() == [1, -1]
+    assert batch.questions == tuple(questions)
+    assert len(Collator(tokenizer, rows, max_span_tokens=4)(questions).mentions) == 3
+    empty = Collator(tokenizer, rows, max_span_tokens=3)([questions[1]])
+    assert empty.rows.dtype == torch.int64
+    assert len(empty.mentions) == 0
+
+
+@pytest.fixture
+def data(encoder_folder, catalogue_file, question_file, tmp_path):
+    def make(**settings):
+        stages = [Stage(sources=[Source(str(question_file), repeat=2)]), Stage(epochs=2, bootstrap=10)]
+        return QuestionData(
+            str(catalogue_file),
+            **{
+                "entities": str(tmp_path / "entities"),
+                "train": stages,
+                "dev": str(question_file),
+                "build": BuildSettings(precision="fp32"),
+                "encoder": str(encoder_folder),
+            }
+            | settings,
+        )
+
+    return make
+
+
+def test_stages_follow_each_other(data):
+    made = data(batch_size=4)
+    made.prepare_data()
+    made.setup("fit")
+    assert [made.stage_of(epoch) for epoch in range(5)] == [0, 1, 1, 1, 1]
+    assert len(made.batches(0)) == 4  # 8 questions twice
+    assert len(made.batches(1)) == 3
+    assert made.build.encoder == made.encoder
+    batch = next(iter(made.train_dataloader()))
+    assert len(batch.questions) == 4
+    assert sum(len(batch.questions) for batch in made.val_dataloader()) == 8
+
+
+def test_template_questions_leave_out_what_is_held_out_and_have_their_knobs(data, question_file, tmp_path):
+    held = tmp_path / "held.jsonl"
+    held.write_text("".join(question_file.read_text().splitlines(keepends=True)[:2]))  # Q44578 and Q90
+    made = data(train=[Stage(bootstrap=200, knobs={"no_mention": 0.4, "two_mentions": 0.0}, held_out=[str(held)])])
+    made.prepare_data()
+    made.setup("fit")
+    questions = made._training[0]
+    assert not {m.entity for q in questions for m in q.mentions} & {"Q44578", "Q90"}
+    assert 0.3 < sum(not q.mentions for q in questions) / 200 < 0.5
+    assert max(len(q.mentions) for q in questions) == 1
+    with pytest.raises(ElqError, match="data files are missing"):
+        data(train=[Stage(bootstrap=9, held_out=["none.jsonl"])]).prepare_data()
+
+
+def test_template_questions_may_stand_in_for_a_dev_file(data):
+    stages = [Stage(bootstrap=30), Stage(bootstrap=30, knobs={"no_mention": 0.85})]
+    made = data(dev=None, dev_bootstrap=30, train=stages)
+    made.prepare_data()
+    made.setup("fit")
+    assert len(made.dev) == 30
+    for trained in made._training:
+        assert [q.text for q in made.dev] != [q.text for q in trained]
+    assert sum(not q.mentions for q in made.dev) > 15  # of the kind of the last stage
+    for settings in ({"dev": None}, {"dev_bootstrap": 3}):
+        with pytest.raises(ElqError, match=r"data\.dev is .* give a question file, or a number of template questions"):
+            data(**settings)
+
+
+def test_every_bad_setting_is_one_sentence(data, tmp_path, question_file, catalogue_file):
+    with pytest.raises(ElqError, match="needs stages"):
+        data(train=[])
+    with pytest.raises(ElqError, match="needs stages"):
+        data(train=[Stage()])
+    with pytest.raises(ElqError, match="batch_size is 0"):
+        data(batch_size=0)
+    with pytest.raises(ElqError, match=r"data files are missing: .*none\.jsonl; give their paths"):
+        data(dev=str(tmp_path / "none.jsonl")).prepare_data()
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"id": "w", "text": "paris", "mentions": [{"start": 0, "end": 5, "entity": "Q7"}]}\n')
+    made = data(dev=str(wrong))
+    made.prepare_data()
+    with pytest.raises(ElqError, match=r"question w has the entity Q7, which is not in the catalogue .*\(1 such mentions\)"):
+        made.setup("fit")
+
+
+@pytest.mark.parametrize(("choice", "objective"), [("DEV_CHOICE", "set_in_catalogue"), ("TEMPLATE_CHOICE", "set_all")])
+def test_the_threshold_is_chosen_among_those_that_are_nearly_as_good(choice, objective, values, tmp_path, monkeypatch):
+    own, slack, depth = getattr(elq.training.module, choice)
+    assert (slack, depth) == (0.005, 0.5 if choice == "DEV_CHOICE" else 1.0)
+    monkeypatch.setattr(elq.training.module, choice, (own, 0.3, depth))  # of a few questions, half a point is less than one
+    stages = [{"epochs": 2, "bootstrap": 40, "knobs": {"no_mention": 0.3}}]
+    made = {"dev": None, "dev_bootstrap": 30} if choice == "TEMPLATE_CHOICE" else {}
+    changed = {**values, "data": {**values["data"], "train": stages, **made}}
+    fit(changed, tmp_path)
+    linker = Linker.from_pretrained(tmp_path / "model")
+    cli = ELQCLI({**changed, "trainer": {**values["trainer"], "default_root_dir": str(tmp_path)}}, run=False)
+    cli.datamodule.prepare_data()
+    cli.datamodule.setup("validate")
+    dev = cli.datamodule.dev
+    assert not made or any(not question.mentions for question in dev)
+    links = linker.link([question.text for question in dev], threshold=SWEEP_FLOOR)
+    wanted, other = (ThresholdSweep(objective, slack=0.3, depth=one) for one in (depth, 1.5 - depth))
+    for sweep in (wanted, other):
+        sweep.update(dev, links)
+    assert linker.threshold == pytest.approx(wanted.compute().threshold, abs=1e-5)
+    assert abs(linker.threshold - other.compute().threshold) > 0.01
