@@ -3,26 +3,42 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from elq.entities.build import build_entities
     from elq.errors import ElqError
+    from elq.evaluation.evaluate import evaluate
     from elq.linking.linker import Linker
-    from elq.types import Candidate, Link, Question
+    from elq.types import Candidate, Entity, Link, Mention, Question
 
 __version__ = "0.1.0"
-__all__ = ["Candidate", "ElqError", "Link", "Linker", "Question", "__version__"]
-
-_HOME = {
-    "Linker": "elq.linking.linker",
-    "ElqError": "elq.errors",
+_MODULES = {
     "Candidate": "elq.types",
+    "ElqError": "elq.errors",
+    "Entity": "elq.types",
     "Link": "elq.types",
+    "Linker": "elq.linking.linker",
+    "Mention": "elq.types",
     "Question": "elq.types",
+    "build_entities": "elq.entities.build",
+    "evaluate": "elq.evaluation.evaluate",
 }
+__all__ = [
+    "Candidate",
+    "ElqError",
+    "Entity",
+    "Link",
+    "Linker",
+    "Mention",
+    "Question",
+    "__version__",
+    "build_entities",
+    "evaluate",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: ``import elq`` stays quick and quiet."""
-    if name not in _HOME:
+    """Import a public name when it is first used, so that ``import elq`` is quick and quiet."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'elq' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

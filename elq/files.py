@@ -1,9 +1,11 @@
 """Files: JSON lines read with line numbers, and writes that appear whole or not at all."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -176,3 +178,15 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         os.link(Path(source).resolve(), target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def digest_of(paths: Sequence[Path], also: str = "") -> str:
+    """sha256 over the contents of files, and over a text."""
+    digest = hashlib.sha256(also.encode())
+    for path in paths:
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

@@ -1,17 +1,10 @@
-"""Records at the borders between rooms. Everything here is frozen; nothing here computes.
-
-Shape letters, used on every line that changes a shape:
-B questions, T tokens, L span lengths (1..L), S spans, K candidates, D width, N entities, M gold mentions, Q query rows.
-"""
+"""The records that a user of elq sees: questions, entities and links. All are frozen, and none needs torch."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from torch import Tensor, device
-
-Array = np.ndarray[Any, np.dtype[Any]]  # of any shape and dtype
 NIL = "NIL"  # the entity of a link whose mention means none of the catalogue
+# In which way a name may mean an entity (elq/names/lookup.py finds them, the network learns what each is worth).
+NAME_KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,84 +74,3 @@ class Link:
     candidates: tuple[Candidate, ...] = ()
     mention_score: float = 0.0
     probability: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenBatch:
-    """B tokenised questions, padded to the longest of them."""
-
-    ids: Tensor  # (B, T) int64 vocabulary ids
-    attention: Tensor  # (B, T) bool, False on padding
-    text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
-    offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
-    named: Tensor | None = (
-        None  # (B, T, L) int64, how a span is a name of the catalogue (elq/names/lookup.py); None: not looked up
-    )
-
-    def to(self, target: device | str) -> "TokenBatch":
-        """The same batch with its tensors on another device."""
-        named = None if self.named is None else self.named.to(target)
-        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, named)
-
-
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """Q spans of a batch of questions; ``start`` and ``end`` (exclusive) count tokens."""
-
-    question: Tensor  # (Q,) int64 row of the batch
-    start: Tensor  # (Q,) int64
-    end: Tensor  # (Q,) int64
-
-    def __len__(self) -> int:
-        return self.question.shape[0]
-
-    def to(self, target: device | str) -> "Spans":
-        """The same spans with their tensors on another device."""
-        return Spans(self.question.to(target), self.start.to(target), self.end.to(target))
-
-
-@dataclass(frozen=True, slots=True)
-class Bearers:
-    """The entities that Q mentions may mean by their names; -1 behind those of a mention that has fewer."""
-
-    rows: Tensor  # (Q, E) int64 catalogue row
-    kinds: Tensor  # (Q, E) int64 in which way, see elq/names/lookup.py
-
-    def to(self, target: device | str) -> "Bearers":
-        """The same with its tensors on another device."""
-        return Bearers(self.rows.to(target), self.kinds.to(target))
-
-
-class Batch:
-    """What a training or validation step gets: tokens, gold mentions as token spans, and the questions themselves.
-
-    No dataclass: Lightning's precision plugins open one and refuse what is frozen in it.
-
-    Args:
-        tokens: of B questions.
-        mentions: M gold mentions that lie within L tokens.
-        rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
-        questions: the B questions.
-        unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated; None: there are none.
-        bearers: who may be meant by the mentions' names; None: not asked for.
-    """
-
-    __slots__ = ("bearers", "mentions", "questions", "rows", "tokens", "unsure")
-
-    def __init__(
-        self,
-        tokens: TokenBatch,
-        mentions: Spans,
-        rows: Tensor,
-        questions: tuple[Question, ...],
-        unsure: Tensor | None = None,
-        bearers: Bearers | None = None,
-    ) -> None:
-        self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
-        self.unsure, self.bearers = unsure, bearers
-
-    def to(self, target: device | str) -> "Batch":
-        """The same batch with its tensors on another device (Lightning calls this)."""
-        unsure = None if self.unsure is None else self.unsure.to(target)
-        bearers = None if self.bearers is None else self.bearers.to(target)
-        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure, bearers)

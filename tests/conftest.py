@@ -16,7 +16,7 @@ from tokenizers.models import WordPiece
 from elq.encoding.tokens import QuestionTokenizer
 from elq.encoding.transformer import Encoder
 from elq.entities.build import BuildSettings, build_entities
-from elq.linking.folder import Entities, open_entities
+from elq.entities.manifest import Entities, open_entities
 from elq.model.network import ELQ
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

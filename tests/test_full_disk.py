@@ -18,7 +18,7 @@ import pytest
 
 from elq.commands import run
 from elq.entities.build import BuildSettings, build_entities
-from elq.linking.folder import CATALOGUE, TABLE, open_entities
+from elq.entities.manifest import CATALOGUE, TABLE, open_entities
 from elq.search.index import HNSW_FILE
 from tests.conftest import write_lines
 

@@ -1,14 +1,12 @@
 """The installed command ``elq``: one small module per subcommand, imported only when it is called."""
 
-import errno
 import importlib
 import keyword
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from elq.errors import ElqError
+from elq.commands.console import speak
 
 COMMANDS = {
     "predict": "link questions: arguments, a file, or standard input",
@@ -26,8 +24,6 @@ COMMANDS = {
     "tune": "choose a model's thresholds and fit its probabilities on annotated questions",
     "compare": "compare two files of predictions for the same annotated questions",
 }
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FREE_SPACE = "free space or choose another place, and give the command again; what was finished is kept"
 LIGHTNING = ("fit", "validate", "test")
 
 
@@ -35,26 +31,6 @@ def _usage() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
     return "usage: elq COMMAND …\n\n" + "\n".join(lines) + "\n\n`elq COMMAND --help` says more."
-
-
-def speak(command: Callable[[], object]) -> int:
-    """Run a command; say in one sentence what was wrong with the input. Returns the exit code: 0, or 2 for bad input."""
-    try:
-        command()
-    except ElqError as error:
-        print(f"elq: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output has gone, as in `elq predict … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        if error.errno in FULL:
-            print(f"elq: a file could not be written ({error.strerror}): {FREE_SPACE}", file=sys.stderr)
-            return 2
-        if error.filename is None:
-            raise  # no file's fault
-        print(f"elq: {error.filename} cannot be used ({error.strerror}): give another path, or mend this one", file=sys.stderr)
-        return 2
-    return 0
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -65,8 +41,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         from elq.training.parser import main as lightning_main
 
         return speak(lambda: lightning_main([name, *arguments]))
-    room = f"{name}_" if keyword.iskeyword(name) else name
-    return speak(lambda: importlib.import_module(f"elq.commands.{room}").main(list(arguments)))
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    return speak(lambda: importlib.import_module(f"elq.commands.{module}").main(list(arguments)))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from elq.commands.build import parse_columns
+from elq.commands.console import parse_columns
 from elq.errors import ElqError
 
 
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str]) -> None:
     """Write the questions."""
     options = parser().parse_args(arguments)
     columns, knobs = parse_columns(options.columns), parse_knobs(options.knobs)
-    from elq.entities.catalogue import Catalogue, read_entities, write_catalogue
+    from elq.entities.catalogue import Catalogue, write_catalogue
+    from elq.entities.records import read_entities
     from elq.files import replacing
     from elq.progress import track
     from elq.questions.templates import bootstrap_questions

@@ -1,30 +1,10 @@
 """``elq build``: a catalogue file → an entities folder."""
 
 import argparse
-import os
 from collections.abc import Sequence
 
-from elq.errors import ElqError
-
-
-def parse_columns(text: str) -> dict[str, str]:
-    """Our field → their column, from ``id=qid,title=name``.
-
-    >>> parse_columns("id=qid,title=name")
-    {'id': 'qid', 'title': 'name'}
-    """
-    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
-    if wrong := next((pair for pair in pairs if not (pair[0] and pair[2])), None):
-        raise ElqError(f"--columns has {''.join(wrong)!r}, but must be FIELD=COLUMN pairs such as id=qid,title=name")
-    return {field.strip(): column.strip() for field, _, column in pairs}
-
-
-def own_device(name: str) -> str:
-    """``cuda`` is the card of this process where torchrun or srun started one process a card; any other name is itself."""
-    import torch
-
-    place, cards = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID"), torch.cuda.device_count()
-    return f"cuda:{int(place) % cards}" if name == "cuda" and place and cards > 1 else name
+from elq.commands.console import parse_columns
+from elq.encoding.device import own_device
 
 
 def parser() -> argparse.ArgumentParser:

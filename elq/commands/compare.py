@@ -63,8 +63,9 @@ def annotated(path: str, model: str | None) -> "list[Question]":
     if model is None:
         return read_questions(path)
     from elq.entities.catalogue import Catalogue
+    from elq.entities.manifest import CATALOGUE
     from elq.evaluation.evaluate import known_questions
-    from elq.linking.folder import CATALOGUE, ENTITIES
+    from elq.linking.folder import ENTITIES
 
     inside = Path(model) / ENTITIES
     catalogue = Catalogue((inside if inside.is_dir() else Path(model)) / CATALOGUE)

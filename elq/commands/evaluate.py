@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
     from elq.evaluation.sweep import SWEEP_FLOOR
     from elq.linking.linker import Linker
+    from elq.names.baseline import LongestName
     from elq.names.dictionary import Dictionary
     from elq.questions.annotated import read_questions
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     dictionary = linker.dictionary or Dictionary(catalogue) if options.baseline or options.report else None
     baseline = None
     if options.baseline and dictionary is not None:
-        baseline = Observed(questions, dictionary.link([question.text for question in questions]))
+        baseline = Observed(questions, LongestName(dictionary).link([question.text for question in questions]))
         metrics[options.baseline] = measure(baseline)
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}")
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from elq.errors import ElqError
 
 if TYPE_CHECKING:
-    from elq.linking.folder import Entities
+    from elq.entities.manifest import Entities
 
 SCORES = {
     "set_in_catalogue_micro_f1": "set-level F1, main entity in the catalogue",
@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Print one fact a line."""
     folder = Path(parser().parse_args(arguments).folder)
-    from elq.linking.folder import ENTITIES, MANIFEST, open_entities
+    from elq.entities.manifest import MANIFEST, open_entities
+    from elq.linking.folder import ENTITIES
 
     model = folder / "model" if (folder / "model").is_dir() else folder
     if (model / "config.json").is_file():
@@ -52,7 +53,7 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
     """What the network is."""
     from safetensors import SafetensorError, safe_open
 
-    from elq.model.network import read_config
+    from elq.model.config import read_config
 
     config = read_config(folder / "config.json")
     try:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elq.encoding.device import resolve_precision
+from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.transformer import POOLINGS, Encoder
-from elq.model.network import load_tokenizer
 
 BATCH = 128  # texts in one encoder pass
 
@@ -63,13 +64,3 @@ class EntityEncoder:
         for places, found in self.batches(texts):
             vectors[torch.from_numpy(places)] = found
         return vectors
-
-
-def resolve_precision(precision: str, device: str) -> str:
-    """``bf16`` or ``fp32``; ``auto`` is bf16 where the processor computes in it."""
-    if precision != "auto":
-        return precision
-    if torch.device(device).type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return "bf16" if there and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"

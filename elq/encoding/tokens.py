@@ -3,7 +3,6 @@
 File format: ``tokenizer.json`` of the tokenizers library.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,9 +11,9 @@ import torch
 from tokenizers import Encoding, Tokenizer
 
 from elq.errors import ElqError
-from elq.types import Mention, TokenBatch
-
-SURROGATES = re.compile("[\ud800-\udfff]")
+from elq.files import SURROGATES
+from elq.tensors import TokenBatch
+from elq.types import Mention
 
 
 class QuestionTokenizer:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from elq.encoding.transformer import Encoder
-from elq.types import TokenBatch
+from elq.tensors import TokenBatch
 
 WINDOWS = 16  # in one encoder pass
 

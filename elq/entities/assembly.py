@@ -19,14 +19,15 @@ import numpy as np
 from filelock import FileLock
 
 from elq.entities.catalogue import Catalogue, write_catalogue
+from elq.entities.manifest import CATALOGUE, TABLE, Manifest, file_sizes
 from elq.entities.parts import claimed_parts, open_parts
 from elq.errors import ElqError
 from elq.files import link_or_copy, promote, write_json
-from elq.linking.folder import CATALOGUE, TABLE, Manifest, file_sizes
 from elq.progress import track
 from elq.search.index import HNSW_FILE, build_index, open_index, recall_against_exact
 from elq.search.table import EntityTable, allocate_table
-from elq.types import Array, Entity
+from elq.tensors import Array
+from elq.types import Entity
 
 log = logging.getLogger(__name__)
 

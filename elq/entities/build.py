@@ -1,24 +1,27 @@
 """Build: an entities folder from a catalogue and an entity encoder. How the folder comes to be is elq/entities/assembly.py."""
 
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from elq.encoding.entity_texts import BATCH, EntityEncoder, resolve_precision
-from elq.encoding.transformer import DEFAULT, FILES, POOLINGS, resolve_device, resolve_encoder
+from elq.encoding.device import resolve_device, resolve_precision
+from elq.encoding.entity_texts import BATCH, EntityEncoder
+from elq.encoding.pretrained import DEFAULT, FILES, resolve_encoder
+from elq.encoding.transformer import POOLINGS
 from elq.entities.assembly import Recipe, assemble
-from elq.entities.catalogue import Catalogue, read_entities
+from elq.entities.catalogue import Catalogue
+from elq.entities.manifest import FORMAT, Manifest
 from elq.entities.prior import prior_columns, with_prior
+from elq.entities.records import read_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
-from elq.linking.folder import FORMAT, Manifest
+from elq.files import digest_of
 from elq.search.index import INDEX_KINDS
 from elq.search.table import DTYPES
-from elq.types import Array
+from elq.tensors import Array
 
 log = logging.getLogger(__name__)
 
@@ -93,15 +96,6 @@ def build_entities(
         facts={**facts, "source_sha256": digest},
     )
     return assemble(output, recipe)
-
-
-def digest_of(paths: Sequence[Path], also: str = "") -> str:
-    """sha256 over the contents of files, and over a text."""
-    digest = hashlib.sha256(also.encode())
-    for path in paths:
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
 
 
 class EncodedTexts:

@@ -6,8 +6,8 @@ row n of the catalogue is row n of the table and of the index.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elq.encoding.tokens import SURROGATES
 from elq.errors import ElqError
-from elq.files import read_jsonl, replacing
-from elq.types import NIL, Entity
+from elq.files import replacing
+from elq.types import Entity
 
 SCHEMA = pa.schema(
     [
@@ -31,122 +30,8 @@ SCHEMA = pa.schema(
         ("popularity", pa.int64()),
     ]
 )
-SUFFIXES = (".jsonl", ".csv", ".parquet")
 HASH_KEY = "elq.sha256"  # in the metadata of the file's schema
 CHUNK = 10_000  # records turned into Python objects at a time
-
-
-def entity_from_record(record: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> Entity:
-    """Check one raw record and give it our names.
-
-    ``title`` falls back to ``label`` and ``label`` to ``title``; lists may also be strings with "|" between the items.
-
-    Args:
-        record: column name → value, as read from the source.
-        columns: our field → the source's column, for the fields whose names differ.
-
-    Raises:
-        ElqError: a missing id or name, or a value of the wrong type.
-
-    >>> entity_from_record({"qid": 5, "title": "Titanic", "aliases": "RMS Titanic|Titan"}, {"id": "qid"}).aliases
-    ('RMS Titanic', 'Titan')
-    """
-    names = columns or {}
-    values = {field: record.get(names.get(field, field)) for field in SCHEMA.names}
-    identity, title, label, description = (_text(field, values[field]) for field in ("id", "title", "label", "description"))
-    if not identity:
-        raise ElqError(f"the record has no id (its columns: {', '.join(record)}): add one, or map a column to id")
-    if identity == NIL:
-        raise ElqError(f"an entity has the id {NIL}, which stands for none of the catalogue in links: give it another id")
-    if not (title or label):
-        raise ElqError(f"entity {identity} has neither title nor label: add one, or map a column to it")
-    aliases, types = (_strings(field, values[field]) for field in ("aliases", "types"))
-    count = _count("popularity", values["popularity"])
-    return Entity(identity, title or label, label or title, description, aliases, types, count)
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or (isinstance(value, float) and value != value)  # readers give NaN for an empty cell
-
-
-def _text(field: str, value: object) -> str:
-    if _is_empty(value):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ElqError(f"{field} is {value!r}, but must be a string: correct it or map another column to {field}")
-    return _encodable(field, str(value).strip())
-
-
-def _encodable(field: str, text: str) -> str:
-    if SURROGATES.search(text):
-        raise ElqError(f"{field} is {text!r}, which holds half of a character (a lone surrogate): correct it")
-    return text
-
-
-def _strings(field: str, value: object) -> tuple[str, ...]:
-    items = () if _is_empty(value) else value.split("|") if isinstance(value, str) else value
-    if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise ElqError(f'{field} is {value!r}, but must be a list of strings, or one string with "|" between them')
-    return tuple(_encodable(field, item.strip()) for item in items if item.strip())
-
-
-def _count(field: str, value: object) -> int:
-    if _is_empty(value) or value == "":
-        return 0
-    number = float(value) if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 2**63 or number != int(number):
-        raise ElqError(f"{field} is {value!r}, but must be a whole number from 0 (unknown) to 2^63 - 1")
-    return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _raw_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(place in the file, raw record) in file order.
-
-    CSV and Parquet come through ``datasets``. JSON lines do not: where a column mixes types, its reader turns the values
-    into JSON text without a word, and it cannot name the line of a bad record.
-    """
-    if path.suffix == ".jsonl":
-        for line, record in read_jsonl(path):
-            yield f"line {line}", record
-        return
-    import datasets
-
-    kind, number = path.suffix.removeprefix("."), 0
-    # as text, since pandas would read the id 007 as 7 and the name Null as nothing
-    as_text = {"converters": {columns.get(field, field): str for field in SCHEMA.names}}
-    try:
-        settings = as_text if kind == "csv" else {}
-        stream = datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True, **settings)
-        for chunk in stream.with_format("arrow").iter(batch_size=CHUNK):
-            for record in chunk.to_pylist():
-                number += 1
-                yield f"record {number}", record
-    except Exception as error:  # the parsers' own error types are many; each of them means a bad file
-        if isinstance(error, ElqError):
-            raise
-        raise ElqError(f"{path} could not be read as {kind} after record {number} ({error}): correct the file") from error
-
-
-def read_entities(path: str | Path, columns: Mapping[str, str] | None = None) -> Iterator[Entity]:
-    """Stream the entities of a JSONL, CSV or Parquet file in file order, in constant memory.
-
-    Raises:
-        ElqError: a missing file, an unknown suffix, an unknown field in ``columns``, or a bad record (with its place).
-    """
-    path, known = Path(path), [field.name for field in fields(Entity)]
-    if path.suffix not in SUFFIXES:
-        raise ElqError(f"catalogue {path} must end in one of {', '.join(SUFFIXES)}: convert it or rename it")
-    if not path.is_file():
-        raise ElqError(f"catalogue {path} does not exist: give the path of a {', '.join(SUFFIXES)} file")
-    for field in columns or {}:
-        if field not in known:
-            raise ElqError(f"column mapping names the field {field!r}, but the fields are {', '.join(known)}")
-    for place, record in _raw_records(path, columns or {}):
-        try:
-            entity = entity_from_record(record, columns)
-        except ElqError as error:
-            raise ElqError(f"{path}, {place}: {error}") from None
-        yield entity
 
 
 def write_catalogue(entities: Iterable[Entity], path: str | Path) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from elq.errors import ElqError
-from elq.types import Array, Entity
+from elq.tensors import Array
+from elq.types import Entity
 
 QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; more digits are no number of theirs
 PRIORS = ("qid", "popularity")

@@ -12,7 +12,8 @@ from torchmetrics.functional.classification import binary_auroc
 from elq.errors import ElqError
 from elq.evaluation.counting import gold_entities, paired
 from elq.linking.calibration import Calibration, fit, log_odds
-from elq.types import Array, Link, Question
+from elq.tensors import Array
+from elq.types import Link, Question
 
 BINS, FOLDS, DRAWS = 15, 5, 1_000
 BAND = (0.025, 0.975)  # quantiles: 95% lie between them

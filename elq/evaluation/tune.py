@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elq.entities.build import digest_of
+from elq.entities.manifest import Manifest
 from elq.errors import ElqError
 from elq.evaluation.counting import QUALITIES
 from elq.evaluation.evaluate import evaluate_links
 from elq.evaluation.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep, between
-from elq.files import continuing, holds_json, write_json
+from elq.files import continuing, digest_of, holds_json, write_json
 from elq.linking.calibration import Calibration
-from elq.linking.folder import ENTITIES, MODEL_FILES, Manifest
+from elq.linking.folder import ENTITIES, MODEL_FILES
 from elq.linking.linker import Linker
 from elq.linking.scoring import without_overlaps
 from elq.progress import track

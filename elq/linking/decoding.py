@@ -9,7 +9,8 @@ from torch import Tensor
 from elq.entities.catalogue import Catalogue
 from elq.linking.calibration import Calibration
 from elq.linking.scoring import without_overlaps
-from elq.types import NIL, Candidate, Entity, Link, Spans
+from elq.tensors import Spans
+from elq.types import NIL, Candidate, Entity, Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def decode(
 
     Args:
         texts: B questions.
-        offsets: of their tokens, as in :class:`elq.types.TokenBatch`.
+        offsets: of their tokens, as in :class:`elq.tensors.TokenBatch`.
         scored: spans of all of them.
         catalogue: whose rows they are.
         threshold: γ, the least joint score of a link.

@@ -17,18 +17,21 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from elq.encoding.device import resolve_device
+from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer, token_span
-from elq.encoding.transformer import resolve_device
+from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import Calibration
 from elq.linking.decoding import ScoredSpans, decode
-from elq.linking.folder import ENTITIES, Entities, open_entities, resolve_model
+from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.retriever import Retriever
 from elq.linking.scoring import check_score_mode
-from elq.model.network import ELQ, load_tokenizer
+from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.names.dictionary import Dictionary
-from elq.types import Link, Mention, Spans, TokenBatch
+from elq.tensors import Spans, TokenBatch
+from elq.types import Link, Mention
 
 log = logging.getLogger(__name__)
 

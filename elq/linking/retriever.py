@@ -6,12 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elq.entities.manifest import Entities
 from elq.errors import ElqError
-from elq.linking.folder import Entities
 from elq.linking.scoring import entity_log_probs, with_bearers, with_bonus, with_nil
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary, span_texts
-from elq.types import Spans, TokenBatch
+from elq.tensors import Spans, TokenBatch
 
 
 class Retrieved(NamedTuple):

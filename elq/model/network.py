@@ -7,10 +7,8 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 ``model.safetensors`` and ``tokenizer.json``.
 """
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.encoding.tokens import QuestionTokenizer
-from elq.encoding.transformer import Encoder, is_model_folder, resolve_encoder
+from elq.encoding.transformer import Encoder
 from elq.encoding.windows import encode_windows
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 from elq.files import write_json
-from elq.model.spans import NameBonus, NilScorer, SpanPooler, SpanScorer
-from elq.types import Spans, TokenBatch
-
-FORMAT = 4  # 4: slips among the kinds of names
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ELQConfig:
-    """Everything needed to build the model's modules before its weights are loaded."""
-
-    encoder: dict[str, Any]
-    max_span_tokens: int = 10
-    projection: bool = True
-    unit_norm: bool = True
-    scale: float = 20.0
-    names: bool = False
-    prior: Sequence[str] = ()
-    nil: bool = False
-    question_tokens: int = 32  # longest question under the score mode "elq", special tokens included
-    format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}")
-        if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
-            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0")
-        if not isinstance(self.prior, list | tuple):
-            raise ElqError(f"prior is {self.prior!r}, but must be a list of features")
-        object.__setattr__(self, "prior", tuple(self.prior))  # JSON has lists
-        prior_columns(self.prior)
-        for name in ("projection", "unit_norm", "names", "nil"):
-            if type(getattr(self, name)) is not bool:
-                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
+from elq.model.config import ELQConfig, read_config
+from elq.model.heads import NameBonus, NilScorer
+from elq.model.spans import SpanPooler, SpanScorer
+from elq.tensors import Spans, TokenBatch
 
 
 class ELQ(nn.Module):
@@ -206,28 +175,3 @@ def save_weights(path: Path, weights: Mapping[str, np.ndarray[Any, np.dtype[Any]
         save_file({key: np.ascontiguousarray(value) for key, value in weights.items()}, path, metadata={"format": "pt"})
     except (OSError, SafetensorError) as error:
         raise ElqError(f"{path} could not be written ({error}): free space or choose another folder") from None
-
-
-def read_config(path: str | Path) -> ELQConfig:
-    """Read ``config.json`` of a model folder.
-
-    Raises:
-        ElqError: missing, not JSON, of another format number, or with unknown or missing keys.
-    """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ElqError(f"{path} cannot be read ({error}): give a folder that elq exported") from None
-    known = {field.name for field in fields(ELQConfig)}
-    if not isinstance(values, dict) or "encoder" not in values or values.get("format") != FORMAT:
-        raise ElqError(f"{path} is not the configuration of an elq model of format {FORMAT}: give a folder that elq exported")
-    if unknown := sorted(values.keys() - known):
-        raise ElqError(f"{path} has the unknown keys {', '.join(unknown)}, but the keys are {', '.join(sorted(known))}")
-    return ELQConfig(**values)
-
-
-def load_tokenizer(folder: str | Path, *, max_tokens: int | None = None) -> QuestionTokenizer:
-    """The tokenizer of a model folder or of an encoder (folder or name)."""
-    folder = Path(folder)
-    file = folder / "tokenizer.json"
-    return QuestionTokenizer.from_file(file if file.is_file() else resolve_encoder(folder) / file.name, max_tokens=max_tokens)

@@ -1,16 +1,11 @@
-"""The names of a catalogue found in a question: the baseline without a model, and what a model may be told about its spans.
-
-The baseline links the longest name or alias to the lowest Wikidata id.
+"""The names of a catalogue found in a question: what a model may be told about its spans.
 
 Names and questions are cut into words alike (case, accents, punctuation and spacing do not matter), and a match is a
 whole-word sequence, so that "france's" still holds "france" and "romania" does not hold "oman".
 """
 
-import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import overload
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -19,55 +14,18 @@ from elq.encoding.tokens import token_finder
 from elq.entities.catalogue import Catalogue
 from elq.entities.prior import QID
 from elq.names.lookup import NameIndex
-from elq.names.words import WORD, folded, words
-from elq.types import Bearers, Entity, Link, Mention, Question, Spans, TokenBatch
+from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
+from elq.names.words import folded, words
+from elq.tensors import Bearers, Spans, TokenBatch
+from elq.types import Entity
 
-IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
 MOST_LETTERS = 3  # of a code, as VA is Virginia's
-FUNCTION_WORDS = frozenset(
-    WORD.findall(
-        "a an the and or not no if as of in on at to for from by with about there many much"
-        " is are was were be been do does did has have had can could will would what which who whom whose where when why how"
-        " that this these those i you he she it we they me him her us them my your his its our their"
-    )
-)
 
 
 def _fame(entity: Entity) -> float:
     """Order among entities that share a name, lowest first: the number of a Wikidata id; other ids come last."""
     match = QID.fullmatch(entity.id)
     return int(match[1]) if match else float("inf")
-
-
-def without_brackets(title: str) -> str:
-    """A title without what stands in brackets behind it.
-
-    >>> without_brackets("Titanic (1997 film)")
-    'Titanic'
-    """
-    return IN_BRACKETS.sub("", title) if title.endswith(")") else title  # asked first: a catalogue is long
-
-
-def names_of(entity: Entity) -> list[str]:
-    """The names of an entity as they stand in its record, each once: title, the same without brackets, label, aliases.
-
-    >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997",)))
-    ['Titanic (1997 film)', 'Titanic', 'Titanic 1997']
-    """
-    return list(dict.fromkeys((entity.title, without_brackets(entity.title), entity.label, *entity.aliases)))
-
-
-def is_name(key: str) -> bool:
-    """Whether folded words in a text mean the entity of that name, and not just themselves.
-
-    A single letter or a single English function word does not. Wikidata's aliases are full of codes ("IN" is India, "IT"
-    Italy), case is not looked at, and the possessive leaves an "s" behind: without this rule nearly every question without
-    an entity gets a link. On webqsp_dev it raises precision a little (.748 to .753) and recall does not fall.
-
-    >>> is_name("the who"), is_name("who")
-    (True, False)
-    """
-    return len(key) > 1 and key not in FUNCTION_WORDS
 
 
 def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[str]:
@@ -83,7 +41,7 @@ class Dictionary:
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._bearers: dict[str, list[int]] = {}
         codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, as of a state
         parts: list[tuple[str, str]] = []  # "Hampton", "Virginia": of names with a comma
@@ -132,7 +90,7 @@ class Dictionary:
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """Catalogue row of each id; −1 where there is none."""
-        return [int(row) for row in self._catalogue.rows(ids)]
+        return [int(row) for row in self.catalogue.rows(ids)]
 
     def bearers(self, names: Sequence[str]) -> Bearers:
         """The entities that each of Q names may mean, and in which way (elq/names/lookup.py)."""
@@ -161,42 +119,3 @@ class Dictionary:
                     if span is not None and span[1] - span[0] <= max_tokens:
                         grid[b, span[0], span[1] - span[0] - 1] = kind + 1
         return grid
-
-    @overload
-    def link(self, texts: str) -> list[Link]: ...
-    @overload
-    def link(self, texts: list[str] | tuple[str, ...]) -> list[list[Link]]: ...
-    def link(self, texts: str | list[str] | tuple[str, ...]) -> list[Link] | list[list[Link]]:
-        """Link the longest name in each text, the earliest of equally long ones.
-
-        Args:
-            texts: one question, or several.
-
-        Returns:
-            No link or one link (score 0, no candidates); for several questions, such a list for each.
-        """
-        if not isinstance(texts, str):
-            return [self.link(text) for text in texts]
-        match = max(self.matches(texts), key=lambda match: match[1] - match[0], default=None)
-        if match is None:
-            return []
-        start, end, row = match
-        entity = self._catalogue[row]
-        return [Link(start, end, texts[start:end], entity.id, entity.title, entity.description, 0.0)]
-
-
-def with_silver(questions: Sequence[Question], dictionary: Dictionary) -> list[Question]:
-    """The questions with a mention for each of their further entities whose name stands in the text, off the other mentions."""
-    ids = [*dict.fromkeys(entity for question in questions for entity in question.other_entities)]
-    rows = dict(zip(ids, dictionary.rows_of(ids), strict=True))  # looked up once: that is no small thing
-    return [_with_silver(question, rows, dictionary) for question in questions]
-
-
-def _with_silver(question: Question, rows: Mapping[str, int], dictionary: Dictionary) -> Question:
-    mentions = [*question.mentions]
-    for entity in question.other_entities:
-        for start, end in dictionary.spans_of(question.text, rows[entity]) if rows[entity] >= 0 else ():
-            if all(end <= mention.start or mention.end <= start for mention in mentions):
-                mentions.append(Mention(start, end, entity))
-                break
-    return replace(question, mentions=tuple(mentions))

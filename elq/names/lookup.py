@@ -16,8 +16,6 @@ from rapidfuzz.distance import OSA
 
 from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
 
-KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
-START_BONUS = (4.0, 4.0, *[2.0] * (2 * len(KINDS) - 2))  # what each kind's bearers are worth at first, natural logarithms
 MOST_BEARERS = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
 MOST_WORDS = 10  # of a phrase that may be another spelling
@@ -68,7 +66,7 @@ class NameIndex:
         return 2 if any(0 < len(places) <= MOST_NAMES for places in longer) else -1
 
     def lookup(self, key: str) -> dict[int, int]:
-        """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(KINDS) − 1.
+        """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(NAME_KINDS) − 1.
 
         An entity that may be meant in several ways has the lowest number of them. Of a kind the ``MOST_BEARERS`` most famous
         are looked at, and the others as no other kind either.

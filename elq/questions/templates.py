@@ -15,7 +15,7 @@ from string import ascii_lowercase
 
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
-from elq.names.dictionary import FUNCTION_WORDS, without_brackets
+from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.questions.frames import ROOT, Frame, Frames, load_frames
 from elq.types import Entity, Mention, Question
 

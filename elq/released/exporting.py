@@ -15,15 +15,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from elq.encoding.pretrained import load_tokenizer
+from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
 from elq.files import link_or_copy, replacing, replacing_folder, write_json
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER, Entities, open_entities, resolve_model
-from elq.model.network import ELQ, load_tokenizer
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER, resolve_model
+from elq.model.network import ELQ
 from elq.progress import track
 from elq.released.formats import ENTITY, FIXED, QUESTION, released_name
 from elq.search.index import HNSW_FILE
 from elq.search.table import BLOCK, EntityTable
-from elq.types import Array, Entity
+from elq.tensors import Array
+from elq.types import Entity
 
 
 def export_blink(folder: str | Path, output: str | Path) -> None:

@@ -17,13 +17,14 @@ import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from elq.encoding.tokens import SURROGATES
 from elq.encoding.transformer import Encoder
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
-from elq.files import read_jsonl
-from elq.model.network import ELQ, ELQConfig
-from elq.types import Array, Entity
+from elq.files import SURROGATES, read_jsonl
+from elq.model.config import ELQConfig
+from elq.model.network import ELQ
+from elq.tensors import Array
+from elq.types import Entity
 
 QUESTION, ENTITY = "context_encoder.bert_model.", "cand_encoder.bert_model."
 SCORER = "classification_heads.mention_scores.bound_classifier."

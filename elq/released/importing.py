@@ -16,12 +16,13 @@ from filelock import FileLock
 from tokenizers import Tokenizer
 
 from elq.entities.assembly import Recipe, assemble, holds
-from elq.entities.build import digest_of
 from elq.entities.catalogue import Catalogue
+from elq.entities.manifest import FORMAT, Manifest
 from elq.errors import ElqError
-from elq.files import promote, write_json
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER, FORMAT, Manifest
-from elq.model.network import ELQConfig, save_weights
+from elq.files import digest_of, promote, write_json
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER
+from elq.model.config import ELQConfig
+from elq.model.network import save_weights
 from elq.progress import track
 from elq.released.formats import (
     CANDIDATES,
@@ -41,7 +42,7 @@ from elq.released.formats import (
 from elq.released.torch_files import read_tensor, read_tensors
 from elq.search.faiss_files import read_graph
 from elq.search.table import DTYPES, EntityTable
-from elq.types import Array
+from elq.tensors import Array
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from elq.errors import ElqError
-from elq.types import Array
+from elq.tensors import Array
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DTYPES = {

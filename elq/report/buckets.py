@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from elq.names.dictionary import is_name, names_of
+from elq.names.surface import is_name, names_of
 from elq.names.words import folded
 from elq.types import Entity, Link, Mention, Question
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elq.errors import ElqError
 from elq.files import replacing
-from elq.types import Array
+from elq.tensors import Array
 
 DTYPES = ("float16", "float32")
 BLOCK = 65_536  # rows turned into fp32 at a time

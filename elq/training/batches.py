@@ -9,7 +9,8 @@ from torch.utils.data import Sampler
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.names.dictionary import Dictionary, span_texts
-from elq.types import Batch, Question, Spans
+from elq.tensors import Batch, Spans
+from elq.types import Question
 
 POOL = 8  # batches that are sorted together: few, or copies of a question would meet in one batch
 ALIKE = 16  # sizes in one interval of this length count as equal

@@ -13,16 +13,18 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from elq.encoding.transformer import DEFAULT, encoder_values, position_limit, resolve_encoder
+from elq.encoding.pretrained import DEFAULT, encoder_values, load_tokenizer, resolve_encoder
+from elq.encoding.transformer import position_limit
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
-from elq.linking.folder import Entities, open_entities
-from elq.model.network import load_tokenizer
-from elq.names.dictionary import Dictionary, with_silver
+from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
+from elq.questions.silver import with_silver
 from elq.questions.templates import bootstrap_questions
+from elq.tensors import Batch
 from elq.training.batches import Collator, ShuffledBatches
-from elq.types import Batch, Question
+from elq.types import Question
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,12 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from elq.encoding.tokens import QuestionTokenizer
+from elq.entities.manifest import ENTITY_FILES, Entities
 from elq.evaluation.evaluate import evaluate
 from elq.evaluation.reliability import fit_calibration
 from elq.evaluation.sweep import SWEEP_FLOOR
 from elq.files import link_or_copy, replacing_folder, write_json
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER, ENTITY_FILES, METRICS, TRAINING, Entities
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER, METRICS, TRAINING
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
 from elq.training.data import QuestionData

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from elq.types import Spans
+from elq.tensors import Spans
 
 
 def mention_loss(

@@ -11,12 +11,13 @@ from lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional
 
-from elq.encoding.transformer import DEFAULT
+from elq.encoding.pretrained import DEFAULT, load_tokenizer
 from elq.errors import ElqError
 from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
 from elq.linking.linker import Linker
 from elq.linking.scoring import check_score_mode
-from elq.model.network import ELQ, load_tokenizer
+from elq.model.network import ELQ
+from elq.tensors import Batch
 from elq.training.data import QuestionData
 from elq.training.losses import (
     candidate_rows,
@@ -29,7 +30,6 @@ from elq.training.losses import (
     table_loss,
 )
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
-from elq.types import Batch
 
 log = logging.getLogger(__name__)
 CANDIDATE_KINDS = ("table", "sampled", "released")

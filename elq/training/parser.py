@@ -160,10 +160,3 @@ def _keep_log(folder: Path) -> None:
 def main(args: ArgsType = None) -> None:
     """``elq fit | validate | test``."""
     ELQCLI(args)
-
-
-if __name__ == "__main__":
-    from elq.commands import speak
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    sys.exit(speak(main))

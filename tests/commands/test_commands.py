@@ -10,8 +10,8 @@ import pytest
 
 from elq.commands import COMMANDS, compare, evaluate, run, tune
 from elq.commands.predict import STARTER, as_text, read_input
+from elq.entities.manifest import Manifest
 from elq.files import continuing
-from elq.linking.folder import Manifest
 from elq.questions.annotated import read_questions
 from elq.questions.predicted import as_json, read_predictions
 from elq.questions.templates import bootstrap_questions

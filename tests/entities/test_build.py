@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from elq.commands.build import own_device
-from elq.encoding.entity_texts import EntityEncoder, resolve_precision
+from elq.encoding.device import own_device, resolve_precision
+from elq.encoding.entity_texts import EntityEncoder
 from elq.encoding.transformer import cls_vectors
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.manifest import CATALOGUE, MANIFEST, TABLE, Manifest, open_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
-from elq.linking.folder import CATALOGUE, MANIFEST, TABLE, Manifest, open_entities
 from tests.conftest import RECORDS, write_lines
 
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from elq.entities.catalogue import Catalogue, entity_from_record, read_entities, write_catalogue
+from elq.entities.catalogue import Catalogue, write_catalogue
+from elq.entities.records import entity_from_record, read_entities
 from elq.errors import ElqError
 from elq.types import Entity
 from tests.conftest import RECORDS, write_lines
@@ -121,3 +122,23 @@ def test_the_shared_catalogue_is_read_whole(shared, tmp_path):
             if row % 10_007 == 0:
                 assert catalogue[row] == entity_from_record(json.loads(line))
     assert len(catalogue) == row + 1 == 154_212
+
+
+def test_a_csv_row_with_more_values_than_columns_is_refused_unless_they_are_empty(tmp_path):
+    (tmp_path / "c.csv").write_text("id,title,description\nQ1,Paris,capital of France,\n\nQ2,Rome,capital of Italy,,\n")
+    assert [(one.id, one.title, one.description) for one in read_entities(tmp_path / "c.csv")] == [
+        ("Q1", "Paris", "capital of France"),
+        ("Q2", "Rome", "capital of Italy"),
+    ]
+    (tmp_path / "c.csv").write_text("id,title,description\nQ1,Paris,capital, of France\n")
+    with pytest.raises(ElqError, match=r"c\.csv, line 2: the row has 4 fields, but the header names 3 columns"):
+        list(read_entities(tmp_path / "c.csv"))
+
+
+def test_a_csv_file_may_have_a_byte_order_mark_and_must_be_csv(tmp_path):
+    (tmp_path / "c.csv").write_bytes("\ufeffid,title\nNA,Namibia\n".encode())
+    assert [one.id for one in read_entities(tmp_path / "c.csv")] == ["NA"]
+    for broken in (b'id,title\nQ1,"He said \\"hi\\""\n', b"id,title\nQ1,\xff\n", b'id,title\nQ1,"open\n'):
+        (tmp_path / "c.csv").write_bytes(broken)
+        with pytest.raises(ElqError, match=r"c\.csv could not be read as csv after record 0 \(.*\): correct the file"):
+            list(read_entities(tmp_path / "c.csv"))

@@ -9,13 +9,15 @@ import torch
 from elq.commands import run
 from elq.commands.train import fit
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.manifest import open_entities
 from elq.entities.prior import PRIORS, prior_columns, prior_of
 from elq.errors import ElqError
-from elq.linking.folder import ENTITIES, open_entities
+from elq.linking.folder import ENTITIES
 from elq.linking.linker import Linker
+from elq.model.heads import SINGLE_SCALE
 from elq.model.network import ELQ
-from elq.model.spans import SINGLE_SCALE
-from elq.types import Entity, Spans
+from elq.tensors import Spans
+from elq.types import Entity
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from torch.nn.functional import logsigmoid
 
 from elq import Linker
 from elq.commands import run
+from elq.entities.manifest import MANIFEST, Manifest, open_entities
 from elq.errors import ElqError
 from elq.evaluation.reliability import (
     auroc,
@@ -27,7 +28,7 @@ from elq.evaluation.reliability import (
 )
 from elq.evaluation.sweep import SWEEP_FLOOR
 from elq.linking.calibration import LIMIT, PENALTY, Calibration, fit, log_odds
-from elq.linking.folder import ENTITIES, MANIFEST, Manifest, open_entities
+from elq.linking.folder import ENTITIES
 from elq.linking.scoring import without_overlaps
 from elq.questions.annotated import read_questions
 from elq.training.export import export_folder

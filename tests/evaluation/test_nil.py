@@ -15,12 +15,13 @@ from elq.commands.train import fit
 from elq.errors import ElqError
 from elq.evaluation.evaluate import evaluate, metric_ratios, observe
 from elq.linking.linker import Linker
+from elq.model.heads import SINGLE_SCALE, NilScorer
 from elq.model.network import ELQ
-from elq.model.spans import SINGLE_SCALE, NilScorer
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
+from elq.tensors import Spans
 from elq.training.losses import sampled_loss, table_loss
-from elq.types import NIL, Link, Mention, Question, Spans
+from elq.types import NIL, Link, Mention, Question
 from tests.conftest import QUESTIONS, write_lines
 
 TEXTS = [text for text, _, _ in QUESTIONS]

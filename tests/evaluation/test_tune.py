@@ -12,12 +12,13 @@ import torch
 
 from elq import Linker
 from elq.commands import run
+from elq.entities.manifest import MANIFEST, Manifest
 from elq.errors import ElqError
 from elq.evaluation import tune
 from elq.evaluation.evaluate import Observed, evaluate, evaluate_links
 from elq.evaluation.reliability import cross_fitted, fit_calibration, reliability
 from elq.evaluation.sweep import OBJECTIVES, SWEEP_FLOOR, Threshold, ThresholdSweep
-from elq.linking.folder import ENTITIES, MANIFEST, Manifest
+from elq.linking.folder import ENTITIES
 from elq.model.network import ELQ
 from elq.questions.annotated import read_questions
 from elq.questions.predicted import read_predictions

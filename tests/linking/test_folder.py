@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from elq.entities.catalogue import write_catalogue
+from elq.entities.manifest import CATALOGUE, MANIFEST, TABLE, Manifest, file_sizes, open_entities
 from elq.errors import ElqError
-from elq.linking.folder import ALL_FILES, CATALOGUE, MANIFEST, TABLE, Manifest, file_sizes, open_entities
+from elq.linking.folder import ALL_FILES
 from elq.linking.linker import Linker
 from elq.search.index import HNSW_FILE, build_index, open_index
 from elq.search.table import EntityTable

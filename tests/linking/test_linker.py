@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from elq import Linker
 from elq.encoding.tokens import QuestionTokenizer
+from elq.entities.manifest import Manifest
 from elq.errors import ElqError
-from elq.linking.folder import ENTITIES, Manifest
+from elq.linking.folder import ENTITIES
 from elq.linking.scoring import entity_log_probs, without_overlaps
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
+from elq.tensors import Spans
 from elq.training.export import export_folder
-from elq.types import Mention, Spans
+from elq.types import Mention
 from tests.conftest import QUESTIONS, tiny_tokenizer
 
 TEXTS = [text for text, _, _ in QUESTIONS]
@@ -164,7 +166,7 @@ def test_empty_questions_have_no_links(linker):
 
 def test_permuting_the_catalogue_changes_no_link(linker, encoder_folder, tmp_path):
     from elq.entities.build import BuildSettings, build_entities
-    from elq.linking.folder import open_entities
+    from elq.entities.manifest import open_entities
     from tests.conftest import RECORDS, write_lines
 
     build_entities(
@@ -190,7 +192,8 @@ def test_gold_ranks(linker):
 def linker_candidates(linker, text, mention):
     """All entities by inner product with the span's vector, through the slow path."""
     from elq.encoding.tokens import token_span
-    from elq.types import Candidate, Spans
+    from elq.tensors import Spans
+    from elq.types import Candidate
 
     tokens = linker.tokenizer([text])
     start, end = token_span(mention, tokens.offsets[0], tokens.text_mask[0].tolist())
@@ -237,7 +240,7 @@ def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder
         Linker.from_pretrained(entities_folder)
     with pytest.raises(ElqError, match="neither a folder nor to be had from the Hub"):
         Linker.from_pretrained("nobody/nothing")
-    from elq.model.network import ELQConfig
+    from elq.model.config import ELQConfig
 
     other = ELQ(ELQConfig(encoder={**TINY_CONFIG, "hidden_size": 64, "vocab_size": tokenizer.size}))
     with pytest.raises(ElqError, match="width 64, but the entity table has width 32"):

@@ -3,9 +3,11 @@ import json
 import pytest
 import torch
 
-from elq.encoding.transformer import DEFAULT, DEFAULT_SHA256, Encoder, mean_vectors, resolve_encoder
+from elq.encoding.pretrained import DEFAULT, DEFAULT_SHA256, load_tokenizer, resolve_encoder
+from elq.encoding.transformer import Encoder, mean_vectors
 from elq.errors import ElqError
-from elq.model.network import ELQ, FORMAT, load_tokenizer, read_config
+from elq.model.config import FORMAT, read_config
+from elq.model.network import ELQ
 
 
 def test_padding_changes_nothing(model, tokenizer):

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from elq.model.spans import SINGLE_SCALE, SpanPooler, SpanScorer, keep_spans, mean_of_spans, span_logits, span_mask
-from elq.types import Spans
+from elq.model.heads import SINGLE_SCALE
+from elq.model.spans import SpanPooler, SpanScorer, keep_spans, mean_of_spans, span_logits, span_mask
+from elq.tensors import Spans
 
 
 def oracle_logits(start, end, inside, text_mask, length):

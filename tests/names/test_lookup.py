@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.entities.catalogue import Catalogue, write_catalogue
-from elq.model.spans import NameBonus, SpanScorer
-from elq.names.dictionary import FUNCTION_WORDS, Dictionary
-from elq.names.lookup import KINDS, MOST_BEARERS, NameIndex
+from elq.model.heads import NameBonus
+from elq.model.spans import SpanScorer
+from elq.names.dictionary import Dictionary
+from elq.names.lookup import MOST_BEARERS, NameIndex
 from elq.names.spelling import COUNTED, initials, reordered, roots, spelling
-from elq.types import Entity
+from elq.names.surface import FUNCTION_WORDS
+from elq.types import NAME_KINDS, Entity
 
 NAMES = {
     "Q1": ("J. R. R. Tolkien", "John Ronald Reuel Tolkien"),
@@ -122,7 +124,9 @@ def dictionary(tmp_path_factory):
 )
 def test_who_may_be_meant(said, meant, dictionary):
     bearers, ids = dictionary.bearers([said]), [*NAMES]
-    found = {ids[row]: KINDS[kind // 2] for row, kind in zip(bearers.rows[0].tolist(), bearers.kinds[0].tolist(), strict=True)}
+    found = {
+        ids[row]: NAME_KINDS[kind // 2] for row, kind in zip(bearers.rows[0].tolist(), bearers.kinds[0].tolist(), strict=True)
+    }
     assert found == meant
 
 
@@ -281,7 +285,7 @@ def test_an_alias_without_a_word_is_no_code(tmp_path):
     entities = [Entity(entity, title, title, "", ("🤠",)) for entity, title in titles.items()]
     write_catalogue(entities, tmp_path / "catalogue")
     bearers = Dictionary(Catalogue(tmp_path / "catalogue")).bearers(["paris"])
-    assert (bearers.rows.tolist(), KINDS[bearers.kinds[0, 0] // 2]) == ([[0]], "beginning")
+    assert (bearers.rows.tolist(), NAME_KINDS[bearers.kinds[0, 0] // 2]) == ([[0]], "beginning")
 
 
 def test_kinds_of_spans(dictionary, tokenizer):
@@ -295,6 +299,6 @@ def test_kinds_of_spans(dictionary, tokenizer):
 
 def test_the_worth_of_every_kind_and_of_none():
     bonus = NameBonus()
-    assert bonus(torch.tensor([[0, 1, 4, 2 * len(KINDS) - 1, -1]])).tolist() == [[4.0, 4.0, 2.0, 2.0, 0.0]]
+    assert bonus(torch.tensor([[0, 1, 4, 2 * len(NAME_KINDS) - 1, -1]])).tolist() == [[4.0, 4.0, 2.0, 2.0, 0.0]]
     bonus(torch.tensor([[-1, 3]])).sum().backward()
     assert bonus.weight.grad.nonzero().flatten().tolist() == [3]

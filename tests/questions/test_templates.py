@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elq.entities.catalogue import Catalogue, read_entities, write_catalogue
+from elq.entities.catalogue import Catalogue, write_catalogue
+from elq.entities.records import read_entities
 from elq.errors import ElqError
 from elq.questions.frames import ROOT, load_frames
 from elq.questions.templates import Knobs, _Author, bootstrap_questions, usable_names

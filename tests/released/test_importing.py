@@ -17,8 +17,9 @@ import torch
 
 from elq import Linker
 from elq.commands import run
+from elq.entities.manifest import TABLE, Manifest
 from elq.errors import ElqError
-from elq.linking.folder import ENTITIES, TABLE, Manifest
+from elq.linking.folder import ENTITIES
 from elq.model.network import ELQ
 from elq.released.formats import ENTITY_TEXT, ReleasedParams, bert_tokenizer, read_params, read_released_entities
 from elq.released.torch_files import read_tensor, read_tensors

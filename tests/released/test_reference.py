@@ -12,17 +12,18 @@ import torch
 
 from elq import Linker
 from elq.encoding.entity_texts import EntityEncoder
-from elq.encoding.transformer import resolve_encoder
+from elq.encoding.pretrained import load_tokenizer, resolve_encoder
+from elq.entities.manifest import open_entities
 from elq.evaluation.evaluate import evaluate
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER, open_entities
-from elq.model.network import ELQ, load_tokenizer
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER
+from elq.model.network import ELQ
 from elq.model.spans import keep_spans, mean_of_spans
 from elq.questions.annotated import read_questions
 from elq.released.formats import ENTITY_TEXT
 from elq.released.importing import Release, import_release
 from elq.released.torch_files import read_tensor
+from elq.tensors import Spans
 from elq.training.losses import mention_loss, released_in_batch_loss, released_loss, released_negatives
-from elq.types import Spans
 
 CLOSE = 1e-4
 

@@ -22,11 +22,13 @@ from typing import Any
 
 import torch
 
+from elq.encoding.pretrained import load_tokenizer
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.manifest import open_entities
 from elq.errors import ElqError
-from elq.linking.folder import ALL_FILES, open_entities
+from elq.linking.folder import ALL_FILES
 from elq.linking.linker import Linker
-from elq.model.network import ELQ, load_tokenizer
+from elq.model.network import ELQ
 from elq.training.export import export_folder
 from tests.conftest import RECORDS, write_encoder, write_lines
 

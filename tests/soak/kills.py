@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from elq.linking.folder import TABLE
+from elq.entities.manifest import TABLE
 from tests.conftest import RECORDS, tiny_values, write_encoder, write_lines, write_questions
 
 BUILD = """

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from elq.model.spans import span_logits, span_mask
+from elq.tensors import Spans
 from elq.training.losses import candidate_rows, mention_loss, nearest_rows, sampled_loss, sharded_table_loss, table_loss
-from elq.types import Spans
 
 
 def test_mention_loss_equals_the_loops():

@@ -5,11 +5,13 @@ import copy
 import pytest
 import torch
 
-from elq.names.dictionary import Dictionary, with_silver
+from elq.names.dictionary import Dictionary
+from elq.questions.silver import with_silver
+from elq.tensors import Spans
 from elq.training.batches import Collator, unsure_spans
 from elq.training.losses import mention_loss
 from elq.training.parser import ELQCLI
-from elq.types import Mention, Question, Spans
+from elq.types import Mention, Question
 from tests.conftest import write_lines
 
 

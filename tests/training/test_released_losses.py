@@ -11,11 +11,12 @@ from elq import Linker
 from elq.commands import run
 from elq.commands.train import fit
 from elq.encoding.transformer import Encoder
+from elq.entities.manifest import Manifest, open_entities
 from elq.errors import ElqError
 from elq.evaluation.counting import count
 from elq.evaluation.evaluate import evaluate
 from elq.evaluation.released_counting import released_counts
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER, Manifest, open_entities
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.network import ELQ
 from elq.questions.annotated import read_questions
 from elq.training.batches import Collator

@@ -14,15 +14,16 @@ from elq import Linker
 from elq.commands import run
 from elq.commands.train import fit
 from elq.entities.catalogue import Catalogue
+from elq.entities.manifest import Manifest
 from elq.errors import ElqError
 from elq.evaluation.evaluate import evaluate
-from elq.linking.folder import ENTITIES, Manifest
+from elq.linking.folder import ENTITIES
 from elq.questions.annotated import read_questions
 from elq.search.table import EntityTable
+from elq.tensors import Batch, Spans, TokenBatch
 from elq.training.losses import table_loss
 from elq.training.module import ELQModule
 from elq.training.parser import ELQCLI
-from elq.types import Batch, Spans, TokenBatch
 
 
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
@@ -66,7 +67,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_the_saved_config_gives_the_same_run_through_the_other_door(run_folder, tmp_path):
     config = ["--config", str(run_folder / "config.yaml"), "--trainer.default_root_dir", str(tmp_path)]
-    subprocess.run([sys.executable, "-m", "elq.training.parser", "fit", *config], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "elq.cli", "fit", *config], check=True, capture_output=True)
     assert json.loads((tmp_path / "metrics.json").read_text()) == json.loads((run_folder / "metrics.json").read_text())
     first, second = weights(run_folder), weights(tmp_path)
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -118,7 +119,7 @@ def test_a_resumed_run_goes_on_in_its_own_folder_and_keeps_its_best_epoch_and_lo
 
 def test_two_processes_train_evaluate_and_export(run_folder, tmp_path):
     """One Lightning process per device (gloo): the metrics of the exported folder are rank 0's alone, and nobody waits."""
-    command = [sys.executable, "-m", "elq.training.parser", "fit", "--config", str(run_folder / "config.yaml")]
+    command = [sys.executable, "-m", "elq.cli", "fit", "--config", str(run_folder / "config.yaml")]
     options = ["--trainer.default_root_dir", str(tmp_path), "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     done = subprocess.run([*command, *options, "--trainer.max_epochs", "3"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

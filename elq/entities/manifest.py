@@ -1,0 +1,147 @@
+"""The manifest of an entities folder: what the folder holds, and how it was made."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from elq.entities.catalogue import Catalogue
+from elq.entities.prior import prior_columns
+from elq.errors import ElqError
+from elq.files import write_json
+from elq.linking.calibration import check_calibration
+from elq.linking.scoring import SCORE_MODES
+from elq.search.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
+from elq.search.table import EntityTable
+
+FORMAT = 3  # 3: no name bonus, which the model has learned
+MANIFEST = "manifest.json"
+CATALOGUE = "catalogue.arrow"
+TABLE = "table.npy"
+ENTITY_FILES = (CATALOGUE, TABLE, HNSW_FILE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an entities folder holds, and how its scores are to be read."""
+
+    entities: int  # N
+    width: int  # D
+    dtype: str  # of the table
+    metric: str = "inner_product"
+    encoder: str  # that made the table
+    pooling: str
+    text: dict[str, Any]  # fields of EntityText
+    prior: Sequence[str] = ()  # features behind the vectors, see elq/entities/prior.py
+    precision: str  # of the encoder while it made the table
+    catalogue_sha256: str  # over the records in order
+    source_sha256: str  # of the file the records came from, and of the column mapping
+    index: str  # kind
+    files: dict[str, int]  # bytes of every file beside the manifest
+    score_mode: str = "candidates"
+    score_unit: str = "natural logarithm of a probability"
+    candidates: int = 10  # K, on which scores of the mode "candidates" depend
+    threshold: float | None = None  # γ on the joint score, chosen with this mode, K and index; None: not trained yet
+    mention_threshold: float | None = None  # least log p(mention) of a link, chosen with γ; None: γ alone decides
+    calibration: Sequence[float] | None = None  # offset and slopes of elq/linking/calibration.py, fitted with this mode and K
+    tuned: dict[str, Any] | None = None  # what `elq tune` chose these three with; None: they are the training's
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("index", INDEX_KINDS), ("score_mode", SCORE_MODES), ("metric", ("inner_product",))):
+            if getattr(self, name) not in allowed:
+                raise ElqError(f"manifest has {name} {getattr(self, name)!r}, but must have one of {', '.join(allowed)}")
+        if self.format != FORMAT:
+            raise ElqError(f"manifest has format {self.format}, but this version reads format {FORMAT}: build the folder again")
+        if type(self.candidates) is not int or self.candidates < 1:
+            raise ElqError(f"manifest has candidates {self.candidates!r}, but must have a whole number of at least 1")
+        if self.threshold is not None and (type(self.threshold) not in (int, float) or math.isnan(self.threshold)):
+            raise ElqError(f"manifest has the threshold {self.threshold!r}, but it must be a number: export the model again")
+        least = self.mention_threshold
+        if least is not None and (type(least) not in (int, float) or math.isnan(least)):
+            raise ElqError(f"manifest has the mention_threshold {least!r}, but it must be a number: tune the model again")
+        if self.calibration is not None:
+            check_calibration(self.calibration)
+        if not isinstance(self.prior, list | tuple):
+            raise ElqError(f"manifest has the prior {self.prior!r}, but it must be a list of features: build the folder again")
+        prior_columns(self.prior)
+        if not isinstance(self.tuned, dict | None):
+            raise ElqError(f"manifest has tuned {self.tuned!r}, but it must be an object: tune the model again")
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``manifest.json`` into an entities folder."""
+        write_json(Path(folder) / MANIFEST, asdict(self))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Manifest":
+        """Read ``manifest.json`` of an entities folder.
+
+        Raises:
+            ElqError: missing, not JSON, unknown or missing keys, or a value that is not allowed.
+        """
+        path = Path(folder) / MANIFEST
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**values)
+        except FileNotFoundError:
+            raise ElqError(f"{folder} has no {MANIFEST}: build the entities with `elq build`") from None
+        except (OSError, ValueError, TypeError) as error:
+            names = ", ".join(field.name for field in fields(cls))
+            raise ElqError(f"{path} is not a manifest ({error}): it needs the keys {names}") from None
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Bytes of the catalogue, table and index files that an entities folder holds."""
+    return {name: (folder / name).stat().st_size for name in ENTITY_FILES if (folder / name).is_file()}
+
+
+def refuse_links_out(folder: Path, names: Sequence[str]) -> None:
+    """Refuse files that are symbolic links to places outside their folder: what is loaded is what the folder holds.
+
+    The Hub's cache, whose folders link to the files of the same repository beside them, is one folder in this sense.
+
+    Raises:
+        ElqError: such a link.
+    """
+    root = folder.resolve()
+    root = next((path.parent for path in root.parents if path.name == "snapshots" and (path.parent / "blobs").is_dir()), root)
+    for name in names:
+        target = (folder / name).resolve()
+        if not target.is_relative_to(root):
+            raise ElqError(f"{folder / name} is a link to {target}, outside the folder: put a copy of the file in its place")
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """An opened entities folder; every part is memory-mapped and has the same N."""
+
+    manifest: Manifest
+    catalogue: Catalogue
+    table: EntityTable
+    index: EntityIndex
+
+
+def open_entities(folder: str | Path) -> Entities:
+    """Open an entities folder.
+
+    Raises:
+        ElqError: a part is missing, unreadable or a link out of the folder, or contradicts the manifest (both values named).
+    """
+    folder = Path(folder)
+    refuse_links_out(folder, (MANIFEST, *ENTITY_FILES))
+    manifest = Manifest.load(folder)
+    if (sizes := file_sizes(folder)) != manifest.files:
+        raise ElqError(f"{folder} holds files of {sizes} bytes, but the manifest says {manifest.files}: build the folder again")
+    catalogue, table = Catalogue(folder / CATALOGUE), EntityTable.open(folder / TABLE)
+    for what, actual, expected in (
+        (f"{CATALOGUE} rows", len(catalogue), manifest.entities),
+        (f"{CATALOGUE} content", catalogue.sha256, manifest.catalogue_sha256),
+        (f"{TABLE} rows", len(table), manifest.entities),
+        (f"{TABLE} width", table.width, manifest.width),
+        (f"{TABLE} dtype", table.dtype, manifest.dtype),
+    ):
+        if actual != expected:
+            raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: build the folder again")
+    return Entities(manifest, catalogue, table, open_index(manifest.index, table, folder))

