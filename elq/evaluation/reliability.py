@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
 
 from elq.errors import ElqError
 from elq.evaluation.counting import gold_entities, paired
@@ -134,10 +133,25 @@ def calibrated_band(probabilities: Array, bins: int = BINS, *, draws: int = DRAW
 
 
 def auroc(probabilities: Array, labels: Array) -> float:
-    """The probability that a right link has a higher one than a wrong link (ties count half); NaN without both kinds."""
-    if len(set(labels.tolist())) < 2:
+    """The probability that a right link has a higher one than a wrong link (ties count half); NaN without both kinds.
+
+    It follows from the ranks of the right ones (the statistic of Mann and Whitney), where equal values share their mean rank.
+
+    Args:
+        probabilities: (n,), or any other scores.
+        labels: (n,) of 0 and 1.
+
+    >>> auroc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1]))
+    0.875
+    """
+    right = labels > 0  # (n,)
+    hits, misses = int(right.sum()), int((~right).sum())
+    if not hits or not misses:
         return math.nan
-    return float(binary_auroc(torch.from_numpy(probabilities), torch.from_numpy(labels).long()))
+    ordered = np.sort(probabilities)
+    below, up_to = (np.searchsorted(ordered, probabilities[right], side) for side in ("left", "right"))  # each (hits,)
+    ranks = (below + up_to + 1) / 2  # (hits,) counted from 1
+    return float(ranks.sum() - hits * (hits + 1) / 2) / (hits * misses)
 
 
 def reliability(probabilities: Array, labels: Array, bins: int = BINS) -> Reliability:

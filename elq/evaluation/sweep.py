@@ -1,15 +1,15 @@
-"""Sweep: the quality at every threshold, and the choice of γ."""
+"""Sweep: the quality at every threshold, and the choice of γ.
+
+All of it is of one process; elq/training/sweep.py reduces the sweeps of several.
+"""
 
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from elq.errors import ElqError
 from elq.evaluation.counting import Counts, count, gold_entities, paired
@@ -88,7 +88,28 @@ def predictions_by_score(question: Question, links: Sequence[Link], objective: s
     return [(link.score, gain) for link, gain in zip(ordered, gains, strict=True)], totals[0].gold
 
 
-class ThresholdSweep(Metric):
+def chosen(curve: Sequence[Threshold], slack: float = 0.0, depth: float = 0.0) -> Threshold:
+    """The threshold of a curve to take as γ; ``Threshold()`` if every F1 is 0.
+
+    Args:
+        curve: from the highest threshold to the lowest.
+        slack, depth: see :class:`ThresholdSweep`; by default the highest threshold with the best F1 is taken.
+
+    >>> chosen([Threshold(-1.0, f1=0.5), Threshold(-2.0, f1=0.6), Threshold(-3.0, f1=0.6)]).threshold
+    -2.0
+    """
+    found = [cut for cut in curve if cut.f1 > 0]
+    best = max((cut.f1 for cut in found), default=0.0)
+    good = [cut for cut in found if cut.f1 >= best - slack]
+    if not good:
+        return Threshold()
+    highest, lowest = good[0].threshold, good[-1].threshold
+    wanted = highest + depth * (lowest - highest)
+    return min(good, key=lambda cut: abs(cut.threshold - wanted))
+
+
+@dataclass
+class ThresholdSweep:
     """Chooses the threshold by the micro F1 of the objective, by default of sets where the main entity is in the catalogue.
 
     Feed it links decoded at a very low threshold. Raising a threshold only removes links (the overlap removal is greedy by
@@ -98,45 +119,37 @@ class ThresholdSweep(Metric):
         objective: one of ``OBJECTIVES``.
         slack: thresholds whose F1 is at most this much below the best are as good.
         depth: which of them is taken: the one nearest to this share of the way from the highest to the lowest.
+        scores: of the predictions so far, as the linker has them in float32.
+        correct: of the same predictions: 1 for a right one, else 0.
+        gold: number of gold items so far.
+
+    Raises:
+        ElqError: another objective.
     """
 
-    full_state_update = False
-    scores: list[Tensor]
-    correct: list[Tensor]  # 0 or 1 in float32, the type torchmetrics gives the empty state of a process without questions
-    gold: Tensor
+    objective: str = OBJECTIVES[0]
+    slack: float = 0.0
+    depth: float = 0.0
+    scores: list[float] = field(default_factory=list)
+    correct: list[float] = field(default_factory=list)
+    gold: int = 0
 
-    def __init__(self, objective: str = OBJECTIVES[0], slack: float = 0.0, depth: float = 0.0) -> None:
-        super().__init__()
-        if objective not in OBJECTIVES:
-            raise ElqError(f"the objective is {objective!r}, but must be one of {', '.join(OBJECTIVES)}")
-        self.objective, self.slack, self.depth = objective, slack, depth
-        self.add_state("scores", [], dist_reduce_fx="cat")
-        self.add_state("correct", [], dist_reduce_fx="cat")
-        self.add_state("gold", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ElqError(f"the objective is {self.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
 
     def update(self, questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> None:
         """Keep score and rightness of each prediction for a question. Raises ElqError if the numbers differ."""
-        found: list[tuple[float, float]] = []
         for question, predicted in paired(questions, links):
             predictions, gold = predictions_by_score(question, predicted, self.objective)
-            found += predictions
+            self.scores += [float(np.float32(score)) for score, _ in predictions]
+            self.correct += [right for _, right in predictions]
             self.gold += gold
-        columns = torch.tensor(found, dtype=torch.float32, device=self.device).reshape(-1, 2)  # (P, 2)
-        self.scores.append(columns[:, 0])
-        self.correct.append(columns[:, 1])
 
     def compute(self) -> Threshold:
-        """The chosen threshold, by default the highest with the best F1; ``Threshold()`` if every F1 is 0."""
-        found = [cut for cut in self.curve() if cut.f1 > 0]
-        best = max((cut.f1 for cut in found), default=0.0)
-        good = [cut for cut in found if cut.f1 >= best - self.slack]
-        if not good:
-            return Threshold()
-        highest, lowest = good[0].threshold, good[-1].threshold
-        wanted = highest + self.depth * (lowest - highest)
-        return min(good, key=lambda cut: abs(cut.threshold - wanted))
+        """The chosen threshold, see :func:`chosen`."""
+        return chosen(self.curve(), self.slack, self.depth)
 
     def curve(self) -> list[Threshold]:
-        """The quality at every cut, for plotting. With several processes, call it ``with metric.sync_context():``."""
-        scores, correct = (dim_zero_cat(state).tolist() if len(state) else [] for state in (self.scores, self.correct))
-        return threshold_curve(scores, correct, int(self.gold))
+        """The quality at every threshold that makes a difference, highest first."""
+        return threshold_curve(self.scores, self.correct, self.gold)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from elq.encoding.pretrained import DEFAULT, load_tokenizer
 from elq.errors import ElqError
-from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
+from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE
 from elq.linking.linker import Linker
 from elq.linking.scoring import check_score_mode
 from elq.model.network import ELQ
@@ -30,6 +30,7 @@ from elq.training.losses import (
     table_loss,
 )
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
+from elq.training.sweep import SharedSweep
 
 log = logging.getLogger(__name__)
 CANDIDATE_KINDS = ("table", "sampled", "released")
@@ -127,7 +128,7 @@ class ELQModule(LightningModule):
             score_mode=self.score_mode,
             dictionary=self.data.dictionary,
         )
-        self.sweep = ThresholdSweep(*(DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE))
+        self.sweep = SharedSweep(*(DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE))
 
     def on_fit_start(self) -> None:
         """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""

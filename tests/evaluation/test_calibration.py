@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import logsigmoid
+from torchmetrics.functional.classification import binary_auroc
 
 from elq import Linker
 from elq.commands import run
@@ -147,6 +148,19 @@ def test_auroc_counts_pairs():
     ]
     assert auroc(probabilities, labels) == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
     assert math.isnan(auroc(probabilities, np.ones(80)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2, max_size=60))
+@settings(deadline=None)
+def test_auroc_equals_that_of_torchmetrics_where_values_are_equal(rows):
+    probabilities, labels = np.array([one for one, _ in rows]) / 9, np.array([float(right) for _, right in rows])
+    found = auroc(probabilities, labels)
+    if len(set(labels)) < 2:
+        assert math.isnan(found)
+        return
+    expected = binary_auroc(torch.from_numpy(probabilities), torch.from_numpy(labels).long())
+    assert found == pytest.approx(float(expected), abs=1e-6)
+    assert auroc(probabilities * 40 - 60, labels) == found  # only the order counts
 
 
 def test_a_cross_fitted_probability_has_not_seen_its_own_question():

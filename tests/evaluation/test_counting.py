@@ -224,7 +224,7 @@ def test_a_perfect_prediction_gives_one(all_mentions: list[list[tuple[int, int, 
 
 @given(many_pairs, many_pairs)
 def test_merged_and_batched_states_equal_one_metric_over_all(left: Pairs, right: Pairs) -> None:
-    for metric in (LinkingMetrics, ThresholdSweep):
+    for metric in (LinkingMetrics,):
         merged = fed(metric(), left)
         merged.merge_state(fed(metric(), right))
         whole = approx(fed(metric(), left + right).compute())
@@ -284,13 +284,11 @@ def test_candidate_recall_is_the_share_of_ranks_below_k(ranks: list[int]) -> Non
 
 def in_a_process(rank: int, folder: Path) -> None:
     torch.distributed.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=3)
-    linking, sweep, ranks = LinkingMetrics(), ThresholdSweep(), RankMetrics(ks=(1,))
+    linking, ranks = LinkingMetrics(), RankMetrics(ks=(1,))
     pairs = [(ONE, [link(0, 3, "Q1", -1.0), link(4, 9, "Q2", -3.0)]), (ONE, [link(0, 3, "Q1", -2.0)])]
     for pair in pairs[rank : rank + 1]:  # the third process never sees a question
-        fed(linking, [pair]), fed(sweep, [pair]), ranks.update(torch.tensor([rank]))
-    with sweep.sync_context():
-        curve = sweep.curve()
-    (folder / f"{rank}.json").write_text(json.dumps([linking.compute(), sweep.compute(), ranks.compute(), curve]))
+        fed(linking, [pair]), ranks.update(torch.tensor([rank]))
+    (folder / f"{rank}.json").write_text(json.dumps([linking.compute(), ranks.compute()]))
     torch.distributed.destroy_process_group()
 
 
@@ -299,11 +297,9 @@ def test_processes_reduce_to_one_result(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(in_a_process, (tmp_path,), nprocs=3)
     results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
     assert results[0] == results[1] == results[2]
-    linking, sweep, ranks, curve = results[0]
+    linking, ranks = results[0]
     assert [linking["questions"], linking["strong_micro_f1"], linking["strong_macro_f1"]] == approx([2, 4 / 5, 5 / 6])
-    assert sweep == [-2.5, 1.0, 1.0, 1.0]
     assert ranks == {"candidate_recall@1": 0.5, "disambiguation_accuracy": 0.5, "gold_mentions": 2.0}
-    assert [cut[0] for cut in curve] == [-1.5, -2.5, -3.001]
 
 
 @pytest.mark.data
