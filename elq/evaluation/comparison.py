@@ -8,8 +8,8 @@ import numpy as np
 
 from elq.errors import ElqError
 from elq.evaluation.counting import count, gold_entities, paired
-from elq.evaluation.evaluate import counts_ratios
 from elq.evaluation.intervals import Ratio, interval, resampled
+from elq.evaluation.ratios import METRICS, question_sums, ratios_of
 from elq.questions.predicted import read_predictions
 from elq.types import Link, Question
 
@@ -107,8 +107,9 @@ def compare(
 
 def _ratios(questions: Sequence[Question], links: Links) -> dict[tuple[str, str], Ratio]:
     """The ``FIGURES`` as ratios over the questions."""
-    counts = [count(question, predicted) for question, predicted in paired(questions, links)]
-    return {(task, quality): counts_ratios([one.get(task) for one in counts])[quality] for task, quality in FIGURES}
+    names = {figure: "main_entity_recall" if figure[0] == "main" else "{}_micro_{}".format(*figure) for figure in FIGURES}
+    ratios = ratios_of(question_sums(questions, links, metrics={name: METRICS[name] for name in names.values()}))
+    return {figure: ratios[name] for figure, name in names.items()}
 
 
 def changes(questions: Sequence[Question], a: Links, b: Links) -> list[Change]:

@@ -1,25 +1,19 @@
-"""Metrics: how well predicted links agree with a question's gold mentions and entities.
+"""Counting: how well predicted links agree with a question's gold mentions and entities.
 
-Pure functions count one (question, links) pair; the torchmetrics classes add the counts up, so that processes reduce them
-once. A gold mention without an entity (NIL) is a gold span for mention detection but no gold for linking, where a link on it
-is a false one. A question's main entity is that of its first mention.
+Pure functions count one (question, links) pair; elq/evaluation/ratios.py makes metrics of the counts. A gold mention without
+an entity (NIL) is a gold span for mention detection but no gold for linking, where a link on it is a false one. A question's
+main entity is that of its first mention.
 """
 
-import operator
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
-from torchmetrics import Metric
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from elq.errors import ElqError
 from elq.types import Link, Question
 
 REPORTED = ("strong", "weak", "mention", "set_all", "set_in_catalogue", "set_out_of_catalogue")
 TASKS = (*REPORTED, "main", "unmentioned")
-QUALITIES = ("precision", "recall", "f1")
 MEANINGS = {  # of the REPORTED tasks, in the order of tables
     "set_in_catalogue": "entities, main one in the catalogue",
     "set_out_of_catalogue": "entities, main one outside",
@@ -43,9 +37,17 @@ class Counts(NamedTuple):
         >>> Counts(correct=1, predicted=2, gold=1).quality()
         {'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666}
         """
-        correct, predicted, gold = self
-        ratios = (correct / max(predicted, 1), correct / max(gold, 1), 2 * correct / max(predicted + gold, 1))
-        return dict(zip(QUALITIES, ratios if predicted or gold else (empty,) * 3, strict=True))
+        if not (self.predicted or self.gold):
+            return dict.fromkeys(QUALITY_PARTS, empty)
+        return {name: top(self) / max(bottom(self), 1) for name, (top, bottom) in QUALITY_PARTS.items()}
+
+
+QUALITY_PARTS: dict[str, tuple[Callable[[Counts], int], Callable[[Counts], int]]] = {  # top and bottom of each ratio
+    "precision": (lambda counts: counts.correct, lambda counts: counts.predicted),
+    "recall": (lambda counts: counts.correct, lambda counts: counts.gold),
+    "f1": (lambda counts: 2 * counts.correct, lambda counts: counts.predicted + counts.gold),
+}
+QUALITIES = tuple(QUALITY_PARTS)
 
 
 def agreement(gold: Iterable[Hashable], predicted: Iterable[Hashable]) -> Counts:
@@ -114,69 +116,3 @@ def paired(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> It
     if len(questions) != len(links):
         raise ElqError(f"got {len(questions)} questions but {len(links)} lists of links: give one list, even empty, for each")
     return zip(questions, links, strict=True)
-
-
-class LinkingMetrics(Metric):
-    """Micro and macro quality of the ``REPORTED`` tasks, main-entity recall, and false links where there is no mention."""
-
-    full_state_update = False
-    counts: Tensor  # (tasks, 4) int64: correct, predicted, gold, questions
-    macro: Tensor  # (tasks, 3) float32: sums of the questions' precision, recall, F1 (not every device has float64)
-
-    def __init__(self, **settings: Any) -> None:  # of torchmetrics
-        super().__init__(**settings)
-        self.add_state("counts", torch.zeros(len(TASKS), 4, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("macro", torch.zeros(len(TASKS), 3), dist_reduce_fx="sum")
-
-    def update(self, questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> None:
-        """Count a batch: each question with the links predicted for it. Raises ElqError if their numbers differ."""
-        rows = {task: [0.0] * 7 for task in TASKS}
-        for question, found in paired(questions, links):
-            for task, counts in count(question, found).items():
-                rows[task] = list(map(operator.add, rows[task], (*counts, 1, *counts.quality(empty=1.0).values())))
-        table = torch.tensor(list(rows.values()), dtype=torch.float64)  # (tasks, 7)
-        self.counts += table[:, :4].long().to(self.device)
-        self.macro += table[:, 4:].float().to(self.device)
-
-    def compute(self) -> dict[str, float]:
-        """Flat names → values, such as ``strong_micro_f1``; 0.0 where undefined (the numbers of questions tell)."""
-        results: dict[str, float] = {}
-        counts = {task: Counts(*row[:3]) for task, row in zip(TASKS, self.counts.tolist(), strict=True)}
-        numbers = dict(zip(TASKS, self.counts[:, 3].tolist(), strict=True))
-        means = self.macro / self.counts[:, 3:].clamp(min=1)  # (tasks, 3)
-        for task, mean in zip(REPORTED, means.tolist(), strict=False):  # the last tasks have no such columns
-            results |= {f"{task}_micro_{name}": value for name, value in counts[task].quality().items()}
-            results |= {f"{task}_macro_{name}": value for name, value in zip(QUALITIES, mean, strict=True)}
-        return results | {
-            "main_entity_recall": counts["main"].quality()["recall"],
-            "false_links_per_unmentioned_question": counts["unmentioned"].predicted / max(numbers["unmentioned"], 1),
-            "questions": float(numbers["set_all"]),
-            **{f"questions_{group}": float(numbers[f"set_{group}"]) for group in ("in_catalogue", "out_of_catalogue")},
-            "questions_unmentioned": float(numbers["unmentioned"]),
-        }
-
-
-class RankMetrics(Metric):
-    """Candidate recall and disambiguation accuracy, from the rank of each gold entity among its span's candidates."""
-
-    full_state_update = False
-    hits: Tensor  # (ks + 1,) int64: gold entities within each k, then gold mentions
-
-    def __init__(self, ks: Sequence[int] = (1, 4, 10, 16, 64, 128), **settings: Any) -> None:
-        super().__init__(**settings)
-        if min(ks, default=0) < 1:
-            raise ElqError(f"candidate recall is asked for at {list(ks)}: give at least one k, each of them at least 1")
-        self.ks = sorted({1, *ks})
-        self.add_state("hits", torch.zeros(len(self.ks) + 1, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, ranks: Tensor) -> None:
-        """Count (M,) ranks, one for each gold mention: 0 = best candidate, -1 = not among the retrieved."""
-        ranks = ranks.to(self.device).reshape(-1, 1)  # (M, 1)
-        self.hits[:-1] += ((ranks >= 0) & (ranks < torch.tensor(self.ks, device=self.device))).sum(0)  # (M, ks) → (ks,)
-        self.hits[-1] += len(ranks)
-
-    def compute(self) -> dict[str, float]:
-        """``candidate_recall@k`` for 1 and each k, ``disambiguation_accuracy`` (= recall@1), and how many ``gold_mentions``."""
-        *hits, mentions = self.hits.tolist()
-        found = {f"candidate_recall@{k}": hit / max(mentions, 1) for k, hit in zip(self.ks, hits, strict=True)}
-        return found | {"disambiguation_accuracy": found["candidate_recall@1"], "gold_mentions": float(mentions)}

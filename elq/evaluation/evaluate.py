@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from elq.entities.catalogue import Catalogue
-from elq.evaluation.counting import QUALITIES, REPORTED, Counts, LinkingMetrics, RankMetrics, count, paired
 from elq.evaluation.intervals import Ratio
-from elq.evaluation.nil import nil_counts, nil_metrics
-from elq.evaluation.released_counting import COUNTED, released_counts, released_metrics
+from elq.evaluation.nil import nil_area
+from elq.evaluation.ratios import KS, Sums, question_sums, ratios_of, values_of
 from elq.linking.linker import Linker
 from elq.types import Link, Question
 
@@ -39,11 +37,12 @@ class Observed:
 
 
 def evaluate_links(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> dict[str, float]:
-    """Compare links with gold mentions: flat names → values of :class:`elq.evaluation.counting.LinkingMetrics`, on this
-    process alone."""
-    metrics = LinkingMetrics(sync_on_compute=False)
-    metrics.update(questions, links)
-    return metrics.compute()
+    """Compare links with gold mentions: flat names → values of the metrics of links, see elq/evaluation/ratios.py.
+
+    Raises:
+        ElqError: another number of questions than of lists of links.
+    """
+    return values_of(question_sums(questions, links))
 
 
 def known_questions(questions: Sequence[Question], catalogue: Catalogue) -> list[Question]:
@@ -68,7 +67,7 @@ def observe(linker: Linker, questions: Sequence[Question], *, threshold: float |
     questions = known_questions(questions, linker.entities.catalogue)
     links = linker.link([question.text for question in questions], threshold=threshold)
     gold = [(question.text, mention) for question in questions for mention in question.mentions if mention.entity is not None]
-    most = max(RankMetrics().ks)
+    most = max(KS)
     ranks = iter(linker.gold_ranks([text for text, _ in gold], [mention for _, mention in gold], candidates=most))
     by_question = [[next(ranks) for mention in question.mentions if mention.entity is not None] for question in questions]
     nil_links, log_nil, ends = None, [], None
@@ -82,18 +81,26 @@ def observe(linker: Linker, questions: Sequence[Question], *, threshold: float |
     return Observed(questions, links, by_question, ends, nil_links, log_nil)
 
 
+def _sums(observed: Observed) -> dict[str, Sums]:
+    ranks, ends, nil_links = observed.ranks, observed.ends, observed.nil_links
+    return question_sums(observed.questions, observed.links, ranks=ranks, ends=ends, nil_links=nil_links)
+
+
 def measure(observed: Observed) -> dict[str, float]:
-    """All metrics: flat names → values. Those of ranks, of the released counting, and of NIL, where they were observed."""
-    metrics = evaluate_links(observed.questions, observed.links)
-    if observed.ranks is not None:
-        ranking = RankMetrics(sync_on_compute=False)
-        ranking.update(torch.tensor([rank for ranks in observed.ranks for rank in ranks], dtype=torch.int64))
-        metrics |= ranking.compute()
-    if observed.ends is not None:
-        metrics |= released_metrics(observed.questions, observed.links, observed.ends)
-    if observed.nil_links is not None:
-        metrics |= nil_metrics(observed.questions, observed.nil_links, observed.log_nil)
-    return metrics
+    """All metrics: flat names → values. Those of ranks, of the released counting, and of NIL, where they were observed.
+
+    A metric that is undefined, since no question takes part in it, is 0.0.
+    """
+    area = {} if observed.nil_links is None else nil_area(observed.questions, observed.log_nil)
+    return values_of(_sums(observed)) | area
+
+
+def metric_ratios(observed: Observed) -> dict[str, Ratio]:
+    """The metrics of :func:`measure` that are ratios, under the same names; the others are numbers of something.
+
+    The value of a ratio is that of its metric, and NaN where the metric, which is then 0, is undefined.
+    """
+    return ratios_of(_sums(observed))
 
 
 def evaluate(linker: Linker, questions: Sequence[Question], *, threshold: float | None = None) -> dict[str, float]:
@@ -110,68 +117,3 @@ def evaluate(linker: Linker, questions: Sequence[Question], *, threshold: float 
         Flat names → values.
     """
     return measure(observe(linker, questions, threshold=threshold))
-
-
-def counts_ratios(counts: Sequence[Counts | None]) -> dict[str, Ratio]:
-    """Micro precision, recall and F1 of Q questions as ratios; None for a question that takes no part."""
-    correct, predicted, gold = np.array([one or (0, 0, 0) for one in counts], np.float64).reshape(-1, 3).T  # each (Q,)
-    return dict(
-        zip(QUALITIES, (Ratio(correct, predicted), Ratio(correct, gold), Ratio(2 * correct, predicted + gold)), strict=True)
-    )
-
-
-def hit_ratio(hits: Sequence[Sequence[bool]]) -> Ratio:
-    """The share of hits among the gold mentions of Q questions, as a ratio."""
-    return Ratio(np.array([sum(one) for one in hits], np.float64), np.array([len(one) for one in hits], np.float64))
-
-
-def _macro_ratios(counts: Sequence[Counts | None]) -> dict[str, Ratio]:
-    rows = [[0.0] * 4 if one is None else [*one.quality(empty=1.0).values(), 1.0] for one in counts]
-    *qualities, part = np.array(rows, np.float64).reshape(-1, 4).T  # each (Q,)
-    return {name: Ratio(quality, part) for name, quality in zip(QUALITIES, qualities, strict=True)}
-
-
-def metric_ratios(observed: Observed) -> dict[str, Ratio]:
-    """The metrics of :func:`measure` that are ratios, under the same names; the others are numbers of something.
-
-    The value of a ratio is that of its metric, and NaN where the metric, which is then 0, is undefined.
-    """
-    by_question = [count(question, links) for question, links in paired(observed.questions, observed.links)]
-    ratios: dict[str, Ratio] = {}
-    for task in REPORTED:
-        counts = [one.get(task) for one in by_question]
-        ratios |= {f"{task}_micro_{name}": ratio for name, ratio in counts_ratios(counts).items()}
-        ratios |= {f"{task}_macro_{name}": ratio for name, ratio in _macro_ratios(counts).items()}
-    ratios["main_entity_recall"] = counts_ratios([one.get("main") for one in by_question])["recall"]
-    unmentioned = [one.get("unmentioned") for one in by_question]
-    ratios["false_links_per_unmentioned_question"] = Ratio(
-        np.array([one.predicted if one else 0 for one in unmentioned], np.float64),
-        np.array([one is not None for one in unmentioned], np.float64),
-    )
-    return ratios | _rank_ratios(observed.ranks) | _released_ratios(observed) | _nil_ratios(observed)
-
-
-def _rank_ratios(ranks: Sequence[Sequence[int]] | None) -> dict[str, Ratio]:
-    if ranks is None:
-        return {}
-    found = {f"candidate_recall@{k}": hit_ratio([[0 <= rank < k for rank in one] for one in ranks]) for k in RankMetrics().ks}
-    return found | {"disambiguation_accuracy": found["candidate_recall@1"]}
-
-
-def _released_ratios(observed: Observed) -> dict[str, Ratio]:
-    if observed.ends is None:
-        return {}
-    rows = zip(observed.questions, observed.links, observed.ends, strict=True)
-    by_question = [released_counts(*row) for row in rows]
-    return {
-        f"released_{name}_{quality}": ratio
-        for name in COUNTED
-        for quality, ratio in counts_ratios([one[name] for one in by_question]).items()
-    }
-
-
-def _nil_ratios(observed: Observed) -> dict[str, Ratio]:
-    if observed.nil_links is None:
-        return {}
-    by_question = [nil_counts(question, links) for question, links in paired(observed.questions, observed.nil_links)]
-    return {f"nil_{quality}": ratio for quality, ratio in counts_ratios(by_question).items()}

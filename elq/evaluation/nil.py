@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elq.evaluation.counting import Counts, agreement, paired
+from elq.evaluation.counting import Counts, agreement
 from elq.evaluation.reliability import auroc
 from elq.types import NIL, Link, Question
 
@@ -22,23 +22,15 @@ def nil_counts(question: Question, links: Sequence[Link]) -> Counts:
     return agreement(gold, [(link.start, link.end) for link in links if link.entity == NIL])
 
 
-def nil_metrics(
-    questions: Sequence[Question], links: Sequence[Sequence[Link]], log_probs: Sequence[Sequence[float]]
-) -> dict[str, float]:
-    """How well NIL is found.
+def nil_area(questions: Sequence[Question], log_probs: Sequence[Sequence[float]]) -> dict[str, float]:
+    """``nil_auroc``: the probability that a gold mention without an entity has a larger p(NIL | mention) than one with.
+
+    It compares mentions of different questions, and so is no ratio of sums over questions. It is left out without both kinds.
 
     Args:
         questions: annotated questions.
-        links: of each, with NIL asked for.
         log_probs: log p(NIL | mention) of each question's gold mentions; NaN where a mention covers no token.
-
-    Returns:
-        ``nil_precision``, ``nil_recall``, ``nil_f1`` of links to NIL; ``nil_auroc``, the probability that a gold mention
-        without an entity has a larger p(NIL | mention) than one with (left out without both kinds); ``nil_mentions``, how
-        many have none.
     """
-    counts = [nil_counts(question, found) for question, found in paired(questions, links)]
-    correct, predicted, gold = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
     known = [
         (log_p, mention.entity is None)
         for question, row in zip(questions, log_probs, strict=True)
@@ -46,6 +38,5 @@ def nil_metrics(
         if not math.isnan(log_p)
     ]
     scores, labels = (np.array([one[column] for one in known], np.float64) for column in (0, 1))
-    quality = {f"nil_{name}": value for name, value in Counts(correct, predicted, gold).quality().items()}
-    area = {"nil_auroc": auroc(scores, labels)} if len({*labels.tolist()}) > 1 else {}
-    return {**quality, **area, "nil_mentions": float(gold)}
+    area = auroc(scores, labels)
+    return {} if math.isnan(area) else {"nil_auroc": area}

@@ -4,7 +4,7 @@ Our own counting (elq/evaluation/counting.py) pairs them one to one, whatever th
 differ where spans overlap crosswise; they are the same where every question has one mention.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from elq.evaluation.counting import Counts
 from elq.types import Link, Mention, Question
@@ -51,16 +51,3 @@ def released_counts(question: Question, links: Sequence[Link], end: int) -> dict
         for name, agree in (("weak", _overlapping), ("strong", _same_span)):
             counts[window + name] = Counts(common_subsequence(seen, links, agree), len(links), len(seen))
     return counts
-
-
-def released_metrics(questions: Sequence[Question], links: Iterable[Sequence[Link]], ends: Iterable[int]) -> dict[str, float]:
-    """Sums of :func:`released_counts`, and their micro precision, recall and F1, under names such as ``released_weak_f1``."""
-    totals = dict.fromkeys(COUNTED, Counts(0, 0, 0))
-    for question, found, end in zip(questions, links, ends, strict=True):
-        for name, counts in released_counts(question, found, end).items():
-            totals[name] = Counts(*(total + more for total, more in zip(totals[name], counts, strict=True)))
-    results: dict[str, float] = {}
-    for name, total in totals.items():
-        results |= {f"released_{name}_{quality}": value for quality, value in total.quality().items()}
-        results |= {f"released_{name}_{part}": float(value) for part, value in total._asdict().items()}
-    return results

@@ -7,12 +7,13 @@ from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elq.errors import ElqError
-from elq.evaluation.counting import Counts, LinkingMetrics, RankMetrics, count
+from elq.evaluation.counting import Counts, count
+from elq.evaluation.evaluate import evaluate_links
+from elq.evaluation.ratios import METRICS, question_sums, recalls_at, values_of
 from elq.evaluation.sweep import Threshold, ThresholdSweep
 from elq.types import Link, Mention, Question
 
@@ -36,7 +37,13 @@ def fed(metric, pairs: Pairs):
 
 def measured(pairs: Pairs, threshold: float = -math.inf) -> dict[str, float]:
     kept = [(gold, [one for one in found if one.score >= threshold]) for gold, found in pairs]
-    return fed(LinkingMetrics(), kept).compute()
+    return evaluate_links([gold for gold, _ in kept], [found for _, found in kept])
+
+
+def ranked(ranks: Sequence[Sequence[int]], ks: Sequence[int] = (1, 4, 10, 16, 64, 128)) -> dict[str, float]:
+    """What the metrics make of the ranks of questions."""
+    metrics = recalls_at(ks) | {name: METRICS[name] for name in ("disambiguation_accuracy", "gold_mentions")}
+    return values_of(question_sums([question()] * len(ranks), [[]] * len(ranks), ranks=ranks, metrics=metrics))
 
 
 # Few entities, short texts and few scores, so that agreements, overlaps and ties are frequent.
@@ -118,11 +125,12 @@ def test_false_links_are_counted_where_there_is_no_mention() -> None:
 
 
 def test_ranks_by_hand() -> None:
-    metrics = RankMetrics(ks=(4, 10))
-    metrics.update(torch.tensor([0, 3, 4, -1]))
-    metrics.update(torch.tensor([0, 9, 10, 500]))
     recalls = {"candidate_recall@1": 2 / 8, "candidate_recall@4": 3 / 8, "candidate_recall@10": 5 / 8}
-    assert metrics.compute() == {**recalls, "disambiguation_accuracy": 2 / 8, "gold_mentions": 8.0}
+    assert ranked([[0, 3, 4, -1], [0, 9, 10, 500]], ks=(4, 10)) == {
+        **recalls,
+        "disambiguation_accuracy": 2 / 8,
+        "gold_mentions": 8.0,
+    }
 
 
 def test_sweep_by_hand() -> None:
@@ -170,25 +178,24 @@ def test_sweep_bears_wrong_links_only_and_an_infinitely_bad_score() -> None:
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
-@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 def test_metrics_of_nothing_are_zero(rounds: int) -> None:
-    linking, sweep, ranks = LinkingMetrics(), ThresholdSweep(), RankMetrics()
+    sweep = ThresholdSweep()
     for _ in range(rounds):
-        fed(linking, []), fed(sweep, []), ranks.update(torch.zeros(0, dtype=torch.int64))
-    assert {*linking.compute().values(), *ranks.compute().values()} == {0.0}
+        fed(sweep, [])
+    assert {*measured([]).values(), *ranked([]).values(), *ranked([[]]).values()} == {0.0}
     assert (sweep.compute(), sweep.curve()) == (Threshold(threshold=-4.5, f1=0.0, precision=0.0, recall=0.0), [])
 
 
-@pytest.mark.parametrize("metric", [LinkingMetrics, ThresholdSweep])
-def test_unequal_lengths_are_refused(metric: type[LinkingMetrics]) -> None:
+@pytest.mark.parametrize("measure", [evaluate_links, ThresholdSweep().update])
+def test_unequal_lengths_are_refused(measure) -> None:
     with pytest.raises(ElqError, match="2 questions but 1 lists of links"):
-        metric().update([ONE, ONE], [[]])
+        measure([ONE, ONE], [[]])
 
 
 @pytest.mark.parametrize("ks", [(), (0, 4)])
 def test_senseless_ks_are_refused(ks: tuple[int, ...]) -> None:
     with pytest.raises(ElqError, match=r"recall is asked for at \["):
-        RankMetrics(ks=ks)
+        recalls_at(ks)
 
 
 @given(questions, st.lists(links, max_size=4))
@@ -209,8 +216,9 @@ def test_weak_equals_the_slow_oracle_and_is_at_least_strong(gold: Question, pred
 
 @given(many_pairs, st.randoms())
 def test_the_order_of_the_questions_changes_nothing(pairs: Pairs, random) -> None:
-    for metric in (LinkingMetrics, ThresholdSweep):
-        assert fed(metric(), random.sample(pairs, len(pairs))).compute() == approx(fed(metric(), pairs).compute())
+    other = random.sample(pairs, len(pairs))
+    assert fed(ThresholdSweep(), other).compute() == approx(fed(ThresholdSweep(), pairs).compute())
+    assert measured(other) == approx(measured(pairs))
 
 
 @given(st.lists(st.lists(mentions, max_size=3), min_size=1, max_size=6))
@@ -223,18 +231,9 @@ def test_a_perfect_prediction_gives_one(all_mentions: list[list[tuple[int, int, 
 
 
 @given(many_pairs, many_pairs)
-def test_merged_and_batched_states_equal_one_metric_over_all(left: Pairs, right: Pairs) -> None:
-    for metric in (LinkingMetrics,):
-        merged = fed(metric(), left)
-        merged.merge_state(fed(metric(), right))
-        whole = approx(fed(metric(), left + right).compute())
-        assert merged.compute() == whole
-        assert fed(fed(metric(), left), right).compute() == whole
-        called = metric()
-        assert [called([gold for gold, _ in some], [found for _, found in some]) for some in (left, right)] == [
-            approx(fed(metric(), some).compute()) for some in (left, right)
-        ]
-        assert called.compute() == whole
+def test_batches_equal_one_sweep_over_all(left: Pairs, right: Pairs) -> None:
+    whole, batched = fed(ThresholdSweep(), left + right), fed(fed(ThresholdSweep(), left), right)
+    assert (batched.compute(), batched.curve()) == (whole.compute(), whole.curve())
 
 
 @given(many_pairs)
@@ -275,30 +274,15 @@ def test_a_higher_threshold_never_raises_recall(pairs: Pairs, one: float, two: f
 
 @given(st.lists(st.integers(-1, 200), max_size=30))
 def test_candidate_recall_is_the_share_of_ranks_below_k(ranks: list[int]) -> None:
-    metrics = RankMetrics()
-    metrics.update(torch.tensor(ranks, dtype=torch.int64))
     for k in (1, 4, 10, 16, 64, 128):
         share = sum(0 <= rank < k for rank in ranks) / max(len(ranks), 1)
-        assert metrics.compute()[f"candidate_recall@{k}"] == approx(share)
+        assert ranked([ranks])[f"candidate_recall@{k}"] == approx(share)
 
 
-def in_a_process(rank: int, folder: Path) -> None:
-    torch.distributed.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=3)
-    linking, ranks = LinkingMetrics(), RankMetrics(ks=(1,))
-    pairs = [(ONE, [link(0, 3, "Q1", -1.0), link(4, 9, "Q2", -3.0)]), (ONE, [link(0, 3, "Q1", -2.0)])]
-    for pair in pairs[rank : rank + 1]:  # the third process never sees a question
-        fed(linking, [pair]), ranks.update(torch.tensor([rank]))
-    (folder / f"{rank}.json").write_text(json.dumps([linking.compute(), ranks.compute()]))
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed")
-def test_processes_reduce_to_one_result(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(in_a_process, (tmp_path,), nprocs=3)
-    results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
-    assert results[0] == results[1] == results[2]
-    linking, ranks = results[0]
+def test_two_questions_by_hand() -> None:
+    linking = measured([(ONE, [link(0, 3, "Q1", -1.0), link(4, 9, "Q2", -3.0)]), (ONE, [link(0, 3, "Q1", -2.0)])])
     assert [linking["questions"], linking["strong_micro_f1"], linking["strong_macro_f1"]] == approx([2, 4 / 5, 5 / 6])
+    ranks = ranked([[0], [1]], ks=(1,))
     assert ranks == {"candidate_recall@1": 0.5, "disambiguation_accuracy": 0.5, "gold_mentions": 2.0}
 
 
@@ -308,13 +292,13 @@ def test_counts_equal_the_released_counting() -> None:
     folder = SHARED / "reference_elq"
     expected = json.loads((folder / "metrics.json").read_text())
     predictions = json.loads((folder / "predictions.json").read_text())["flat_mid"]["predictions"]
-    triples, metrics = {record["id"]: record["pred_triples"] for record in predictions}, LinkingMetrics()
+    triples, pairs = {record["id"]: record["pred_triples"] for record in predictions}, []
     for record in map(json.loads, (folder / "labelled.jsonl").read_text().splitlines()):
         gold = zip(record["tokenized_mention_idxs"], record["label_id"], strict=True)  # token spans do as well as characters
-        fed(
-            metrics,
-            [(question(*((*span, str(row)) for span, row in gold)), [link(a, b, row) for row, a, b in triples[record["id"]]])],
-        )
-    strong, weak = metrics.counts[:2].tolist()
-    assert strong[:3] == [expected["num_correct_strong"], expected["num_predicted"], expected["num_gold"]]
-    assert weak[0] == expected["num_correct_weak"]
+        links = [link(start, end, row) for row, start, end in triples[record["id"]]]
+        pairs.append((question(*((*span, str(row)) for span, row in gold)), links))
+    sums = question_sums([gold for gold, _ in pairs], [found for _, found in pairs])
+    strong, weak = ([*sums[f"{task}_micro_precision"], sums[f"{task}_micro_recall"].bottom] for task in ("strong", "weak"))
+    totals = [column.sum() for column in strong]
+    assert totals == [expected["num_correct_strong"], expected["num_predicted"], expected["num_gold"]]
+    assert weak[0].sum() == expected["num_correct_weak"]

@@ -5,12 +5,11 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from elq.evaluation.counting import RankMetrics
 from elq.evaluation.evaluate import Observed, measure
 from elq.evaluation.intervals import Interval
+from elq.evaluation.ratios import question_sums, recalls_at, values_of
 from elq.evaluation.reliability import reliability
 from elq.evaluation.sweep import Threshold
 from elq.report.curves import confidence, quality_curve, recall_curve, reliability_diagram
@@ -43,9 +42,7 @@ def test_the_curve_goes_through_the_metrics(low):
 
 def test_recall_at_k_is_that_of_the_metrics(low):
     curve, ks = recall_curve(low), range(1, 129)
-    ranking = RankMetrics(ks=ks)
-    ranking.update(torch.tensor([rank for ranks in low.ranks for rank in ranks]))
-    expected = ranking.compute()
+    expected = values_of(question_sums(low.questions, low.links, ranks=low.ranks, metrics=recalls_at(ks)))
     assert [one.value for one in curve] == pytest.approx([expected[f"candidate_recall@{k}"] for k in ks])
     assert recall_curve(Observed(low.questions, low.links, [[] for _ in low.questions])) == []
 
