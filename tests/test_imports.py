@@ -48,8 +48,6 @@ def test_every_part_has_a_level():
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_module_imports_only_from_below_its_package(module):
     source = (PACKAGE / module).with_suffix(".py").read_text(encoding="utf-8")
-    if str(module) == "entities/manifest":
-        pytest.xfail("the manifest still holds the decisions of a model")
     assert wrong_imports(module.parts[0], source) == []
 
 

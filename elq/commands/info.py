@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> None:
 
     model = folder / "model" if (folder / "model").is_dir() else folder
     if (model / "config.json").is_file():
-        facts = [*model_facts(model), *entity_facts(open_entities(model / ENTITIES)), *score_facts(model)]
+        facts = [*model_facts(model), *entity_facts(open_entities(model / ENTITIES))]
+        facts += [*decision_facts(model), *score_facts(model)]
     elif (folder / MANIFEST).is_file():
         facts = list(entity_facts(open_entities(folder)))
     else:
@@ -71,7 +72,7 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
-    """What the entities folder is, and how links are decided."""
+    """What the entities folder holds, and how it was made."""
     about = entities.manifest
     names = ", ".join(f"{entity.id} {entity.title}" for entity in islice(entities.catalogue, 3))
     yield "entities", f"{about.entities:,} ({names}, …)"
@@ -81,15 +82,23 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
     yield "entity text", ", ".join(f"{name} {value}" for name, value in about.text.items())
     yield "index", about.index
     yield "catalogue sha256", about.catalogue_sha256
-    if about.threshold is not None:
-        mode = f"{about.score_mode}, K = {about.candidates}, {about.score_unit}"
-        least = "" if about.mention_threshold is None else f", mentions of log p(mention) ≥ {about.mention_threshold:.3f}"
-        yield "links", f"threshold γ = {about.threshold:.3f} (score mode {mode}){least}"
-    if about.calibration is not None:
-        values = "offset {:.3f}, slopes {:.3f} of p(mention) and {:.3f} of p(entity | mention)".format(*about.calibration)
+
+
+def decision_facts(folder: Path) -> Iterator[tuple[str, str]]:
+    """How the scores of a model become links, and on what that was chosen."""
+    from elq.linking.decision import Decision
+
+    decision = Decision.load(folder)
+    mode = f"{decision.score_mode}, K = {decision.candidates}, natural logarithm of a probability"
+    least = decision.mention_threshold
+    mentions = "" if least is None else f", mentions of log p(mention) ≥ {least:.3f}"
+    yield "links", f"threshold γ = {decision.threshold:.3f} (score mode {mode}){mentions}"
+    if decision.calibration is not None:
+        values = "offset {:.3f}, slopes {:.3f} of p(mention) and {:.3f} of p(entity | mention)".format(*decision.calibration)
         yield "probabilities", values
-    if about.tuned is not None:
-        yield "tuned by `elq tune`", ", ".join(f"{name} {value}" for name, value in about.tuned.items())
+    if decision.chosen is not None:
+        chosen = dict(decision.chosen)
+        yield f"chosen by {chosen.pop('by', 'nobody knows')}", ", ".join(f"{name} {value}" for name, value in chosen.items())
 
 
 def score_facts(folder: Path) -> Iterator[tuple[str, str]]:

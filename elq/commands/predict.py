@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 STARTER = Path("runs/starter/latest/model")
 DESCRIPTION = 120  # characters of one that are shown
 CHUNK = 256  # questions linked at a time: what a run holds in memory
+MENTIONS = 50  # spans of a question that are looked up
 
 
 def default_model() -> Path:
@@ -150,8 +151,12 @@ def main(arguments: Sequence[str]) -> None:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
     from elq.linking.linker import Linker
 
-    linker = Linker.from_pretrained(options.model or default_model(), device=options.device, scoring=options.scoring)
-    linker.max_mentions = linker.max_mentions if options.mentions is None else options.mentions
+    linker = Linker.from_pretrained(
+        options.model or default_model(),
+        device=options.device,
+        scoring=options.scoring,
+        max_mentions=MENTIONS if options.mentions is None else options.mentions,
+    )
     if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
         log.warning(
             "γ is that of K = %d, not %d: give --threshold; links have no probability",
@@ -186,6 +191,7 @@ def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Itera
         plan = {
             "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
             "model": asdict(linker.entities.manifest),
+            "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
             "settings": [
                 *(options.threshold, options.candidates, options.scoring),
                 *(options.mentions, options.nil, options.skip_bad_lines),

@@ -4,6 +4,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from elq.errors import ElqError
@@ -21,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="elq tune", description="Choose the thresholds of a model and fit its probabilities on annotated questions."
     )
-    made.add_argument("--model", required=True, metavar="DIR", help="model folder, whose manifest gets what is chosen")
+    made.add_argument("--model", required=True, metavar="DIR", help="model folder, whose decision.json gets what is chosen")
     made.add_argument("--questions", required=True, nargs="+", metavar="FILE", help="annotated questions; several files add up")
     made.add_argument(
         "--objective",
@@ -31,10 +32,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--predictions",
         metavar="FILE",
-        help="keep the links here, and use them if they are this model's (default: DIR/tune.jsonl)",
+        help="keep the links in this file, and use them if they are this model's (default: DIR/tune.jsonl; none for a dry run)",
     )
     made.add_argument("--seed", type=int, default=0, help="of the folds that the probabilities are measured with (default: 0)")
-    made.add_argument("--dry-run", action="store_true", help="print the choice, but leave the model folder's manifest as it is")
+    made.add_argument("--dry-run", action="store_true", help="print the choice, but change nothing in the model folder")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     return made
 
@@ -53,8 +54,10 @@ def main(arguments: Sequence[str]) -> None:
     linker = Linker.from_pretrained(folder, device=options.device)
     catalogue = linker.entities.catalogue
     questions = known_questions([question for file in files for question in read_questions(file, catalogue)], catalogue)
-    path = Path(options.predictions) if options.predictions else folder / "tune.jsonl"
-    spans = tune.all_spans(linker, questions, path, tune.origin(folder, linker, files))
+    with TemporaryDirectory() as elsewhere:  # a dry run leaves the model folder as it is
+        kept = Path(elsewhere) if options.dry_run else folder
+        path = Path(options.predictions) if options.predictions else kept / "tune.jsonl"
+        spans = tune.all_spans(linker, questions, path, tune.origin(folder, linker, files))
     found = tune.choices(questions, spans, options.objective)
     chosen = tune.best_of(found)
     own = tune.reached_at(questions, spans, options.objective, linker.mention_threshold, linker.threshold)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 GRAPH_BYTES = 300  # of an hnsw graph per entity, beside its fp32 vector
 PART = 8_192  # rows done between two markers
 PLAN, PARTS = "plan.json", "parts"
+PLAN_FORMAT = 3  # of what a build makes; another number makes every folder anew
 
 
 class VectorSource(Protocol):

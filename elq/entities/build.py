@@ -11,9 +11,9 @@ from elq.encoding.device import resolve_device, resolve_precision
 from elq.encoding.entity_texts import BATCH, EntityEncoder
 from elq.encoding.pretrained import DEFAULT, FILES, resolve_encoder
 from elq.encoding.transformer import POOLINGS
-from elq.entities.assembly import Recipe, assemble
+from elq.entities.assembly import PLAN_FORMAT, Recipe, assemble
 from elq.entities.catalogue import Catalogue
-from elq.entities.manifest import FORMAT, Manifest
+from elq.entities.manifest import Manifest
 from elq.entities.prior import prior_columns, with_prior
 from elq.entities.records import read_entities
 from elq.entities.texts import EntityText
@@ -80,7 +80,7 @@ def build_entities(
     digest = digest_of([source], json.dumps(sorted((columns or {}).items())))
     chosen = {**asdict(settings), "encoder": name, "precision": precision}
     plan = {
-        "format": FORMAT,
+        "format": PLAN_FORMAT,
         "source_sha256": digest,
         "encoder_sha256": digest_of([resolve_encoder(name) / file for file in FILES]),
         "settings": {key: value for key, value in chosen.items() if key != "prior" or value},

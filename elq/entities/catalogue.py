@@ -118,6 +118,11 @@ class Catalogue:
             raise IndexError(f"row {row} is outside the catalogue's {len(self)} rows")
         return _entity(self._table.slice(row, 1).to_pylist()[0])
 
+    def records(self, rows: Iterable[int]) -> dict[int, Entity]:
+        """The records of many rows, read at once; negative rows, which stand for no entity, are left out."""
+        wanted = sorted({row for row in rows if row >= 0})
+        return dict(zip(wanted, map(_entity, self._table.take(wanted).to_pylist()), strict=True)) if wanted else {}
+
     def __iter__(self) -> Iterator[Entity]:
         for batch in self._table.to_batches(max_chunksize=CHUNK):
             yield from map(_entity, batch.to_pylist())

@@ -1,7 +1,6 @@
 """The manifest of an entities folder: what the folder holds, and how it was made."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,12 +10,15 @@ from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 from elq.files import write_json
-from elq.linking.calibration import check_calibration
-from elq.linking.scoring import SCORE_MODES
 from elq.search.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
 from elq.search.table import EntityTable
 
-FORMAT = 3  # 3: no name bonus, which the model has learned
+FORMAT = 4  # 4: facts only; the decisions of a model are in its decision.json
+# What a manifest of format 3 held beside its facts: linking/decision.py reads it from there.
+MOVED_TO_DECISION = (
+    *("score_mode", "score_unit", "candidates", "threshold", "mention_threshold", "calibration"),
+    "tuned",
+)
 MANIFEST = "manifest.json"
 CATALOGUE = "catalogue.arrow"
 TABLE = "table.npy"
@@ -25,7 +27,7 @@ ENTITY_FILES = (CATALOGUE, TABLE, HNSW_FILE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an entities folder holds, and how its scores are to be read."""
+    """What an entities folder holds, and how it was made. One such folder serves many models."""
 
     entities: int  # N
     width: int  # D
@@ -40,35 +42,19 @@ class Manifest:
     source_sha256: str  # of the file the records came from, and of the column mapping
     index: str  # kind
     files: dict[str, int]  # bytes of every file beside the manifest
-    score_mode: str = "candidates"
-    score_unit: str = "natural logarithm of a probability"
-    candidates: int = 10  # K, on which scores of the mode "candidates" depend
-    threshold: float | None = None  # γ on the joint score, chosen with this mode, K and index; None: not trained yet
-    mention_threshold: float | None = None  # least log p(mention) of a link, chosen with γ; None: γ alone decides
-    calibration: Sequence[float] | None = None  # offset and slopes of elq/linking/calibration.py, fitted with this mode and K
-    tuned: dict[str, Any] | None = None  # what `elq tune` chose these three with; None: they are the training's
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name, allowed in (("index", INDEX_KINDS), ("score_mode", SCORE_MODES), ("metric", ("inner_product",))):
+        for name, allowed in (("index", INDEX_KINDS), ("metric", ("inner_product",))):
             if getattr(self, name) not in allowed:
                 raise ElqError(f"manifest has {name} {getattr(self, name)!r}, but must have one of {', '.join(allowed)}")
         if self.format != FORMAT:
-            raise ElqError(f"manifest has format {self.format}, but this version reads format {FORMAT}: build the folder again")
-        if type(self.candidates) is not int or self.candidates < 1:
-            raise ElqError(f"manifest has candidates {self.candidates!r}, but must have a whole number of at least 1")
-        if self.threshold is not None and (type(self.threshold) not in (int, float) or math.isnan(self.threshold)):
-            raise ElqError(f"manifest has the threshold {self.threshold!r}, but it must be a number: export the model again")
-        least = self.mention_threshold
-        if least is not None and (type(least) not in (int, float) or math.isnan(least)):
-            raise ElqError(f"manifest has the mention_threshold {least!r}, but it must be a number: tune the model again")
-        if self.calibration is not None:
-            check_calibration(self.calibration)
+            raise ElqError(
+                f"manifest has format {self.format}, but formats {FORMAT - 1} and {FORMAT} can be read: build it again"
+            )
         if not isinstance(self.prior, list | tuple):
             raise ElqError(f"manifest has the prior {self.prior!r}, but it must be a list of features: build the folder again")
         prior_columns(self.prior)
-        if not isinstance(self.tuned, dict | None):
-            raise ElqError(f"manifest has tuned {self.tuned!r}, but it must be an object: tune the model again")
 
     def save(self, folder: str | Path) -> None:
         """Write ``manifest.json`` into an entities folder."""
@@ -81,15 +67,32 @@ class Manifest:
         Raises:
             ElqError: missing, not JSON, unknown or missing keys, or a value that is not allowed.
         """
-        path = Path(folder) / MANIFEST
+        values = manifest_values(folder)
+        if values.get("format") == FORMAT - 1:
+            values = {key: value for key, value in values.items() if key not in MOVED_TO_DECISION} | {"format": FORMAT}
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
             return cls(**values)
-        except FileNotFoundError:
-            raise ElqError(f"{folder} has no {MANIFEST}: build the entities with `elq build`") from None
-        except (OSError, ValueError, TypeError) as error:
+        except TypeError as error:
             names = ", ".join(field.name for field in fields(cls))
-            raise ElqError(f"{path} is not a manifest ({error}): it needs the keys {names}") from None
+            raise ElqError(f"{Path(folder) / MANIFEST} is not a manifest ({error}): it needs the keys {names}") from None
+
+
+def manifest_values(folder: str | Path) -> dict[str, Any]:
+    """The values of ``manifest.json`` as they stand there, of any format.
+
+    Raises:
+        ElqError: the file is missing, or holds no JSON object.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ElqError(f"{folder} has no {MANIFEST}: build the entities with `elq build`") from None
+    except (OSError, ValueError) as error:
+        raise ElqError(f"{path} is not a manifest ({error}): build the entities again with `elq build`") from None
+    if not isinstance(values, dict):
+        raise ElqError(f"{path} is not a manifest (it holds no object): build the entities again with `elq build`")
+    return values
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Evaluation: what a linker does with a set of questions, and every metric of it, as figures and as ratios over questions."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from elq.evaluation.intervals import Ratio
 from elq.evaluation.nil import nil_area
 from elq.evaluation.ratios import KS, Sums, question_sums, ratios_of, values_of
 from elq.linking.linker import Linker
+from elq.linking.scorer import Given
 from elq.types import Link, Question
 
 log = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ class Observed:
 
     questions: Sequence[Question]
     links: Sequence[Sequence[Link]]
-    ranks: Sequence[Sequence[int]] | None = None  # of each gold mention with an entity: its rank, see Linker.gold_ranks
+    ranks: Sequence[Sequence[int]] | None = None  # of each gold mention with an entity: its rank, see gold_rank
     ends: Sequence[int] | None = None  # in score mode elq: where the text ends that was read, in characters
     nil_links: Sequence[Sequence[Link]] | None = None  # as links, but with NIL asked for; None: the model has no such candidate
     log_nil: Sequence[Sequence[float]] = ()  # beside them: log p(NIL | mention) of each gold mention
@@ -57,28 +59,42 @@ def known_questions(questions: Sequence[Question], catalogue: Catalogue) -> list
 
 
 def observe(linker: Linker, questions: Sequence[Question], *, threshold: float | None = None) -> Observed:
-    """Link the questions, and rank each gold entity for its gold span.
+    """Link the questions, and rank each gold entity for its gold span. Every question is encoded once.
 
     Args:
         linker: what is measured.
         questions: annotated questions; an entity that the linker's catalogue lacks counts as null.
         threshold: γ instead of the linker's own.
     """
-    questions = known_questions(questions, linker.entities.catalogue)
-    links = linker.link([question.text for question in questions], threshold=threshold)
-    gold = [(question.text, mention) for question in questions for mention in question.mentions if mention.entity is not None]
-    most = max(KS)
-    ranks = iter(linker.gold_ranks([text for text, _ in gold], [mention for _, mention in gold], candidates=most))
-    by_question = [[next(ranks) for mention in question.mentions if mention.entity is not None] for question in questions]
-    nil_links, log_nil, ends = None, [], None
-    if linker.model.nil is not None:
-        nil_links = linker.link([question.text for question in questions], threshold=threshold, nil=True)
-        annotated = [(question.text, mention) for question in questions for mention in question.mentions]
-        found = iter(linker.nil_log_probs([text for text, _ in annotated], [mention for _, mention in annotated]))
-        log_nil = [[next(found) for _ in question.mentions] for question in questions]
+    catalogue = linker.entities.catalogue
+    questions = known_questions(questions, catalogue)
+    scored = linker.score(
+        [question.text for question in questions],
+        threshold=threshold,
+        mentions=[question.mentions for question in questions],
+        given_candidates=max(KS),
+    )
+    links = linker.links(scored, threshold=threshold)
+    entities = sorted({m.entity for question in questions for m in question.mentions if m.entity is not None})
+    rows = dict(zip(entities, catalogue.rows(entities).tolist(), strict=True))
+    ranks, log_nil = [], []
+    for question, given in zip(questions, scored.given, strict=True):
+        pairs = list(zip(question.mentions, given, strict=True))
+        ranks.append([gold_rank(found, rows[m.entity]) for m, found in pairs if m.entity is not None])
+        log_nil.append([math.nan if found is None else found.log_nil for _, found in pairs])
+    nil_links = None if linker.model.nil is None else linker.links(scored, threshold=threshold, nil=True)
+    ends = None
     if linker.score_mode == "elq":
         ends = [linker.tokenizer([question.text]).offsets[0][-1][1] for question in questions]
-    return Observed(questions, links, by_question, ends, nil_links, log_nil)
+    return Observed(questions, links, ranks, ends, nil_links, log_nil if nil_links is not None else [])
+
+
+def gold_rank(given: Given | None, row: int) -> int:
+    """The rank, from 0, of a catalogue row among the candidates of a given mention.
+
+    −1 where it is not among them, the catalogue has no such entity (row −1), or the mention covers no token.
+    """
+    return given.rows.index(row) if given is not None and row >= 0 and row in given.rows else -1
 
 
 def _sums(observed: Observed) -> dict[str, Sums]:

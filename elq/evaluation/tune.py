@@ -5,7 +5,6 @@ are: so a pair of thresholds gives the very links that the linker would give wit
 where no two tokens share a character, and save for spans of [CLS] or [SEP] alone in score mode ``elq``.)
 """
 
-import copy
 import json
 import logging
 import math
@@ -25,6 +24,7 @@ from elq.evaluation.evaluate import evaluate_links
 from elq.evaluation.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep, between
 from elq.files import continuing, digest_of, holds_json, write_json
 from elq.linking.calibration import Calibration
+from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, MODEL_FILES
 from elq.linking.linker import Linker
 from elq.linking.scoring import without_overlaps
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 GRID = 32  # mention thresholds that are tried, at quantiles of the links' mention scores
 CHUNK = 256  # questions linked at a time
-CHOSEN = ("threshold", "mention_threshold", "calibration", "tuned")  # of the manifest: what tuning sets
 
 Spans = Sequence[Sequence[Link]]  # every span above the floor as a link, question by question
 
@@ -71,12 +70,11 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
     if path.is_file() and holds_json(about, {**made_from, "bytes": path.stat().st_size}):
         log.info("using the links in %s", path)
     else:
-        wide = copy.copy(linker)
-        wide.mention_threshold, wide.calibration, wide.overlaps = None, None, True
         with continuing(path, made_from, CHUNK) as (stream, done):
             rest = islice(track(questions, "linking"), done, None)
             while chunk := list(islice(rest, CHUNK)):
-                found = wide.link([question.text for question in chunk], threshold=SWEEP_FLOOR)
+                scored = linker.score([question.text for question in chunk], threshold=SWEEP_FLOOR)
+                found = scored.links(SWEEP_FLOOR, overlaps=True)
                 for question, spans in zip(chunk, found, strict=True):
                     stream.write(as_json(question, [replace(span, candidates=()) for span in spans]) + "\n")
                 stream.flush()
@@ -100,13 +98,14 @@ def _foreign(path: Path, about: Path) -> Path | None:
 
 def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any]:
     """What the links of a model in files of questions depend on, as a JSON value."""
-    manifest = {key: value for key, value in asdict(linker.entities.manifest).items() if key not in CHOSEN}
+    manifest = asdict(linker.entities.manifest)
     return {
         "model": digest_of([folder / name for name in MODEL_FILES]),
         "manifest": {**manifest, "prior": list(manifest["prior"])},
         "questions": [[file.name, file.stat().st_size, digest_of([file])] for file in files],
         "floor": SWEEP_FLOOR,
-        "mentions": linker.max_mentions,
+        "scoring": [linker.score_mode, linker.candidates],
+        "mentions": linker.scorer.max_mentions,
     }
 
 
@@ -175,14 +174,15 @@ def reached_at(
 
 
 def store(folder: Path, choice: Choice, calibration: Calibration, files: Sequence[Path], objective: str) -> None:
-    """Write what was chosen into a model folder's manifest, and what it was chosen with; whole or not at all."""
-    manifest = Manifest.load(folder / ENTITIES)
-    tuned = {
+    """Write what was chosen into a model folder's ``decision.json``, and what it was chosen with; whole or not at all."""
+    decision = Decision.load(folder)
+    chosen = {
+        "by": "elq tune",
         "questions": [file.name for file in files],
         "objective": objective,
         "f1": choice.reached.f1,
-        **{key: getattr(manifest, key) for key in ("score_mode", "candidates", "index")},
+        **{key: getattr(decision, key) for key in ("score_mode", "candidates")},
+        "index": Manifest.load(folder / ENTITIES).index,
     }
     threshold, least = choice.reached.threshold, choice.mention_threshold
-    made = replace(manifest, threshold=threshold, mention_threshold=least, calibration=calibration, tuned=tuned)
-    made.save(folder / ENTITIES)
+    replace(decision, threshold=threshold, mention_threshold=least, calibration=calibration, chosen=chosen).save(folder)

@@ -18,7 +18,7 @@ from elq.errors import ElqError
 
 LIMIT = 12.0  # of log-odds: float32 tells nothing apart beyond (1 − p = 6e-6)
 PENALTY = 1e-2  # L2 on the sum of the losses: all it does is to keep a fit finite where a line parts right from wrong
-LARGEST = 1e6  # of a value in a manifest: beyond it lies no fit, and next comes infinity
+LARGEST = 1e6  # of a value in a saved calibration: beyond it lies no fit, and next comes infinity
 
 
 class Calibration(NamedTuple):
@@ -51,7 +51,8 @@ def check_calibration(values: Sequence[float]) -> None:
     fits = isinstance(values, list | tuple) and [type(value) in (int, float) and abs(value) <= LARGEST for value in values]
     if fits != [True] * 3 or min(values[1:]) < 0:
         raise ElqError(
-            f"manifest has the calibration {values!r}, but it must be an offset and two slopes of at least 0: tune it again"
+            f"decision.json has the calibration {values!r}, but it must be an offset and two slopes of at least 0:"
+            " choose it again with `elq tune`"
         )
 
 

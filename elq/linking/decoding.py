@@ -1,6 +1,6 @@
 """Decoding: from scored spans to the links of each question."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,7 @@ class ScoredSpans:
     mention_scores: Tensor  # (Q,) log p(mention)
     log_probs: Tensor  # (Q, K) log p(entity | mention)
     rows: Tensor  # (Q, K) int64 catalogue rows, −1 where there is no candidate
-    log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None: no link is asked to be one to NIL
+    log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None: NIL is no candidate
 
 
 def decode(
@@ -31,6 +31,7 @@ def decode(
     catalogue: Catalogue,
     threshold: float,
     *,
+    mention_threshold: float | None = None,
     calibration: Calibration | None = None,
     overlaps: bool = False,
 ) -> list[list[Link]]:
@@ -42,19 +43,30 @@ def decode(
         scored: spans of all of them.
         catalogue: whose rows they are.
         threshold: γ, the least joint score of a link.
+        mention_threshold: the least log p(mention) of a link; None: γ alone decides.
         calibration: gives links their probability.
         overlaps: every span of at least γ is a link; otherwise one that overlaps a better one is none.
     """
     spans, best = scored.spans, scored.log_probs[:, 0]  # (Q,)
     joint = scored.mention_scores + (best if scored.log_nil is None else torch.maximum(best, scored.log_nil))  # (Q,)
-    links: list[list[Link]] = []
-    for b, text in enumerate(texts):
-        mine = ((spans.question == b) & (joint >= threshold)).nonzero().flatten().tolist()
-        bounds = [(int(spans.start[q]), int(spans.end[q])) for q in mine]
-        kept = range(len(mine)) if overlaps else without_overlaps(bounds, [float(joint[q]) for q in mine])
-        order = sorted(kept, key=bounds.__getitem__)
-        links.append([_link(text, offsets[b], scored, mine[i], float(joint[mine[i]]), catalogue, calibration) for i in order])
-    return links
+    # log p(entity | mention) ≤ 0, so the first comparison drops nothing: it keeps rounding from adding a link
+    kept = (scored.mention_scores >= threshold) & (joint >= threshold)  # (Q,)
+    if mention_threshold is not None:
+        kept &= scored.mention_scores >= mention_threshold
+    of_question: list[list[int]] = [[] for _ in texts]
+    for q in kept.nonzero().flatten().tolist():
+        of_question[int(spans.question[q])].append(q)
+    chosen: list[list[int]] = []
+    for mine in of_question:
+        bounds = {q: (int(spans.start[q]), int(spans.end[q])) for q in mine}
+        if not overlaps:
+            mine = [mine[i] for i in without_overlaps([bounds[q] for q in mine], [float(joint[q]) for q in mine])]
+        chosen.append(sorted(mine, key=bounds.__getitem__))
+    records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
+    return [
+        [_link(text, offsets[b], scored, q, float(joint[q]), records, calibration) for q in mine]
+        for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
+    ]
 
 
 def _link(
@@ -63,12 +75,12 @@ def _link(
     scored: ScoredSpans,
     q: int,
     score: float,
-    catalogue: Catalogue,
+    records: Mapping[int, Entity],
     calibration: Calibration | None,
 ) -> Link:
     """Span q as a link to its best candidate, NIL among them where it is asked for."""
     start, end = offsets[int(scored.spans.start[q])][0], offsets[int(scored.spans.end[q]) - 1][1]
-    entities = [catalogue[row] for row in scored.rows[q].tolist() if row >= 0]
+    entities = [records[row] for row in scored.rows[q].tolist() if row >= 0]
     log_probs = scored.log_probs[q].tolist()
     candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs, strict=False))
     best, mention = entities[0], float(scored.mention_scores[q])

@@ -1,12 +1,13 @@
-"""The saved model folder, declared once: which files there are, and the manifest that says what they hold.
+"""The saved model folder, declared once: which files there are.
 
-    config.json  model.safetensors  tokenizer.json        the model (elq/model/network.py)
-    entities/manifest.json                                this room
+    config.json  model.safetensors  tokenizer.json        the network (elq/model/network.py)
+    decision.json                                         how its scores become links (elq/linking/decision.py)
+    entities/manifest.json                                facts about the entities (elq/entities/manifest.py)
     entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (only where its kind has a file)
     entity_encoder/                                       of a released model: what made its table (elq/released/importing.py)
     metrics.json  training.yaml                           scores on the development questions, and how it was trained
 
-``elq build`` makes the entities folder alone; training adds the model and the threshold. Nothing is pickled.
+``elq build`` makes the entities folder alone; a training adds the rest. Nothing is pickled.
 """
 
 from pathlib import Path
@@ -14,10 +15,10 @@ from pathlib import Path
 from elq.entities.manifest import ENTITY_FILES, MANIFEST, refuse_links_out
 from elq.errors import ElqError
 
-ENTITIES, ENTITY_ENCODER = "entities", "entity_encoder"
+DECISION, ENTITIES, ENTITY_ENCODER = "decision.json", "entities", "entity_encoder"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 METRICS, TRAINING = "metrics.json", "training.yaml"  # for people and `elq info`: no linker reads them
-ALL_FILES = (*MODEL_FILES, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *ENTITY_FILES)))
+ALL_FILES = (*MODEL_FILES, DECISION, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *ENTITY_FILES)))
 
 
 def resolve_model(name: str | Path) -> Path:

@@ -6,7 +6,7 @@ where it was: the table is copied part by part, as ``elq build`` fills one.
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ import numpy as np
 from filelock import FileLock
 from tokenizers import Tokenizer
 
-from elq.entities.assembly import Recipe, assemble, holds
+from elq.entities.assembly import PLAN_FORMAT, Recipe, assemble, holds
 from elq.entities.catalogue import Catalogue
-from elq.entities.manifest import FORMAT, Manifest
+from elq.entities.manifest import Manifest
 from elq.errors import ElqError
 from elq.files import digest_of, promote, write_json
+from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.config import ELQConfig
 from elq.model.network import save_weights
@@ -102,8 +103,7 @@ def import_release(
             return done
         _write_model(release, config, params, work)
         manifest = assemble(work / ENTITIES, recipe)
-        manifest = replace(manifest, score_mode="elq", threshold=THRESHOLD, candidates=CANDIDATES)
-        manifest.save(work / ENTITIES)
+        Decision(score_mode="elq", threshold=THRESHOLD, candidates=CANDIDATES).save(work)
         for lock in work.glob(".*.lock"):
             lock.unlink()
         promote(work, output)
@@ -125,7 +125,7 @@ def _plan(release: Release, dtype: str, question_tokens: int) -> dict[str, objec
         raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
     stats = {str(path.resolve()): path.stat() for path in files}
     return {
-        "format": FORMAT,
+        "format": PLAN_FORMAT,
         "question_tokens": question_tokens,
         "release": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()},
         "dtype": dtype,

@@ -98,6 +98,28 @@ class Collator:
         return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, bearers)
 
 
+class QuestionCollator:
+    """Questions → a batch for linking: their tokens and the spans that are names, without any gold span.
+
+    Args:
+        tokenizer: of the questions; it reads them as the linker does, so that nothing is cut off.
+        max_span_tokens: L.
+        dictionary: finds the spans that are names, for a model that asks for them.
+    """
+
+    def __init__(self, tokenizer: QuestionTokenizer, *, max_span_tokens: int, dictionary: Dictionary | None = None) -> None:
+        self.tokenizer, self.max_span_tokens, self.dictionary = tokenizer, max_span_tokens, dictionary
+
+    def __call__(self, questions: Sequence[Question]) -> Batch:
+        """Make a batch."""
+        texts = [question.text for question in questions]
+        tokens = self.tokenizer(texts)
+        if self.dictionary is not None:
+            tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
+        none = torch.empty(0, dtype=torch.int64)
+        return Batch(tokens, Spans(none, none, none), none, tuple(questions))
+
+
 def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Tensor | None:
     """Names that no annotated mention touches, in the questions annotated in part: (B, T, L) bool, None if there are none.
 

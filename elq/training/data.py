@@ -23,7 +23,7 @@ from elq.questions.annotated import read_questions
 from elq.questions.silver import with_silver
 from elq.questions.templates import bootstrap_questions
 from elq.tensors import Batch
-from elq.training.batches import Collator, ShuffledBatches
+from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.types import Question
 
 log = logging.getLogger(__name__)
@@ -222,10 +222,12 @@ class QuestionData(LightningDataModule):
         return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=collator)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """This process's share of the development questions."""
+        """This process's share of the development questions, of similar length together."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        mine = self.dev[rank::world]
-        collator = self._collator(None)  # the linker looks names up itself
+        mine = sorted(self.dev[rank::world], key=lambda question: len(question.text))
+        whole = self.tokenizer if self.question_tokens is not None else load_tokenizer(self.encoder)
+        dictionary = self.dictionary if self.names else None
+        collator = QuestionCollator(whole, max_span_tokens=self.max_span_tokens, dictionary=dictionary)
         return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
 
     test_dataloader = val_dataloader

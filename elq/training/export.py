@@ -1,27 +1,27 @@
 """Export: what happens when training is over. Best epoch → γ → model folder → metrics."""
 
-import copy
 import logging
-import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import yaml
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import ENTITY_FILES, Entities
-from elq.evaluation.evaluate import evaluate
+from elq.evaluation.evaluate import Observed, measure, observe
 from elq.evaluation.reliability import fit_calibration
-from elq.evaluation.sweep import SWEEP_FLOOR
-from elq.files import link_or_copy, replacing_folder, write_json
+from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
+from elq.files import link_or_copy, replacing, replacing_folder, write_json
+from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER, METRICS, TRAINING
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
 from elq.training.data import QuestionData
 from elq.training.module import ELQModule
-from elq.types import Question
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,7 @@ def export_folder(
     tokenizer: QuestionTokenizer,
     entities: Entities,
     source: str | Path,
-    *,
-    threshold: float,
-    candidates: int,
-    score_mode: str,
+    decision: Decision,
 ) -> None:
     """Write a model folder, whole or not at all.
 
@@ -46,68 +43,108 @@ def export_folder(
         model, tokenizer: the network.
         entities: the opened entities.
         source: the folder they were opened from; its files get a second name (or a copy on another disk).
-        threshold, candidates, score_mode: how links are decided, for the manifest.
+        decision: how the scores of this model become links.
     """
-    manifest = replace(entities.manifest, threshold=threshold, candidates=candidates, score_mode=score_mode)
-    manifest = replace(manifest, mention_threshold=None, calibration=None, tuned=None)  # those would be another model's
     with replacing_folder(folder) as made:
         model.save_pretrained(made, tokenizer)
+        decision.save(made)
         (made / ENTITIES).mkdir()
         for name in ENTITY_FILES:
             if (Path(source) / name).is_file():
                 link_or_copy(Path(source) / name, made / ENTITIES / name)
-        manifest.save(made / ENTITIES)
+        replace(entities.manifest, encoder=portable(entities.manifest.encoder)).save(made / ENTITIES)
         if (encoder := Path(source).parent / ENTITY_ENCODER).is_dir():  # of a released model
             (made / ENTITY_ENCODER).mkdir()
             for file in encoder.iterdir():
                 link_or_copy(file, made / ENTITY_ENCODER / file.name)
 
 
-def calibrate(folder: Path, linker: Linker, questions: Sequence[Question]) -> None:
-    """Fit a model folder's calibration to its linker's links in annotated questions; none where it finds nothing in them."""
-    links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
-    if not any(links):
-        log.warning("no link in the development questions: the links of %s will have no probability", folder)
-        return
-    calibration = fit_calibration(questions, links)
-    replace(linker.entities.manifest, calibration=calibration).save(folder / ENTITIES)
+def portable(value: Any) -> Any:
+    """A value of a configuration in which every absolute path is cut down to its last part: it says nothing elsewhere.
+
+    >>> portable({"dev": "/home/me/questions/dev.jsonl", "sources": ["../shared/train.jsonl", 3]})
+    {'dev': 'dev.jsonl', 'sources': ['../shared/train.jsonl', 3]}
+    """
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def best_model(trainer: Trainer, module: ELQModule) -> ELQ:
+    """The network of the best epoch; the trained one where no epoch was kept."""
+    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
+    if checkpoint is None or not checkpoint.best_model_path:
+        return module.model
+    log.info("best epoch: %s", checkpoint.best_model_path)
+    # a module of its own: the trained one may be spread over processes
+    return ELQModule.load_from_checkpoint(checkpoint.best_model_path, weights_only=True, map_location="cpu").model
+
+
+def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decision:
+    """Choose γ and fit the calibration, from the links that development questions have above the sweep's floor."""
+    low = observed.above(SWEEP_FLOOR)
+    objective, slack, depth = DEV_CHOICE if data.dev_file else TEMPLATE_CHOICE
+    sweep = ThresholdSweep(objective, slack, depth)
+    sweep.update(low.questions, low.links)
+    reached = sweep.compute()
+    threshold = reached.threshold if module.threshold is None else module.threshold
+    log.info(
+        "chosen epoch: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f",
+        *(reached.f1, reached.precision, reached.recall, reached.threshold),
+    )
+    calibration = None
+    if any(low.links):
+        calibration = fit_calibration(low.questions, low.links)
+    else:
+        log.warning("no link was found in the development questions: the links of this model will have no probability")
+    questions = Path(data.dev_file).name if data.dev_file else f"{len(data.dev)} template questions"
+    chosen: dict[str, Any] = {"by": "training", "questions": [questions]}
+    if module.threshold is None:
+        chosen |= {"objective": objective, "f1": reached.f1}
+    return Decision(
+        threshold=threshold,
+        candidates=module.retrieved,
+        score_mode=module.score_mode,
+        calibration=calibration,
+        chosen=chosen,
+    )
 
 
 def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str, float]:
     """Load the best epoch, choose γ and fit probabilities on the development questions, export ``model/`` and ``metrics.json``.
 
+    The development questions are encoded once, by the first process; the others have nothing to do.
+
     Returns:
-        All metrics of the exported folder on the development questions.
+        All metrics of the exported folder on the development questions; on the other processes an empty dictionary.
     """
-    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
-    model = module.model
-    if checkpoint is not None and checkpoint.best_model_path:
-        log.info("best epoch: %s", checkpoint.best_model_path)
-        # into a module of its own: the trained one may be spread over processes
-        module = ELQModule.load_from_checkpoint(checkpoint.best_model_path, weights_only=True, map_location="cpu")
-        model = copy.deepcopy(module.model)
-    [scores] = trainer.validate(module, datamodule=data, verbose=False)
-    threshold = scores["dev_threshold"] if module.threshold is None else module.threshold
+    model = best_model(trainer, module)
     trainer.strategy.barrier()
-    folder = Path(trainer.default_root_dir) / MODEL
     if not trainer.is_global_zero:
-        return dict(scores)
-    export_folder(
-        folder,
-        model,
-        data.tokenizer,
+        return {}
+    given = () if module.threshold is None else (module.threshold,)
+    linker = Linker(
+        model.to(trainer.strategy.root_device),
+        load_tokenizer(data.encoder),
         data.entities,
-        data.entities_folder,
-        threshold=threshold,
+        threshold=SWEEP_FLOOR,
         candidates=module.retrieved,
         score_mode=module.score_mode,
+        dictionary=data.dictionary,
     )
-    metrics = evaluate(linker := Linker.from_pretrained(folder), data.dev)
-    calibrate(folder, linker, data.dev)
+    observed = observe(linker, data.dev, threshold=min([SWEEP_FLOOR, *given]))
+    decision = decide(observed, module, data)
+    metrics = measure(observed.above(decision.threshold))
+    folder = Path(trainer.default_root_dir) / MODEL
+    export_folder(folder, model, data.tokenizer, data.entities, data.entities_folder, decision)
     source = data.dev_file or f"{len(data.dev)} template questions"
     for place in (folder, folder.parent):
-        write_json(place / METRICS, {"questions_file": source, "threshold": threshold, "model": metrics})
+        write_json(place / METRICS, {"questions_file": portable(source), "threshold": decision.threshold, "model": metrics})
     if (folder.parent / CONFIG).is_file():
-        shutil.copyfile(folder.parent / CONFIG, folder / TRAINING)
+        values = yaml.safe_load((folder.parent / CONFIG).read_text(encoding="utf-8"))
+        with replacing(folder / TRAINING) as stream:
+            yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
     log.info("exported %s; its metrics on %s are in %s", folder, source, folder.parent / METRICS)
     return metrics

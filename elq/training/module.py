@@ -217,7 +217,10 @@ class ELQModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Link the questions as the exported folder would, with everything above the sweep's floor."""
-        self.sweep.update(batch.questions, self.linker.link([question.text for question in batch.questions]))
+        texts = [question.text for question in batch.questions]
+        scorer, k = self.linker.scorer, self.linker.candidates
+        scored = scorer.score_tokens(texts, batch.tokens, floor=SWEEP_FLOOR, candidates=k)
+        self.sweep.update(batch.questions, scored.links(SWEEP_FLOOR))
 
     def on_validation_epoch_end(self) -> None:
         """Choose γ and log the set-level scores at it."""

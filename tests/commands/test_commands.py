@@ -12,6 +12,7 @@ from elq.commands import COMMANDS, compare, evaluate, run, tune
 from elq.commands.predict import STARTER, as_text, read_input
 from elq.entities.manifest import Manifest
 from elq.files import continuing
+from elq.linking.decision import Decision
 from elq.questions.annotated import read_questions
 from elq.questions.predicted import as_json, read_predictions
 from elq.questions.templates import bootstrap_questions
@@ -32,7 +33,7 @@ def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path_factor
     torch.manual_seed(1)
     made = tmp_path_factory.mktemp("commands") / "model"
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
-    export_folder(made, model, tokenizer, entities, entities_folder, threshold=-4.0, candidates=3, score_mode="candidates")
+    export_folder(made, model, tokenizer, entities, entities_folder, Decision(threshold=-4.0, candidates=3))
     return str(made)
 
 
@@ -310,13 +311,14 @@ def test_bad_input_of_bootstrap_leaves_no_file(options, message, catalogue_file,
 def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities_folder, tmp_path, capsys):
     assert run("info", [str(run_folder)]) == 0
     said = capsys.readouterr().out
-    manifest, metrics = Manifest.load(run_folder / "model" / "entities"), json.loads((run_folder / "metrics.json").read_text())
+    manifest, decision = Manifest.load(run_folder / "model" / "entities"), Decision.load(run_folder / "model")
+    metrics = json.loads((run_folder / "metrics.json").read_text())
     for fact in (
         "0.0 million parameters, mentions of up to 3 tokens",
         "bert, 2 layers, 32 wide",
         "7 (Q90 Paris, Q830149 Paris, Texas, Q44578 Titanic (1997 film), …)",
         f"7 × 32 float16, by {manifest.encoder} (mean, fp32)",
-        f"threshold γ = {manifest.threshold:.3f} (score mode candidates, K = 4",
+        f"threshold γ = {decision.threshold:.3f} (score mode candidates, K = 4",
         f"{metrics['model']['main_entity_recall']:.3f} on {metrics['questions_file']}",
     ):
         assert fact in said

@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import binary_auroc
 
 from elq import Linker
 from elq.commands import run
-from elq.entities.manifest import MANIFEST, Manifest, open_entities
+from elq.entities.manifest import open_entities
 from elq.errors import ElqError
 from elq.evaluation.reliability import (
     auroc,
@@ -29,7 +29,8 @@ from elq.evaluation.reliability import (
 )
 from elq.evaluation.sweep import SWEEP_FLOOR
 from elq.linking.calibration import LIMIT, PENALTY, Calibration, fit, log_odds
-from elq.linking.folder import ENTITIES
+from elq.linking.decision import Decision
+from elq.linking.folder import DECISION, ENTITIES
 from elq.linking.scoring import without_overlaps
 from elq.questions.annotated import read_questions
 from elq.training.export import export_folder
@@ -212,13 +213,13 @@ def test_links_tell_both_factors_and_their_probability(model, tokenizer, entitie
             assert link.probability == pytest.approx(float(logit.sigmoid()), abs=1e-4)
             assert plain == replace(link, probability=None)
         assert {link.probability for link in linker.link(text, candidates=2)} <= {None}  # its scores are other ones
-    linker.score_mode = "table"
+    linker.scorer.score_mode = "table"
     assert all(link.probability is not None for link in linker.link(TEXTS[0], candidates=2))
 
 
 @pytest.mark.parametrize("least", [-1.0, -0.5, -0.2])
 def test_a_mention_threshold_drops_spans_before_overlaps_are_removed(least, model, tokenizer, entities):
-    whole = Linker(model, tokenizer, entities, threshold=-9.0, candidates=3, overlaps=True).link(TEXTS)
+    whole = Linker(model, tokenizer, entities, threshold=-9.0, candidates=3).score(TEXTS).links(-9.0, overlaps=True)
     found = Linker(model, tokenizer, entities, threshold=-9.0, candidates=3, mention_threshold=least).link(TEXTS)
     assert any(one.end > other.start for links in whole for one, other in itertools.pairwise(links))
     for links, expected in zip(found, whole, strict=True):
@@ -239,11 +240,11 @@ def kept_of(questions):
 
 def test_training_leaves_a_calibration_that_its_links_show(run_folder, question_file, capsys):
     folder = run_folder / "model"
-    manifest, linker = Manifest.load(folder / ENTITIES), Linker.from_pretrained(folder)
+    decision, linker = Decision.load(folder), Linker.from_pretrained(folder)
     questions = read_questions(question_file)
     links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
-    assert manifest.calibration == pytest.approx(list(fit_calibration(questions, links)))
-    assert (manifest.mention_threshold, manifest.tuned) == (None, None)
+    assert decision.calibration == pytest.approx(list(fit_calibration(questions, links)), abs=1e-3)
+    assert (decision.mention_threshold, decision.chosen["by"]) == (None, "training")
     assert all(link.probability is not None and 0 < link.probability < 1 for found in links for link in found)
     assert {link.probability for found in Linker.from_pretrained(folder, scoring="table").link(TEXTS) for link in found} == {
         None
@@ -256,10 +257,10 @@ def test_training_leaves_a_calibration_that_its_links_show(run_folder, question_
 
 def test_a_folder_from_before_calibrations_goes_on_to_load(run_folder, tmp_path):
     folder = shutil.copytree(run_folder / "model", tmp_path / "model")
-    values = json.loads((folder / ENTITIES / MANIFEST).read_text())
-    for key in ("calibration", "mention_threshold", "tuned"):
+    values = json.loads((folder / DECISION).read_text())
+    for key in ("calibration", "mention_threshold", "chosen"):
         del values[key]
-    (folder / ENTITIES / MANIFEST).write_text(json.dumps(values))
+    (folder / DECISION).write_text(json.dumps(values))
     links = Linker.from_pretrained(folder).link(TEXTS)
     assert {link.probability for found in links for link in found} == {None}
 
@@ -267,10 +268,10 @@ def test_a_folder_from_before_calibrations_goes_on_to_load(run_folder, tmp_path)
 def test_an_exported_folder_takes_no_calibration_from_the_model_before_it(run_folder, tokenizer, tmp_path):
     source = run_folder / "model" / ENTITIES
     linker, entities = Linker.from_pretrained(run_folder / "model"), open_entities(source)
-    assert entities.manifest.calibration
-    how = {"threshold": -1.0, "candidates": 4, "score_mode": "candidates"}
-    export_folder(tmp_path / "m", linker.model, tokenizer, entities, source, **how)
-    assert Manifest.load(tmp_path / "m" / ENTITIES).calibration is None
+    assert Decision.load(run_folder / "model").calibration
+    how = Decision(threshold=-1.0, candidates=4)
+    export_folder(tmp_path / "m", linker.model, tokenizer, entities, source, how)
+    assert Decision.load(tmp_path / "m").calibration is None
 
 
 @pytest.mark.parametrize(
@@ -284,12 +285,13 @@ def test_an_exported_folder_takes_no_calibration_from_the_model_before_it(run_fo
         ({"calibration": "abc"}, "offset and two slopes"),
         ({"mention_threshold": math.nan}, "mention_threshold nan"),
         ({"mention_threshold": "-1"}, "mention_threshold '-1'"),
-        ({"tuned": [1]}, r"tuned \[1\]"),
+        ({"chosen": [1]}, r"chosen \[1\]"),
     ],
 )
-def test_bad_values_in_a_manifest(values, message, entities_folder, tmp_path):
-    folder = shutil.copytree(entities_folder, tmp_path / "e")
-    known = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps({**known, **values}))
+def test_bad_values_in_a_decision(values, message, tmp_path):
+    folder = tmp_path
+    Decision(threshold=-1.0).save(folder)
+    known = json.loads((folder / DECISION).read_text())
+    (folder / DECISION).write_text(json.dumps({**known, **values}))
     with pytest.raises(ElqError, match=message):
-        open_entities(folder)
+        Decision.load(folder)

@@ -113,11 +113,11 @@ def test_a_span_longer_than_any_looked_up_counts_as_no_name(linker, entities):
 @pytest.mark.parametrize("mode", ["candidates", "table"])
 def test_links_equal_the_slow_oracle(linker, mode):
     """Every span on its own: softmax over the K best (or all) entities and NIL."""
-    linker.score_mode = mode
+    linker.scorer.score_mode = mode
     model, table, catalogue = linker.model, linker.entities.table.tensor(), linker.entities.catalogue
     of_nil = 0
     for text in TEXTS:
-        tokens = next(linker._batches([text]))[2]
+        tokens = linker.scorer.tokens([text])
         options = {}
         with torch.inference_mode():
             hidden = model.encode(tokens)
@@ -165,7 +165,8 @@ def test_a_model_without_it_says_so(encoder_folder, tokenizer, entities):
     assert linker.model.nil is None
     with pytest.raises(ElqError, match=r"NIL is asked for, but the model was trained without: train with model\.nil=true"):
         linker.link("who", nil=True)
-    assert all(math.isnan(value) for value in linker.nil_log_probs(["paris"], [Mention(0, 5, "Q90")]))
+    [[given]] = linker.score(["paris"], mentions=[[Mention(0, 5, "Q90")]]).given
+    assert math.isnan(given.log_nil)
     assert not [name for name in evaluate(linker, [Question("1", "paris", (Mention(0, 5, "Q90"),))]) if name.startswith("nil")]
 
 

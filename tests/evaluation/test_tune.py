@@ -12,13 +12,13 @@ import torch
 
 from elq import Linker
 from elq.commands import run
-from elq.entities.manifest import MANIFEST, Manifest
 from elq.errors import ElqError
 from elq.evaluation import tune
 from elq.evaluation.evaluate import Observed, evaluate, evaluate_links
 from elq.evaluation.reliability import cross_fitted, fit_calibration, reliability
 from elq.evaluation.sweep import OBJECTIVES, SWEEP_FLOOR, Threshold, ThresholdSweep
-from elq.linking.folder import ENTITIES
+from elq.linking.decision import Decision
+from elq.linking.folder import DECISION
 from elq.model.network import ELQ
 from elq.questions.annotated import read_questions
 from elq.questions.predicted import read_predictions
@@ -36,9 +36,9 @@ def annotated(model: Path, prefix: str = "") -> list[dict]:
     So no γ alone is best. The first gold entity is one that the catalogue lacks.
     """
     linker, texts = Linker.from_pretrained(model), [f"{text} {n or ''}".strip() for n in range(4) for text, _, _ in QUESTIONS]
-    linker.overlaps = True
-    scores = sorted(span.mention_score for spans in linker.link(texts, threshold=SWEEP_FLOOR) for span in spans)
-    linker.overlaps, linker.mention_threshold = False, scores[len(scores) // 2]
+    every = linker.score(texts, threshold=SWEEP_FLOOR).links(SWEEP_FLOOR, overlaps=True)
+    scores = sorted(span.mention_score for spans in every for span in spans)
+    linker.mention_threshold = scores[len(scores) // 2]
     records, lacking = [], ["Q7777"]
     for n, (text, links) in enumerate(zip(texts, linker.link(texts, threshold=-3.0), strict=True)):
         wrong = RECORDS[n % len(RECORDS)]["id"] if n % 8 == 0 else None
@@ -52,8 +52,8 @@ def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path) -> Pa
     """A random model: its spans overlap at every score, and it is not sure of any entity."""
     torch.manual_seed(1)
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, scale=4.0).eval()
-    how = {"threshold": -4.0, "candidates": 3, "score_mode": "candidates"}
-    export_folder(tmp_path / "model", model, tokenizer, entities, entities_folder, **how)
+    how = Decision(threshold=-4.0, candidates=3)
+    export_folder(tmp_path / "model", model, tokenizer, entities, entities_folder, how)
     return tmp_path / "model"
 
 
@@ -62,15 +62,16 @@ def file(folder, tmp_path) -> Path:
     return write_lines(tmp_path / "dev.jsonl", annotated(folder))
 
 
-def tuned(folder: Path, *files: Path, options=()) -> Manifest:
+def tuned(folder: Path, *files: Path, options=()) -> Decision:
     assert run("tune", ["--model", str(folder), "--questions", *map(str, files), *options]) == 0
-    return Manifest.load(folder / ENTITIES)
+    return Decision.load(folder)
 
 
 def test_the_kept_spans_give_the_linkers_links_at_every_setting(folder, file, tmp_path):
     linker, questions = Linker.from_pretrained(folder), read_questions(file)
+    before = {**vars(linker)}, {**vars(linker.scorer)}
     spans = tune.all_spans(linker, questions, tmp_path / "spans.jsonl", {"a": 1})
-    assert not linker.overlaps
+    assert (vars(linker), vars(linker.scorer)) == before
     assert any(one.end > other.start for found in spans for one, other in itertools.pairwise(found))
     seen = set()
     scores, mentions = (sorted(getattr(x, kind) for found in spans for x in found) for kind in ("score", "mention_score"))
@@ -87,21 +88,27 @@ def test_the_kept_spans_give_the_linkers_links_at_every_setting(folder, file, tm
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_f1_that_tune_reports_is_what_evaluate_measures_with_the_folder(objective, folder, file, capsys):
-    manifest = tuned(folder, file, options=["--objective", objective])
+    decision = tuned(folder, file, options=["--objective", objective])
     linker = Linker.from_pretrained(folder)
-    assert (linker.threshold, linker.mention_threshold) == (manifest.threshold, manifest.mention_threshold)
+    assert (linker.threshold, linker.mention_threshold) == (decision.threshold, decision.mention_threshold)
     metrics = evaluate(linker, read_questions(file))
-    assert manifest.mention_threshold is not None
-    assert 0 < manifest.tuned["f1"] == metrics[f"{objective}_micro_f1"]
+    assert decision.mention_threshold is not None
+    assert 0 < decision.chosen["f1"] == metrics[f"{objective}_micro_f1"]
     row = next(line for line in capsys.readouterr().out.splitlines() if "chosen" in line)
     for quality in ("precision", "recall", "f1"):
         assert f"{metrics[f'{objective}_micro_{quality}']:.4f}" in row
-    expected = {"questions": ["dev.jsonl"], "objective": objective, "score_mode": "candidates", "candidates": 3}
-    assert manifest.tuned == {**expected, "index": "exact", "f1": manifest.tuned["f1"]}
+    expected = {
+        "by": "elq tune",
+        "questions": ["dev.jsonl"],
+        "objective": objective,
+        "score_mode": "candidates",
+        "candidates": 3,
+    }
+    assert decision.chosen == {**expected, "index": "exact", "f1": decision.chosen["f1"]}
 
 
 def test_no_pair_of_the_grid_is_better(folder, file):
-    manifest = tuned(folder, file)
+    decision = tuned(folder, file)
     questions, (_, spans) = read_questions(file), read_predictions(folder / "tune.jsonl")
     questions = [
         replace(q, mentions=tuple(replace(m, entity=None) if m.entity == "Q7777" else m for m in q.mentions)) for q in questions
@@ -114,7 +121,7 @@ def test_no_pair_of_the_grid_is_better(folder, file):
         for least in (None, *grid[::2])
         for threshold in scores[:: max(1, len(scores) // 60)]
     ]
-    assert manifest.tuned["f1"] >= max(reached) - 1e-9
+    assert decision.chosen["f1"] >= max(reached) - 1e-9
     assert len(set(reached)) > 10
 
 
@@ -193,15 +200,15 @@ def test_a_threshold_that_float32_cannot_hold_keeps_what_the_linker_keeps(thresh
 
 
 def test_the_calibration_is_fitted_to_the_links_at_the_chosen_mention_threshold(folder, file, capsys):
-    manifest = tuned(folder, file, options=["--seed", "3"])
-    assert manifest.mention_threshold is not None
+    decision = tuned(folder, file, options=["--seed", "3"])
+    assert decision.mention_threshold is not None
     questions, (_, spans) = read_questions(file), read_predictions(folder / "tune.jsonl")
-    links = tune.links_at(spans, manifest.mention_threshold)
+    links = tune.links_at(spans, decision.mention_threshold)
     calibration = fit_calibration(questions, links)
-    assert manifest.calibration == list(calibration)
+    assert decision.calibration == list(calibration)
     said = capsys.readouterr().out
     probabilities, labels = cross_fitted(questions, links, seed=3)
-    above = [link.score >= manifest.threshold for found in links for link in found]
+    above = [link.score >= decision.threshold for found in links for link in found]
     for name, part in (("links above the floor", slice(None)), ("links at least γ", above)):
         row, expected = next(x for x in said.splitlines() if name in x), reliability(probabilities[part], labels[part])
         for figure in (expected.ece, *expected.band):
@@ -213,8 +220,8 @@ def test_the_calibration_is_fitted_to_the_links_at_the_chosen_mention_threshold(
 def test_links_are_used_again_until_model_or_questions_change(folder, file, tmp_path, monkeypatch):
     more = write_lines(tmp_path / "more.jsonl", annotated(folder, "x"))
     linked = []
-    plain_link = Linker.link
-    monkeypatch.setattr(Linker, "link", lambda self, texts, **how: linked.extend(texts) or plain_link(self, texts, **how))
+    plain = Linker.score
+    monkeypatch.setattr(Linker, "score", lambda self, texts, **how: linked.extend(texts) or plain(self, texts, **how))
     first = tuned(folder, file)
     assert len(linked) == 32
     for options in ([], ["--objective", "strong"], ["--predictions", str(folder / "tune.jsonl")]):
@@ -223,13 +230,13 @@ def test_links_are_used_again_until_model_or_questions_change(folder, file, tmp_
     assert tuned(folder, file) == first
     tuned(folder, file, options=["--predictions", str(tmp_path / "elsewhere" / "p.jsonl")])
     assert len(linked) == 64
-    assert tuned(folder, file, more).tuned["questions"] == ["dev.jsonl", "more.jsonl"]
+    assert tuned(folder, file, more).chosen["questions"] == ["dev.jsonl", "more.jsonl"]
     assert len(linked) == 64 + 64
     more.write_text(more.read_text().replace('"x', '"y'))  # of the same size
     tuned(folder, file, more)
     assert len(linked) == 64 + 128
-    values = json.loads((folder / ENTITIES / MANIFEST).read_text())
-    (folder / ENTITIES / MANIFEST).write_text(json.dumps({**values, "candidates": 2}))
+    values = json.loads((folder / DECISION).read_text())
+    (folder / DECISION).write_text(json.dumps({**values, "candidates": 2}))
     tuned(folder, file, more)
     assert len(linked) == 64 + 192
     with (folder / "config.json").open("a") as stream:
@@ -241,39 +248,39 @@ def test_links_are_used_again_until_model_or_questions_change(folder, file, tmp_
 def test_a_killed_run_goes_on_where_it_was(folder, file, tmp_path, monkeypatch):
     expected = tuned(folder, file, options=["--predictions", str(tmp_path / "whole.jsonl")])
     monkeypatch.setattr(tune, "CHUNK", 8)
-    linked, plain_link = [], Linker.link
+    linked, plain = [], Linker.score
 
-    def link(self, texts, **how):
+    def score(self, texts, **how):
         if len(linked) == 16:
             linked.append("")
             raise KeyboardInterrupt
         linked.extend(texts)
-        return plain_link(self, texts, **how)
+        return plain(self, texts, **how)
 
-    monkeypatch.setattr(Linker, "link", link)
+    monkeypatch.setattr(Linker, "score", score)
     with pytest.raises(KeyboardInterrupt):
         tuned(folder, file)
     assert not (folder / "tune.jsonl").exists()
-    manifest = tuned(folder, file)
-    assert manifest.threshold == pytest.approx(expected.threshold, abs=1e-4)  # batches of 8 round otherwise
-    assert manifest.tuned["f1"] == expected.tuned["f1"]
+    decision = tuned(folder, file)
+    assert decision.threshold == pytest.approx(expected.threshold, abs=1e-4)  # batches of 8 round otherwise
+    assert decision.chosen["f1"] == expected.chosen["f1"]
     assert len(linked) == 32 + 1
     assert {path.name for path in folder.iterdir() if "tune" in path.name} == {"tune.jsonl", "tune.jsonl.json"}
     assert [q.id for q in read_predictions(folder / "tune.jsonl")[0]] == [q.id for q in read_questions(file)]
 
 
-def test_a_dry_run_prints_and_leaves_the_manifest(folder, file, capsys):
-    before = (folder / ENTITIES / MANIFEST).read_bytes()
+def test_a_dry_run_prints_and_leaves_the_folder(folder, file, capsys):
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     tuned(folder, file, options=["--dry-run"])
     assert "chosen" in capsys.readouterr().out
-    assert (folder / ENTITIES / MANIFEST).read_bytes() == before
-    manifest = tuned(folder, file)
-    assert manifest.threshold != -4.0
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    decision = tuned(folder, file)
+    assert decision.threshold != -4.0
     assert "-4.000" in capsys.readouterr().out  # the folder's own
     assert run("info", [str(folder)]) == 0
     said = capsys.readouterr().out
-    assert f"mentions of log p(mention) ≥ {manifest.mention_threshold:.3f}" in said
-    assert f"offset {manifest.calibration[0]:.3f}, slopes" in said
+    assert f"mentions of log p(mention) ≥ {decision.mention_threshold:.3f}" in said
+    assert f"offset {decision.calibration[0]:.3f}, slopes" in said
     assert "objective set_in_catalogue" in said
 
 

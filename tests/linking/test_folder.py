@@ -37,7 +37,6 @@ def test_save_then_load_is_the_identity(folder):
     assert Manifest.load(folder) == manifest
     assert manifest.entities == 7
     assert manifest.width == 32
-    assert manifest.threshold is None
 
 
 def test_a_mismatch_names_both_values(folder):
@@ -77,10 +76,8 @@ def test_a_catalogue_of_the_same_size_with_other_content_is_refused(folder):
     ("values", "message"),
     [
         ({"index": "flat"}, "has index 'flat', but must have one of exact, hnsw"),
-        ({"score_mode": "x"}, "has score_mode 'x'"),
         ({"metric": "l2"}, "has metric 'l2'"),
         ({"format": 99}, "has format 99"),
-        ({"threshold": float("nan")}, "threshold nan"),
         ({"prior": 5}, "has the prior 5, but it must be a list of features"),
         ({"prior": ["fame"]}, "the feature 'fame'"),
         ({"surprise": 1}, "not a manifest"),

@@ -1,6 +1,5 @@
 import itertools
 import math
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +11,9 @@ from elq import Linker
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import Manifest
 from elq.errors import ElqError
-from elq.linking.folder import ENTITIES
+from elq.evaluation.evaluate import gold_rank
+from elq.linking.decision import Decision
+from elq.linking.folder import DECISION, ENTITIES
 from elq.linking.scoring import entity_log_probs, without_overlaps
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
@@ -68,7 +69,7 @@ def slow_links(linker, text, threshold, k):
 @pytest.mark.parametrize("mode", ["candidates", "table"])
 @pytest.mark.parametrize("threshold", [-1.0, -2.0, -9.0])
 def test_equals_the_slow_oracle(linker, mode, threshold):
-    linker.score_mode = mode
+    linker.scorer.score_mode = mode
     some = 0
     for text in TEXTS:
         expected = slow_links(linker, text, threshold, 3)
@@ -96,9 +97,9 @@ def test_a_bf16_training_run_around_it_changes_nothing(linker):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = linker.link(TEXTS)
         mentions = [Mention(0, len(text), "Q90") for text in TEXTS]
-        inside = linker.gold_ranks(TEXTS, mentions)
+        inside = gold_ranks(linker, TEXTS, mentions)
     assert found == expected
-    assert inside == linker.gold_ranks(TEXTS, mentions)
+    assert inside == gold_ranks(linker, TEXTS, mentions)
 
 
 def test_threads_share_a_linker(linker):
@@ -132,7 +133,7 @@ def test_knobs_change_something(linker, model, tokenizer, entities):
 
 
 def test_score_mode_table_does_not_depend_on_k(linker):
-    linker.score_mode = "table"
+    linker.scorer.score_mode = "table"
     scores = [[link.score for link in linker.link(TEXTS[3], threshold=-20.0, candidates=k)] for k in (1, 2, 7)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
     assert scores[0] == pytest.approx(scores[2], abs=1e-5)
@@ -179,14 +180,20 @@ def test_permuting_the_catalogue_changes_no_link(linker, encoder_folder, tmp_pat
         same(mine, theirs)
 
 
+def gold_ranks(linker, texts, mentions, candidates=128):
+    scored = linker.score(texts, mentions=[[mention] for mention in mentions], given_candidates=candidates)
+    rows = linker.entities.catalogue.rows([mention.entity for mention in mentions])
+    return [gold_rank(given, row) for [given], row in zip(scored.given, rows, strict=True)]
+
+
 def test_gold_ranks(linker):
     text = "who lives in paris texas"
     order = [c.entity for c in linker_candidates(linker, text, Mention(13, 24, "Q90"))]
     for rank, entity in enumerate(order):
-        assert linker.gold_ranks([text], [Mention(13, 24, entity)]) == [rank]
-    assert linker.gold_ranks([text], [Mention(13, 24, order[3])], candidates=3) == [-1]
-    assert linker.gold_ranks([text, text], [Mention(3, 4, "Q90"), Mention(13, 24, "nobody")]) == [-1, -1]
-    assert linker.gold_ranks([], []) == []
+        assert gold_ranks(linker, [text], [Mention(13, 24, entity)]) == [rank]
+    assert gold_ranks(linker, [text], [Mention(13, 24, order[3])], candidates=3) == [-1]
+    assert gold_ranks(linker, [text, text], [Mention(3, 4, "Q90"), Mention(13, 24, "nobody")]) == [-1, -1]
+    assert gold_ranks(linker, [], []) == []
 
 
 def linker_candidates(linker, text, mention):
@@ -205,9 +212,7 @@ def linker_candidates(linker, text, mention):
 
 @pytest.fixture
 def folder(model, tokenizer, entities, entities_folder, tmp_path):
-    export_folder(
-        tmp_path / "m", model, tokenizer, entities, entities_folder, threshold=-3.5, candidates=3, score_mode="candidates"
-    )
+    export_folder(tmp_path / "m", model, tokenizer, entities, entities_folder, Decision(threshold=-3.5, candidates=3))
     return tmp_path / "m"
 
 
@@ -216,8 +221,8 @@ def test_save_then_load_is_the_identity(linker, folder):
     assert (loaded.threshold, loaded.candidates, loaded.score_mode) == (-3.5, 3, "candidates")
     for text in TEXTS:
         assert loaded.link(text, threshold=-6.0) == linker.link(text, threshold=-6.0)
-    manifest = Manifest.load(folder / ENTITIES)
-    assert (manifest.index, manifest.candidates, manifest.score_mode, manifest.threshold) == ("exact", 3, "candidates", -3.5)
+    decision, index = Decision.load(folder), Manifest.load(folder / ENTITIES).index
+    assert (index, decision.candidates, decision.score_mode, decision.threshold) == ("exact", 3, "candidates", -3.5)
 
 
 def test_a_long_text_is_linked_in_full(linker, model, tokenizer, entities):
@@ -250,9 +255,8 @@ def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder
         Linker(small, tokenizer, entities, threshold=0.0)
     with pytest.raises(ElqError, match="score mode 'x'"):
         Linker(ELQ.from_pretrained(folder), tokenizer, entities, threshold=0.0, score_mode="x")
-    shutil.rmtree(folder / ENTITIES)
-    shutil.copytree(entities_folder, folder / ENTITIES)
-    with pytest.raises(ElqError, match="has no threshold"):
+    (folder / DECISION).unlink()
+    with pytest.raises(ElqError, match=r"has no decision\.json: its entities were built, but no model was trained"):
         Linker.from_pretrained(folder)
 
 

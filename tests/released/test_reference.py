@@ -132,7 +132,7 @@ def test_every_span_score_and_the_vectors_of_the_kept_ones(reference, linker, en
 def test_the_links(setting, reference, folders, monkeypatch):
     expected = json.loads((reference / "predictions.json").read_text())[setting]
     linker = Linker.from_pretrained(folders / setting.split("_")[0])
-    linker.max_mentions = expected["num_cand_mentions"]
+    linker.scorer.max_mentions = expected["num_cand_mentions"]
     assert linker.entities.index.kind == ("hnsw" if setting == "hnsw_mid" else "exact")
     spans = []  # token bounds of the links of each question, in order of their start: a link itself has characters only
     monkeypatch.setattr("elq.linking.decoding.without_overlaps", lambda *args: _recorded(spans, *args))
@@ -226,7 +226,7 @@ def test_the_collator_makes_the_released_batch(reference, linker, step):
 def test_the_metrics(reference, folders, linker):
     expected = json.loads((reference / "metrics.json").read_text())
     linker = Linker.from_pretrained(folders / "flat")
-    linker.max_mentions = 10
+    linker.scorer.max_mentions = 10
     questions = read_questions(reference / "labelled.jsonl", linker.entities.catalogue)
     metrics = evaluate(linker, questions, threshold=expected["threshold"])
     ours = {

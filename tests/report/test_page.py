@@ -18,6 +18,7 @@ from elq.evaluation.counting import gold_entities
 from elq.evaluation.evaluate import Observed, observe
 from elq.evaluation.reliability import BINS, reliability
 from elq.evaluation.sweep import SWEEP_FLOOR
+from elq.linking.decision import Decision
 from elq.linking.linker import Linker
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
@@ -43,7 +44,7 @@ def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path_factor
     torch.manual_seed(1)
     made = tmp_path_factory.mktemp("report") / "model"
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
-    export_folder(made, model, tokenizer, entities, entities_folder, threshold=-4.0, candidates=3, score_mode="candidates")
+    export_folder(made, model, tokenizer, entities, entities_folder, Decision(threshold=-4.0, candidates=3))
     return made
 
 

@@ -26,6 +26,7 @@ from elq.encoding.pretrained import load_tokenizer
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import open_entities
 from elq.errors import ElqError
+from elq.linking.decision import Decision
 from elq.linking.folder import ALL_FILES
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
@@ -54,11 +55,9 @@ def make_folder(folder: Path) -> Path:
         folder / "catalogue.jsonl", [*RECORDS, *({"id": f"E{n}", "title": f"city {n}"} for n in range(300))]
     )
     build_entities(catalogue, folder / "entities", BuildSettings(encoder=str(encoder), precision="fp32", index="hnsw"))
-    settings = {"threshold": -9.0, "candidates": 4, "score_mode": "candidates"}
+    decision = Decision(threshold=-9.0, candidates=4)
     entities = open_entities(folder / "entities")
-    export_folder(
-        folder / "model", ELQ.from_encoder(encoder), load_tokenizer(encoder), entities, folder / "entities", **settings
-    )
+    export_folder(folder / "model", ELQ.from_encoder(encoder), load_tokenizer(encoder), entities, folder / "entities", decision)
     return folder / "model"
 
 

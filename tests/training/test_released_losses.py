@@ -16,6 +16,7 @@ from elq.errors import ElqError
 from elq.evaluation.counting import count
 from elq.evaluation.evaluate import evaluate
 from elq.evaluation.released_counting import released_counts
+from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.network import ELQ
 from elq.questions.annotated import read_questions
@@ -69,8 +70,8 @@ def values(imported, labelled, **model) -> dict:
 def test_training_goes_on_from_an_imported_folder_and_can_go_back(imported, labelled, tmp_path):
     metrics = fit(values(imported, labelled, threshold=-3.25), tmp_path / "run")
     model = tmp_path / "run" / "model"
-    manifest = Manifest.load(model / ENTITIES)
-    assert (manifest.score_mode, manifest.threshold, manifest.candidates, manifest.index) == ("elq", -3.25, 4, "hnsw")
+    decision, index = Decision.load(model), Manifest.load(model / ENTITIES).index
+    assert (decision.score_mode, decision.threshold, decision.candidates, index) == ("elq", -3.25, 4, "hnsw")
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["threshold"] == -3.25
     assert metrics["released_weak_gold"] == 40
     before, after = ELQ.from_pretrained(imported).state_dict(), ELQ.from_pretrained(model).state_dict()

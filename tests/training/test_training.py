@@ -14,9 +14,9 @@ from elq import Linker
 from elq.commands import run
 from elq.commands.train import fit
 from elq.entities.catalogue import Catalogue
-from elq.entities.manifest import Manifest
 from elq.errors import ElqError
 from elq.evaluation.evaluate import evaluate
+from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES
 from elq.questions.annotated import read_questions
 from elq.search.table import EntityTable
@@ -32,9 +32,9 @@ def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_f
     assert metrics["model"]["main_entity_recall"] > 0.9
     linker = Linker.from_pretrained(run_folder / "model")
     assert evaluate(linker, read_questions(question_file)) == metrics["model"]  # the folder gives the same numbers
-    manifest = Manifest.load(run_folder / "model" / ENTITIES)
-    assert manifest.threshold == metrics["threshold"] == linker.threshold
-    assert manifest.candidates == 4
+    decision = Decision.load(run_folder / "model")
+    assert decision.threshold == metrics["threshold"] == linker.threshold
+    assert decision.candidates == 4
     assert {link.entity for link in linker.link("who directed titanic?")} == {"Q44578"}
     assert (run_folder.parent / "latest" / "model" / "config.json").is_file()
 
