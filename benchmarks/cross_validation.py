@@ -78,9 +78,8 @@ def main() -> None:
         print(f"fold {fold}: γ = {linker.threshold:.3f}, {len(questions)} questions", flush=True)
     everyone = part(observed, lambda question: True)
     known = part(observed, lambda q: bool(q.mentions) and all(mention.entity is not None for mention in q.mentions))
-    print_table(
-        {"all questions": measure(everyone), "fully in the catalogue": measure(known)}, f"{given.questions}, cross-validated"
-    )
+    measured = {"all questions": measure(everyone), "fully in the catalogue": measure(known)}
+    print_table(measured, f"{given.questions}, cross-validated", every=True)
     lines = (f"{as_json(*pair)}\n" for pair in zip(everyone.questions, everyone.links, strict=True))
     (given.folder / "links.jsonl").write_text("".join(lines), encoding="utf-8")
 

@@ -8,6 +8,8 @@ from elq.commands.predict import default_model
 from elq.errors import ElqError
 from elq.files import write_json
 
+QUALITIES_IN_WORDS = "precision / recall / F1"
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
@@ -17,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
         "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
     )
     made.add_argument("--output", metavar="FILE", help="write all metrics here as JSON")
+    made.add_argument("--all", action="store_true", help="print every metric, and not only those that matter")
     made.add_argument("--threshold", type=float, help="instead of the model's own")
     made.add_argument("--baseline", choices=("dictionary",), help="longest name or alias in the question, lowest QID")
     made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.baseline and dictionary is not None:
         baseline = Observed(questions, LongestName(dictionary).link([question.text for question in questions]))
         metrics[options.baseline] = measure(baseline)
-    print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}")
+    print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     if options.output:
         write_json(options.output, {**about, **metrics})
@@ -78,26 +81,69 @@ def main(arguments: Sequence[str]) -> None:
         write_report(options.report, Material(files, low, threshold, catalogue, dictionary, baseline, training or None))
 
 
-def print_table(metrics: Mapping[str, Mapping[str, float]], title: str) -> None:
-    """Print precision, recall and F1 of each task, then the single figures, a column per linker."""
+def print_table(metrics: Mapping[str, Mapping[str, float]], title: str, *, every: bool = False) -> None:
+    """Print a table, a column per linker.
+
+    Args:
+        metrics: linker → flat names → values.
+        title: of the table.
+        every: all metrics; otherwise those that matter, without the ones that no question was measured for.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from elq.evaluation.counting import MEANINGS, QUALITIES
-
-    table = Table(title=escape(title), title_justify="left")
+    rows = all_rows(metrics) if every else main_rows(metrics)
+    table = Table()
     table.add_column("metric")
     for name in metrics:
         table.add_column(name, justify="right")
-    for task, meaning in MEANINGS.items():
-        for average in ("micro", "macro"):
-            names = [f"{task}_{average}_{quality}" for quality in QUALITIES]
-            cells = [" / ".join(f"{values[name]:.3f}" for name in names) for values in metrics.values()]
-            table.add_row(f"{meaning}, {average} P/R/F1", *cells)
-    tasks = tuple(f"{task}_{average}_" for task in MEANINGS for average in ("micro", "macro"))
-    rest = dict.fromkeys(name for values in metrics.values() for name in values if not name.startswith(tasks))
-    for name in rest:
-        cells = [f"{values[name]:.4g}" if name in values else "" for values in metrics.values()]
-        table.add_row(name.replace("_", " "), *cells)
-    Console(width=150).print(table)
+    for name, cells in rows:
+        table.add_row(name, *cells)
+    console = Console(width=150)
+    console.print(escape(title), style="italic", highlight=False, soft_wrap=True)  # a path is not broken
+    console.print(table)
+    if not every:
+        console.print("--all prints every metric, --output FILE writes them as JSON.", highlight=False)
+
+
+Rows = list[tuple[str, list[str]]]  # a name in words, and a cell per linker
+
+
+def main_rows(metrics: Mapping[str, Mapping[str, float]]) -> Rows:
+    """The six rows that matter; one that no linker was measured for is left out."""
+    from elq.report.wording import HEADLINES, is_defined
+
+    start, qualities = "set_in_catalogue_micro_", ("precision", "recall", "f1")
+    lines = {f"entities: {QUALITIES_IN_WORDS}": [f"{start}{quality}" for quality in qualities]}
+    lines |= {words: [name] for name, (words, _) in HEADLINES.items() if not name.startswith(start)}
+    return [
+        (words, [cell(names, values) for values in metrics.values()])
+        for words, names in lines.items()
+        if any(is_defined(names[0], values) for values in metrics.values())
+    ]
+
+
+def all_rows(metrics: Mapping[str, Mapping[str, float]]) -> Rows:
+    """Precision, recall and F1 of each task, then the single figures."""
+    from elq.report.wording import TASKS, is_count, metric_name
+
+    rows: Rows = []
+    tasks = [f"{task}_{average}_" for task in TASKS for average in ("micro", "macro")]
+    for task in tasks:
+        names = [f"{task}{quality}" for quality in ("precision", "recall", "f1")]
+        words = metric_name(names[0]).removesuffix("precision") + QUALITIES_IN_WORDS
+        rows.append((words, [cell(names, values) for values in metrics.values()]))
+    for name in dict.fromkeys(name for values in metrics.values() for name in values if not name.startswith(tuple(tasks))):
+        digits = 0 if is_count(name) else 3
+        rows.append((metric_name(name), [cell([name], values, digits) for values in metrics.values()]))
+    return rows
+
+
+def cell(names: Sequence[str], values: Mapping[str, float], digits: int = 3) -> str:
+    """Some figures of a linker side by side; a dash where they were not measured."""
+    from elq.report.wording import UNDEFINED, is_defined
+
+    if not all(is_defined(name, values) for name in names):
+        return UNDEFINED
+    return " / ".join(f"{values[name]:,.{digits}f}" for name in names)

@@ -131,6 +131,65 @@ def test_evaluate_writes_metrics_and_the_baseline(folder, question_file, tmp_pat
     assert json.loads((tmp_path / "m.json").read_text())["model"]["set_all_micro_recall"] == 0
 
 
+METRICS = {
+    **{f"set_in_catalogue_micro_{quality}": value for quality, value in (("precision", 0.9), ("recall", 0.8), ("f1", 0.85))},
+    **{"main_entity_recall": 0.75, "strong_micro_f1": 0.625, "weak_micro_f1": 0.6875, "disambiguation_accuracy": 0.5},
+    **{"false_links_per_unmentioned_question": 0.25, "questions": 1200.0, "questions_in_catalogue": 1000.0},
+    **{"questions_unmentioned": 200.0, "gold_mentions": 1100.0},
+}
+
+
+def printed_rows(capsys, metrics: dict[str, dict[str, float]], **settings: bool) -> dict[str, list[str]]:
+    """The table's rows: name → cells."""
+    evaluate.print_table(metrics, "questions", **settings)
+    lines = [line.strip("│ ").split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    return {name.strip(): [cell.strip() for cell in cells] for name, *cells in lines}
+
+
+def test_the_table_has_the_six_figures_that_matter_with_the_baseline_beside_them(capsys):
+    baseline = {name: value for name, value in METRICS.items() if name not in ("disambiguation_accuracy", "gold_mentions")}
+    assert printed_rows(capsys, {"model": METRICS, "dictionary": baseline | {"main_entity_recall": 0.5}}) == {
+        "entities: precision / recall / F1": ["0.900 / 0.800 / 0.850"] * 2,
+        "main entity recall": ["0.750", "0.500"],
+        "links, exact span: F1": ["0.625"] * 2,
+        "links, overlapping span: F1": ["0.688"] * 2,
+        "disambiguation accuracy": ["0.500", "–"],
+        "false links per question without a mention": ["0.250"] * 2,
+    }
+    evaluate.print_table({"model": METRICS}, "questions")
+    assert "--all prints every metric, --output FILE writes them as JSON" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("number", "lost"),
+    [
+        ("questions_in_catalogue", {"entities: precision / recall / F1", "main entity recall"}),
+        ("questions_unmentioned", {"false links per question without a mention"}),
+        ("gold_mentions", {"links, exact span: F1", "links, overlapping span: F1", "disambiguation accuracy"}),
+    ],
+)
+def test_the_table_leaves_out_what_no_question_was_measured_for(number, lost, capsys):
+    whole, part = (printed_rows(capsys, {"model": metrics}) for metrics in (METRICS, METRICS | {number: 0.0}))
+    assert whole.keys() - part.keys() == lost
+
+
+def test_all_prints_every_metric_and_a_dash_for_what_was_not_measured(folder, question_file, capsys):
+    from elq.evaluation.evaluate import evaluate_links
+
+    said = []
+    for more in ([], ["--all"]):
+        assert run("evaluate", ["--model", folder, "--questions", str(question_file), *more]) == 0
+        said.append(capsys.readouterr().out)
+    for words in ("candidate recall@128", "entities, all questions: macro precision / recall / F1", "gold mentions with an"):
+        assert words not in said[0]
+        assert words in said[1]
+    assert "--all" not in said[1]
+    metrics = {**dict.fromkeys(evaluate_links([], []), 0.0), **METRICS}
+    rows = printed_rows(capsys, {"model": metrics}, every=True)
+    assert rows["entities, main entity not in the catalogue: micro precision / recall / F1"] == ["–"]
+    assert rows["questions"] == ["1,200"]
+
+
 def test_a_title_shows_the_brackets_of_a_path(capsys):
     """Which rich would take for its markup."""
     path = "runs/files=[/a/b]/dev[seen].jsonl"
