@@ -1,6 +1,7 @@
 """``elq evaluate``: all metrics of a linker on annotated questions, with the dictionary beside it on request."""
 
 import argparse
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,14 +34,24 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the model's training questions: the report tells seen entities from unseen",
     )
+    made.add_argument("--date", type=date_of, metavar="YYYY-MM-DD", help="what stands on the report (default: today)")
     return made
+
+
+def date_of(text: str) -> dt.date:
+    """A date as it is given to ``--date``. Raises ElqError if it is none."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ElqError(f"--date is {text!r}, but must be a date of the form YYYY-MM-DD, such as 2026-01-31") from None
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure, print a table, write the metrics and the report."""
     options = parser().parse_args(arguments)
-    if options.training and not options.report:
-        raise ElqError("--training is given, but only a report looks at it: give --report FILE too, or leave it out")
+    for name in ("training", "date"):
+        if getattr(options, name) and not options.report:
+            raise ElqError(f"--{name} is given, but only a report looks at it: give --report FILE too, or leave it out")
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
     from elq.evaluation.sweep import SWEEP_FLOOR
     from elq.linking.linker import Linker
@@ -78,7 +89,8 @@ def main(arguments: Sequence[str]) -> None:
         from elq.report.page import Material, write_report
 
         files = {"Questions": options.questions, "Model": str(model), "Training questions": ", ".join(options.training or ())}
-        write_report(options.report, Material(files, low, threshold, catalogue, dictionary, baseline, training or None))
+        date = options.date or dt.date.today()
+        write_report(options.report, Material(files, low, threshold, catalogue, dictionary, baseline, training or None, date))
 
 
 def print_table(metrics: Mapping[str, Mapping[str, float]], title: str, *, every: bool = False) -> None:

@@ -1,38 +1,37 @@
 """The report: one HTML page of an evaluation, complete in itself, with intervals, plots, slices and errors.
 
-The page is the template elq/report/page.html, which escapes every text; this room prepares what stands in it.
+The page is the template elq/report/page.html, which escapes every text; this module prepares what stands in it.
 """
 
+import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from elq import __version__
 from elq.entities.catalogue import Catalogue
-from elq.evaluation.counting import MEANINGS
 from elq.evaluation.evaluate import Observed, measure, metric_ratios
-from elq.evaluation.intervals import RESAMPLES, Interval, Ratio, interval, intervals, resampled
+from elq.evaluation.intervals import RESAMPLES
 from elq.evaluation.sweep import Threshold
 from elq.files import replacing
 from elq.names.dictionary import Dictionary
 from elq.report.buckets import BUCKETS, Error, bears, errors_of, examples, with_near_misses
 from elq.report.plots import pictures
-from elq.report.slices import Group, all_groups, records_of
+from elq.report.slices import all_groups, records_of
+from elq.report.summary import KNOWN, summary
+from elq.report.tables import families, headlines, metric_cells, slice_tables
+from elq.report.wording import is_count, metric_name, number
 from elq.types import Entity, Link, Mention, Question
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATE = "page.html"
 EXAMPLES = 15  # of each bucket
 CANDIDATES = 5  # of each example
-HEADLINES = (
-    "set_in_catalogue_micro_f1",
-    "main_entity_recall",
-    "strong_micro_f1",
-    "disambiguation_accuracy",
-    "candidate_recall@10",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,9 @@ class Material:
     dictionary: Dictionary  # of the same catalogue
     baseline: Observed | None = None  # of the dictionary
     training: Sequence[Question] | None = None
+    date: dt.date | None = None  # of the making, for the head of the page
     resamples: int = RESAMPLES
     seed: int = 0
-
-
-class Row(NamedTuple):
-    """A line of a table of figures: its name, and an interval for each column, None where a column has none."""
-
-    name: str
-    cells: list[Interval | None]
 
 
 class Piece(NamedTuple):
@@ -76,59 +69,6 @@ def pieces(text: str, mention: Mention | None, link: Link | None) -> list[Piece]
     return [
         Piece(text[start:end], *(low <= start and end <= high and low < high for low, high in spans))
         for start, end in pairwise(cuts)
-    ]
-
-
-def metric_name(name: str) -> str:
-    """A metric's flat name in words.
-
-    >>> metric_name("strong_micro_f1"), metric_name("main_entity_recall")
-    ('links, same span: micro F1', 'main entity recall')
-    """
-    for task, meaning in MEANINGS.items():
-        rest = name.removeprefix(f"{task}_")
-        if rest != name and rest.startswith(("micro_", "macro_")):
-            return f"{meaning}: {rest.replace('_', ' ').replace('f1', 'F1')}"
-    return name.replace("_", " ")
-
-
-def metric_rows(material: Material) -> tuple[list[Row], list[Row]]:
-    """The lines of the headlines, and of every metric: model, and with a baseline that and the difference."""
-    model = metric_ratios(material.observed.above(material.threshold))
-    settings = {"resamples": material.resamples, "seed": material.seed}
-    ours = resampled(model, **settings)
-    theirs = resampled(metric_ratios(material.baseline), **settings) if material.baseline else {}
-    rows = {}
-    for name, values in ours.items():
-        cells: list[Interval | None] = [interval(values)]
-        if material.baseline:
-            other = theirs.get(name)
-            cells += [None, None] if other is None else [interval(other), interval(values - other)]
-        rows[name] = Row(metric_name(name), cells)
-    return [rows[name] for name in HEADLINES if name in rows], list(rows.values())
-
-
-def number_rows(metrics: Mapping[str, float], ratios: Mapping[str, Ratio]) -> list[tuple[str, int]]:
-    """The metrics that are no ratios: how many of something."""
-    return [(metric_name(name), int(value)) for name, value in metrics.items() if name not in ratios]
-
-
-def slice_tables(groups: Sequence[Group], *, resamples: int, seed: int) -> list[dict[str, Any]]:
-    """Each group with the intervals of its slices' measures."""
-    columns = {
-        (group.title, part.name, measure): part.ratios[measure]
-        for group in groups
-        for part in group.slices
-        for measure in group.measures
-    }
-    drawn = intervals(columns, resamples=resamples, seed=seed)
-    return [
-        {
-            "title": group.title,
-            "measures": [measure.replace("f1", "F1") for measure in group.measures],
-            "rows": [(part, [drawn[group.title, part.name, one] for one in group.measures]) for part in group.slices],
-        }
-        for group in groups
     ]
 
 
@@ -175,39 +115,56 @@ def _example(error: Error, threshold: float, records: Mapping[str, Entity]) -> d
     }
 
 
+def environment() -> "jinja2.Environment":
+    """What the template is read with: every text is escaped, and a name that is missing is an error."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    made = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.tests["nan"] = math.isnan
+    made.filters["number"] = number
+    return made
+
+
 def page(material: Material) -> str:
     """The page.
 
     Raises:
         ElqError: Matplotlib is missing.
     """
-    import jinja2
-
     draws = {"resamples": material.resamples, "seed": material.seed}
-    shown = material.observed.above(material.threshold)
-    metrics, ratios = measure(shown), metric_ratios(shown)
-    at = [metrics[f"set_in_catalogue_micro_{quality}"] for quality in ("f1", "precision", "recall")]
-    headlines, rows = metric_rows(material)
+    shown, baseline = material.observed.above(material.threshold), material.baseline
+    metrics, ours, theirs = measure(shown), metric_ratios(shown), None if baseline is None else metric_ratios(baseline)
+    cells = metric_cells(metrics, ours, theirs, **draws)
+    at = [metrics[f"{KNOWN}_micro_{quality}"] for quality in ("f1", "precision", "recall")]
     errors = all_errors(material)
     groups = all_groups(shown, material.catalogue, material.dictionary, material.training)
     gold = sum(mention.entity is not None for question in shown.questions for mention in question.mentions)
     links = sum(map(len, shown.links))
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.tests["nan"] = math.isnan
-    return environment.get_template(TEMPLATE).render(
-        version=__version__,
-        files={name: path for name, path in material.files.items() if path},
-        material=material,
-        headlines=headlines,
-        rows=rows,
-        numbers=number_rows(metrics, ratios),
-        pictures=pictures(material.observed, Threshold(material.threshold, *at), **draws),
-        groups=slice_tables(groups, **draws),
-        buckets=bucket_table(errors, material.threshold, material.catalogue),
-        totals={"gold": gold, "links": links, "lost": sum(e.lost for e in errors), "wrong": sum(not e.lost for e in errors)},
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            version=__version__,
+            files={name: path for name, path in material.files.items() if path},
+            material=material,
+            summary=summary(ours, theirs, cells[f"{KNOWN}_micro_f1"][-1], errors),
+            headlines=headlines(cells),
+            families=families(cells),
+            numbers=[(metric_name(name), int(value)) for name, value in metrics.items() if is_count(name)],
+            pictures=pictures(material.observed, Threshold(material.threshold, *at), **draws),
+            groups=slice_tables([group for group in groups if len(group.slices) > 1], **draws),
+            single=[group for group in groups if len(group.slices) == 1],
+            buckets=bucket_table(errors, material.threshold, material.catalogue),
+            totals={
+                "gold": gold,
+                "links": links,
+                "lost": sum(e.lost for e in errors),
+                "wrong": sum(not e.lost for e in errors),
+            },
+        )
     )
 
 

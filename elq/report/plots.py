@@ -12,6 +12,7 @@ from elq.evaluation.evaluate import Observed
 from elq.evaluation.intervals import RESAMPLES, Interval
 from elq.evaluation.sweep import Threshold
 from elq.report.curves import Bin, quality_curve, recall_curve, reliability_diagram
+from elq.report.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,8 +106,10 @@ def quality_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw:
             axes.plot(at, [getattr(point, name) for point in curve], color=colour, linestyle=dashes, label=label)
         if math.isfinite(chosen.threshold):  # −inf keeps every span, and has no place on the axis
             axes.axvline(chosen.threshold, color=theme.text, linewidth=1)
-            axes.plot([chosen.threshold], [chosen.f1], "o", color=theme.text, markersize=5, label=f"γ = {chosen.threshold:.2f}")
-        axes.set(xlabel="threshold γ on the joint score (natural logarithm)", ylabel="micro, entity sets", ylim=(-0.02, 1.02))
+            axes.plot(
+                [chosen.threshold], [chosen.f1], "o", color=theme.text, markersize=5, label=f"γ = {number(chosen.threshold, 2)}"
+            )
+        axes.set(xlabel="threshold γ of the joint score (natural logarithm)", ylabel="share of entities", ylim=(-0.02, 1.02))
         legend_above(axes)
 
     return draw
@@ -122,7 +125,7 @@ def precision_recall_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw
             ground = {"facecolor": theme.ground, "edgecolor": "none", "pad": 1}  # the line stops before its name
             axes.annotate(f"F1 {f1}", (1, f1 / (2 - f1)), ha="right", va="center", fontsize=8, bbox=ground)
         axes.plot([point.recall for point in curve], [point.precision for point in curve], color=theme.curves[0])
-        axes.plot([chosen.recall], [chosen.precision], "o", color=theme.text, label=f"γ = {chosen.threshold:.2f}")
+        axes.plot([chosen.recall], [chosen.precision], "o", color=theme.text, label=f"γ = {number(chosen.threshold, 2)}")
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
         axes.grid(visible=False)
         legend_above(axes)
@@ -170,10 +173,11 @@ def _quality_pictures(observed: Observed, chosen: Threshold) -> list[Picture]:
     if not (curve := quality_curve(observed)):
         return []
     best = max(curve, key=lambda point: point.f1)
-    at = f"At γ = {chosen.threshold:.2f} precision is {chosen.precision:.3f}, recall {chosen.recall:.3f}, F1 {chosen.f1:.3f}."
-    peak = f"F1 is highest at γ = {best.threshold:.2f}: {best.f1:.3f}."
+    figures = f"precision is {chosen.precision:.3f}, recall {chosen.recall:.3f}, F1 {chosen.f1:.3f}"
+    at = f"At γ = {number(chosen.threshold, 2)} {figures}."
+    peak = f"F1 is highest at γ = {number(best.threshold, 2)}: {best.f1:.3f}."
     ends = [f"recall {point.recall:.3f} with precision {point.precision:.3f}" for point in (curve[0], curve[-1])]
-    of = "Entity sets of the questions whose main entity is in the catalogue, micro."
+    of = "Entities of the questions whose main entity is in the catalogue (micro)."
     return [
         picture(
             "Threshold",

@@ -1,7 +1,8 @@
 """Slices: the quality on parts of the questions and of the gold mentions, each as ratios over all questions.
 
-A group sorts either questions (whose measure is the set-level precision, recall and F1) or gold mentions with an entity
-(recall: linked with the same span; disambiguation, where ranks were observed: its entity is the first candidate for its span).
+A group sorts either questions (measures: the set-level precision, recall and F1, and how many links of a question have none of
+its gold entities) or gold mentions with an entity (measures: recall, linked with the same span; and disambiguation, where ranks
+were observed: its entity is the first candidate for its span).
 """
 
 from collections import Counter
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from elq.entities.catalogue import Catalogue
-from elq.evaluation.counting import QUALITIES, count
+from elq.evaluation.counting import QUALITIES, count, gold_entities
 from elq.evaluation.evaluate import Observed
 from elq.evaluation.intervals import Ratio
 from elq.evaluation.ratios import counts_ratios, hit_ratio
 from elq.names.dictionary import Dictionary
 from elq.report.buckets import strongly_right
-from elq.types import Entity, Mention, Question
+from elq.types import Entity, Link, Mention, Question
 
 MOST_TYPES = 10  # slices of entity types; the rest is one more
 LENGTHS = ((1, 4), (5, 6), (7, 8), (9, 11), (12, None))  # words
@@ -59,17 +60,30 @@ def range_of(number: int, ranges: Sequence[tuple[int, int | None]]) -> str:
     return range_name(*(held[-1] if held else ranges[0]))
 
 
+def false_links(question: Question, links: Sequence[Link]) -> int:
+    """How many links of a question have an entity that is none of its gold entities.
+
+    >>> false_links(Question("1", "why"), [Link(0, 3, "why", "Q90", "Paris", "", -0.5)])
+    1
+    """
+    gold = gold_entities(question)
+    return sum(link.entity not in gold for link in links)
+
+
 def question_group(title: str, observed: Observed, labels: Sequence[str], order: Sequence[str]) -> Group:
     """Slices of questions: a label for each, and the labels in the order of the table."""
     counts = [count(question, links)["set_all"] for question, links in zip(observed.questions, observed.links, strict=True)]
     linkable = [sum(mention.entity is not None for mention in question.mentions) for question in observed.questions]
+    false = [false_links(question, links) for question, links in zip(observed.questions, observed.links, strict=True)]
     slices = []
     for name in order:
         inside = [label == name for label in labels]
         ratios = counts_ratios([one if held else None for one, held in zip(counts, inside, strict=True)])
+        part = np.array(inside, np.float64)  # (Q,)
+        ratios["false_links"] = Ratio(np.array(false, np.float64) * part, part)
         mentions = sum(number for number, held in zip(linkable, inside, strict=True) if held)
         slices.append(Slice(name, sum(inside), mentions, ratios))
-    return Group(title, QUALITIES, [one for one in slices if one.questions])
+    return Group(title, (*QUALITIES, "false_links"), [one for one in slices if one.questions])
 
 
 def mention_group(

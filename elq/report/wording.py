@@ -24,9 +24,13 @@ TASKS = {  # of elq/evaluation/counting.py, in the order of tables
         " entity, that of the first mention, is in the catalogue.",
     ),
     "set_out_of_catalogue": Named(
-        "entities, main entity not in the catalogue", "The same, for the questions whose main entity is not in the catalogue."
+        "entities, main entity not in the catalogue",
+        "The linked entities against the gold entities of a question. Only questions whose main entity is not in the"
+        " catalogue.",
     ),
-    "set_all": Named("entities, all questions", "The same, for all questions."),
+    "set_all": Named(
+        "entities, all questions", "The linked entities against the gold entities of a question, wherever they stand in it."
+    ),
     "strong": Named("links, exact span", "A link is right if its characters and its entity are those of a gold mention."),
     "weak": Named(
         "links, overlapping span", "A link is right if it has the entity of a gold mention and shares a character with it."

@@ -25,6 +25,7 @@ from elq.questions.annotated import read_questions
 from elq.report.buckets import BUCKETS, Error
 from elq.report.page import Material, bucket_table, page, pieces
 from elq.report.plots import DARK, LIGHT
+from elq.report.wording import HEADLINES, number
 from elq.training.export import export_folder
 from elq.types import Candidate, Link, Mention, Question
 from tests.conftest import write_lines
@@ -68,7 +69,7 @@ def made(folder, question_file, tmp_path_factory):
         + [{"id": "<i>", "text": NASTY, "mentions": [{"start": NASTY.index("paris"), "end": len(NASTY), "entity": "Q90"}]}],
     )
     arguments = ["--model", str(folder), "--questions", str(questions), "--baseline", "dictionary", "--threshold", "-5"]
-    arguments += ["--training", str(question_file)]
+    arguments += ["--training", str(question_file), "--date", "2026-01-31"]
     assert run("evaluate", [*arguments, "--report", str(place / "r.html"), "--output", str(place / "m.json")]) == 0
     return (place / "r.html").read_text(encoding="utf-8"), json.loads((place / "m.json").read_text()), arguments
 
@@ -123,15 +124,84 @@ def test_all_text_is_escaped(made):
 def test_the_page_has_the_metrics_of_the_command(made):
     text, metrics, _ = made
     for name in ("set_in_catalogue_micro_f1", "strong_micro_f1", "main_entity_recall", "disambiguation_accuracy"):
-        assert f"<td>{metrics['model'][name]:.3f}" in text, name
+        assert f'<td data-label="model">{metrics["model"][name]:.3f}' in text, name
     ours, theirs = (metrics[who]["strong_micro_f1"] for who in ("model", "dictionary"))
-    assert f"<td>{theirs:.3f}" in text
-    assert f"<td>{ours - theirs:+.3f}" in text
+    assert f'<td data-label="dictionary">{theirs:.3f}' in text
+    assert f'<td data-label="difference">{number(ours - theirs, sign=True)}' in text
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>', text)
     assert "links, overlapping span: macro recall" in rows
     assert "candidate recall@128" in rows
     for meaning in BUCKETS.values():
         assert meaning.replace("'", "&#39;") in text
+
+
+def test_the_page_begins_with_its_findings_and_ends_with_how_they_are_made(made):
+    text, metrics, _ = made
+    head, main = text.split("<main>")
+    said = head[head.index("<h1>") : head.index("<dl>")]
+    for who, name in (("model", "recall"), ("model", "precision"), ("model", "f1"), ("dictionary", "f1")):
+        assert number(metrics[who][f"set_in_catalogue_micro_{name}"]) in said, (who, name)
+    assert "95% interval" in said
+    assert "resamples" not in head + main[: main.index('id="method"')]
+    assert "resamples" in main[main.index('id="method"') :]
+
+
+def test_the_contents_lead_to_every_section(made):
+    reader = Reader(made[0])
+    sections = [attributes["aria-labelledby"] for attributes in reader.named("section")]
+    assert len(sections) == 5
+    links = [attributes["href"] for tag, attributes, around in reader.elements if tag == "a" and "nav" in around.split()]
+    assert links == [f"#{section}" for section in sections]
+
+
+def test_every_main_figure_is_explained_in_visible_text(made):
+    text = made[0]
+    shown = re.findall(r'<th scope="row">([^<]+) <span class="meaning">([^<]+)</span></th>', text)
+    assert shown
+    assert [name for name, _ in shown] == [words.name for words in HEADLINES.values() if words.name in dict(shown)]
+    assert {*shown} <= {*HEADLINES.values()}
+    assert "title=" not in text
+
+
+def test_a_figure_has_the_name_of_its_column_where_rows_are_stacked(made):
+    tables = re.findall(r'<table class="stacked.*?</table>', made[0], re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        _, *columns = re.findall(r'<th scope="col">(.*?)</th>', table)
+        rows = re.findall(r'<tr><th scope="row">.*?</tr>', table, re.DOTALL)
+        assert rows
+        assert all(re.findall(r'<td data-label="(.*?)">', row) == columns for row in rows)
+
+
+def test_numbers_have_a_true_minus_sign(made):
+    text = made[0][made[0].index("<main>") :]
+    assert not re.search(r"[\s>]-\d", re.sub(r"base64,[\w+/=]*", "", text))
+    assert re.search(r"[\s>]−\d", text)
+
+
+def test_the_date_is_the_one_that_is_given(made):
+    assert '<time datetime="2026-01-31">2026-01-31</time>' in made[0]
+
+
+def test_a_slice_without_gold_entities_has_only_false_links(linker):
+    catalogue, mention = linker.entities.catalogue, Mention(0, 5, "Q90")
+    questions = [Question("1", "paris", (mention,)), Question("2", "why paris"), Question("3", "who is paris")]
+    links = [[], [Link(4, 9, "paris", "Q90", "Paris", "", -0.5)], []]
+    observed = Observed(questions, links, [[0], [], []])
+    text = page(Material({}, observed, -4.0, catalogue, Dictionary(catalogue), resamples=3))
+    [table] = re.findall(r"<caption>Number of gold mentions</caption>.*?</table>", text, re.DOTALL)
+    [row] = re.findall(r'<tr><th scope="row">0</th>.*?</tr>', table, re.DOTALL)
+    cells = [" ".join(Reader(cell).text.split()) for cell in re.findall("<td.*?>(.*?)</td>", row, re.DOTALL)]
+    assert cells[:5] == ["2", "0", "–", "–", "–"]
+    assert cells[5].startswith("0.500")
+
+
+def test_a_group_of_a_single_slice_is_a_sentence(linker):
+    catalogue, question = linker.entities.catalogue, Question("1", "paris", (Mention(0, 5, "Q90"),))
+    link = Link(0, 5, "paris", "Q90", "Paris", "", -0.5, (Candidate("Q90", "Paris", -0.1),))
+    text = page(Material({}, Observed([question], [[link]], [[0]]), -4.0, catalogue, Dictionary(catalogue), resamples=3))
+    assert "<caption>Number of gold mentions" not in text
+    assert "Number of gold mentions: all are in one slice, “1”, so there is no table." in text
 
 
 def test_the_calibration_error_is_that_of_reliability_on_the_same_links(made, linker):
@@ -160,13 +230,13 @@ def test_the_buckets_add_up_to_what_recall_and_precision_lack(made):
 def test_examples_are_at_most_fifteen_with_five_candidates_each(entities):
     candidates = tuple(Candidate(f"Q{n}", "", -float(n)) for n in range(8))
     errors = []
-    for number in range(20):
-        question = Question(str(number), "paris", (Mention(0, 5, "Q90"),))
-        link = Link(0, 5, "paris", "Q116", "", "", -number / 10, candidates)
+    for place in range(20):
+        question = Question(str(place), "paris", (Mention(0, 5, "Q90"),))
+        link = Link(0, 5, "paris", "Q116", "", "", -place / 10, candidates)
         errors += [Error("other_name", lost, question, question.mentions[0], link) for lost in (True, False)]
     [row] = [row for row in bucket_table(errors, -0.75, entities.catalogue) if row["lost"]]
     assert (row["name"], row["lost"], row["wrong"]) == ("other name", 20, 20)
-    assert [one["id"] for one in row["examples"]] == [str(number) for number in range(15)]
+    assert [one["id"] for one in row["examples"]] == [str(place) for place in range(15)]
     assert [one["below"] for one in row["examples"]] == [False] * 8 + [True] * 7
     assert {one["candidates"] for one in row["examples"]} == {candidates[:5]}
     assert {one["title"] for one in row["examples"]} == {"Paris"}
@@ -174,7 +244,7 @@ def test_examples_are_at_most_fifteen_with_five_candidates_each(entities):
 
 def test_a_report_changes_no_metric_and_is_the_same_each_time(made, tmp_path):
     text, metrics, arguments = made
-    assert run("evaluate", [*arguments[:-2], "--output", str(tmp_path / "m.json")]) == 0
+    assert run("evaluate", [*arguments[:-4], "--output", str(tmp_path / "m.json")]) == 0
     assert json.loads((tmp_path / "m.json").read_text()) == metrics
     assert run("evaluate", [*arguments, "--report", str(tmp_path / "r.html")]) == 0
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == text
@@ -233,6 +303,8 @@ def test_every_interval_of_a_page_is_drawn_as_often_as_asked(linker, low, monkey
         (True, ["--report", "r.html"], "a report's plots need Matplotlib, which is not installed: `pip install matplotlib`"),
         (False, ["--training", "t.jsonl"], "--training is given, but only a report looks at it: give --report FILE too"),
         (False, ["--report", "r.html", "--training", "none.jsonl"], "none.jsonl does not exist"),
+        (False, ["--date", "2026-01-31"], "--date is given, but only a report looks at it: give --report FILE too"),
+        (False, ["--report", "r.html", "--date", "today"], "--date is 'today', but must be a date of the form YYYY-MM-DD"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_no_page(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from elq.evaluation.counting import gold_entities
 from elq.evaluation.evaluate import Observed, measure
 from elq.names.dictionary import Dictionary
 from elq.report import slices
@@ -61,7 +62,7 @@ def test_by_hand(groups):
 def test_links_without_ranks_have_no_disambiguation(observed, entities):
     catalogue = entities.catalogue
     groups = all_groups(replace(observed, ranks=None), catalogue, Dictionary(catalogue), None)
-    assert {measure for group in groups for measure in group.measures} == {"recall", "precision", "f1"}
+    assert {measure for group in groups for measure in group.measures} == {"recall", "precision", "f1", "false_links"}
     assert all(part.ratios.keys() == {*group.measures} for group in groups for part in group.slices)
 
 
@@ -69,6 +70,10 @@ def test_slices_of_a_group_share_out_all_questions_or_all_mentions(groups, obser
     metrics = measure(observed)
     of_mentions = {"recall": metrics["strong_micro_recall"], "disambiguation": metrics["disambiguation_accuracy"]}
     of_questions = {quality: metrics[f"set_all_micro_{quality}"] for quality in ("precision", "recall", "f1")}
+    pairs = zip(observed.questions, observed.links, strict=True)
+    wrong = [link for question, links in pairs for link in links if link.entity not in gold_entities(question)]
+    assert wrong
+    of_questions["false_links"] = len(wrong) / len(observed.questions)
     for group in groups.values():
         if "disambiguation" in group.measures:
             whole = of_mentions
