@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,19 @@ def checkout(run_folder, released, question_file, tmp_path, monkeypatch) -> Path
 
 def test_the_pages_have_blocks_of_known_languages():
     assert len(blocks()) > 25
-    assert {block.language for block in blocks()} == {"console", "python", "json", "text", "mermaid"}
+    assert {block.language for block in blocks()} == {"console", "python", "json", "text"}
+
+
+def test_pictures_are_here_small_and_described_for_light_and_dark():
+    found = [(page, *match) for page in PAGES for match in re.findall(r"!\[(.*?)\]\((.*?)\)", page.read_text())]
+    assert found
+    for page, words, path in found:
+        text = (page.parent / path).read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        assert len(text.encode()) < 10_000
+        assert len(words) > 40
+        assert "prefers-color-scheme: dark" in text
+        assert not re.search(r"href|url\((?!#)|@import", text)  # it asks for nothing outside
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language == "python"], ids=lambda b: f"{b.page}-{b.number}")
