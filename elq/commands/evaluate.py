@@ -46,12 +46,23 @@ def date_of(text: str) -> dt.date:
         raise ElqError(f"--date is {text!r}, but must be a date of the form YYYY-MM-DD, such as 2026-01-31") from None
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure, print a table, write the metrics and the report."""
-    options = parser().parse_args(arguments)
+def check(options: argparse.Namespace) -> None:
+    """Refuse with an ElqError what could not be measured or written, before anything is loaded."""
     for name in ("training", "date"):
         if getattr(options, name) and not options.report:
             raise ElqError(f"--{name} is given, but only a report looks at it: give --report FILE too, or leave it out")
+    if options.report:
+        from elq.report.plots import require_matplotlib
+
+        require_matplotlib()  # said now, and not after minutes of linking
+    if not Path(options.questions).is_file():
+        raise ElqError(f"{options.questions} does not exist: give a file of annotated questions")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print a table, write the metrics and the report."""
+    options = parser().parse_args(arguments)
+    check(options)
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
     from elq.evaluation.sweep import SWEEP_FLOOR
     from elq.linking.linker import Linker
@@ -59,12 +70,6 @@ def main(arguments: Sequence[str]) -> None:
     from elq.names.dictionary import Dictionary
     from elq.questions.annotated import read_questions
 
-    if options.report:
-        from elq.report.plots import require_matplotlib
-
-        require_matplotlib()  # said now, and not after minutes of linking
-    if not Path(options.questions).is_file():
-        raise ElqError(f"{options.questions} does not exist: give a file of annotated questions")
     if options.model is None:
         for file in (options.questions, *(options.training or ())):
             read_questions(file)  # a bad line is named now, and not after minutes of training the starter
