@@ -11,7 +11,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from elq.encoding.tokens import QuestionTokenizer
-from elq.entities.manifest import ENTITY_FILES, Entities
+from elq.entities.manifest import Entities, entity_files
 from elq.evaluation.evaluate import evaluate
 from elq.evaluation.reliability import fit_calibration
 from elq.evaluation.sweep import SWEEP_FLOOR
@@ -53,7 +53,7 @@ def export_folder(
     with replacing_folder(folder) as made:
         model.save_pretrained(made, tokenizer)
         (made / ENTITIES).mkdir()
-        for name in ENTITY_FILES:
+        for name in entity_files():
             if (Path(source) / name).is_file():
                 link_or_copy(Path(source) / name, made / ENTITIES / name)
         manifest.save(made / ENTITIES)
