@@ -56,8 +56,8 @@ class HnswIndex(EntityIndex):
     def disk_bytes(cls, rows: int, width: int, options: HnswOptions) -> int:
         """The vectors in fp32, and the graph.
 
-        An entity has 2 · links places of 4 bytes on the lowest layer and about 4 bytes on average · links / (links − 1) above
-        it, and 12 bytes for its layer and its offset.
+        An entity has 2 · links places of 4 bytes on the lowest layer, on average links / (links − 1) of them on the layers
+        above it, and 12 bytes for its number of layers and its offset.
         """
         return HEADER_BYTES + rows * (4 * width + 8 * options.links + 32)
 

@@ -69,17 +69,27 @@ def chosen_options(kind: str, options: type[Any], chosen: Mapping[str, object]) 
         if name not in fields:
             raise ElqError(f"index_options names {name!r}, which is unknown: {_remedy(kind, options)}")
         field = fields[name]
-        least, most = (field.metadata.get(limit, bound) for limit, bound in (("least", -math.inf), ("most", math.inf)))
         typed = _typed(value, type(field.default))
+        least, most = (field.metadata.get(limit, bound) for limit, bound in (("least", -math.inf), ("most", math.inf)))
         if typed is None or (not isinstance(typed, str) and not least <= typed <= most):
-            limits = f" from {least} to {most}" if math.isfinite(least) and math.isfinite(most) else ""
-            limits = limits or (f" of at least {least}" if math.isfinite(least) else "")
-            limits = limits or (f" of at most {most}" if math.isfinite(most) else "")
-            wanted = f"{WANTED[type(field.default)]}{limits}"
+            wanted = WANTED[type(field.default)] + _limits(least, most)
             raise ElqError(f"index_options has {name} {value!r}, but it must be {wanted}: {_remedy(kind, options)}")
         values[name] = typed
     options(**values)  # a kind may check more in its __post_init__
     return values
+
+
+def _limits(least: float, most: float) -> str:
+    """The limits of a number in words.
+
+    >>> _limits(2, 1024), _limits(1, math.inf), _limits(-math.inf, 0.5), _limits(-math.inf, math.inf)
+    (' from 2 to 1024', ' of at least 1', ' of at most 0.5', '')
+    """
+    if math.isfinite(least) and math.isfinite(most):
+        return f" from {least} to {most}"
+    if math.isfinite(least):
+        return f" of at least {least}"
+    return f" of at most {most}" if math.isfinite(most) else ""
 
 
 def _remedy(kind: str, options: type[Any]) -> str:
