@@ -253,7 +253,7 @@ def test_bad_options_in_a_manifest(options, message, settings, catalogue_file, t
     manifest = json.loads((tmp_path / "e" / MANIFEST).read_text())
     (tmp_path / "e" / MANIFEST).write_text(json.dumps({**manifest, "index_options": options}))
     with pytest.raises(ElqError, match=f"index_options {message}"):
-        open_entities(tmp_path / "e")
+        Manifest.load(tmp_path / "e")
 
 
 def test_the_build_command_reads_options_and_lists_them(encoder_folder, catalogue_file, tmp_path, capsys):

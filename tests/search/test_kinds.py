@@ -140,7 +140,7 @@ DEFAULTS = "the hnsw index has links=32, ef_construction=200, ef_search=128"
     [
         ({"links": 1}, "has links 1, but it must be a whole number from 2 to 1024"),
         ({"links": 48.5}, "has links 48.5, but it must be a whole number"),
-        ({"links": True}, "has links True, but it must be a whole number"),
+        ({"ef_search": True}, "has ef_search True, but it must be a whole number"),
         ({"ef_search": "many"}, "has ef_search 'many', but it must be a whole number"),
         ({"ef_search": 10**12}, "has ef_search 1000000000000, but it must be a whole number from 1 to 100000"),
         ({"ef": 5}, "names 'ef', which is unknown"),
