@@ -19,7 +19,7 @@ import pytest
 from elq.commands import run
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import CATALOGUE, TABLE, open_entities
-from elq.search.index import HNSW_FILE
+from elq.search.hnsw import HNSW_FILE
 from tests.conftest import write_lines
 
 pytestmark = pytest.mark.usefixtures("quiet")

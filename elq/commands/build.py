@@ -5,6 +5,20 @@ from collections.abc import Sequence
 
 from elq.commands.console import parse_columns
 from elq.encoding.device import own_device
+from elq.errors import ElqError
+from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, describe_options
+
+
+def parse_options(text: str) -> dict[str, str]:
+    """Option → value, from ``links=48,ef_search=256``.
+
+    >>> parse_options("links=48,ef_search=256")
+    {'links': '48', 'ef_search': '256'}
+    """
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if wrong := next((pair for pair in pairs if not (pair[0] and pair[2])), None):
+        raise ElqError(f"--index-options has {''.join(wrong)!r}, but must be OPTION=VALUE pairs such as links=48,ef_search=256")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +38,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-tokens", type=int, help="longer entity texts are cut there (default: 64)")
     made.add_argument("--dtype", help="of the table: float16 (default) or float32")
     made.add_argument("--precision", help="of the encoder: bf16, fp32, or auto (default: bf16 where the processor has it)")
-    made.add_argument("--index", help="exact (default) or hnsw")
+    others = [name for name in INDEX_KINDS if name != DEFAULT_INDEX]
+    made.add_argument("--index", help=f"{' or '.join([f'{DEFAULT_INDEX} (default)', *others])}")
+    options = describe_options().replace("%", "%%")  # argparse formats with %
+    made.add_argument("--index-options", metavar="O=V,…", help=f"options of the index, with their defaults: {options}")
     made.add_argument(
         "--prior", metavar="F,…", help="columns of fame for a model with that prior: qid,popularity (default: none)"
     )
@@ -50,5 +67,7 @@ def main(arguments: Sequence[str]) -> None:
         text["fields"] = tuple(field.strip() for field in text["fields"].split(","))
     if "prior" in options:
         options["prior"] = tuple(feature.strip() for feature in options["prior"].split(","))
+    if "index_options" in options:
+        options["index_options"] = parse_options(options["index_options"])
     settings = BuildSettings(text=EntityText(**text), **options)
     build_entities(source, output, settings, columns=columns, device=own_device(device))

@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,14 +24,14 @@ from elq.entities.parts import claimed_parts, open_parts
 from elq.errors import ElqError
 from elq.files import link_or_copy, promote, write_json
 from elq.progress import track
-from elq.search.index import HNSW_FILE, build_index, open_index, recall_against_exact
+from elq.search.kinds import build_index, index_options, kind_of, open_index, recall_against_exact
+from elq.search.options import Value
 from elq.search.table import EntityTable, allocate_table
 from elq.tensors import Array
 from elq.types import Entity
 
 log = logging.getLogger(__name__)
 
-GRAPH_BYTES = 300  # of an hnsw graph per entity, beside its fp32 vector
 PART = 8_192  # rows done between two markers
 PLAN, PARTS = "plan.json", "parts"
 PLAN_FORMAT = 3  # of what a build makes; another number makes every folder anew
@@ -63,7 +63,8 @@ class Recipe:
         maker: what made the vectors, for messages.
         dtype: of the table.
         index: kind.
-        index_file: a finished index over the same vectors, taken instead of building one.
+        index_options: of the kind, those that were chosen.
+        index_files: the finished files of an index over the same vectors, taken instead of building one: name → file.
         facts: the manifest's fields that tell how the vectors were made.
     """
 
@@ -73,7 +74,8 @@ class Recipe:
     maker: str
     dtype: str
     index: str
-    index_file: Path | None = None
+    index_options: Mapping[str, Value] = field(default_factory=dict)
+    index_files: Mapping[str, Path] = field(default_factory=dict)
     facts: Mapping[str, Any]
 
 
@@ -132,9 +134,13 @@ def holds(folder: Path, plan: Mapping[str, object]) -> bool:
 
 def _allocate(path: Path, rows: int, width: int, recipe: Recipe) -> None:
     """Make the table file in its full size, so that a full disk is found before the work and not in it."""
-    graph = width * 4 + GRAPH_BYTES if recipe.index == "hnsw" and recipe.index_file is None else 0
-    size = rows * (width * np.dtype(recipe.dtype).itemsize + graph)
-    log.info("%s entities: %.0f MB of disk", f"{rows:,}", size / 1e6)
+    kind = kind_of(recipe.index)
+    options = kind.options(**index_options(recipe.index, recipe.index_options))
+    size = rows * width * np.dtype(recipe.dtype).itemsize
+    size += 0 if recipe.index_files else kind.disk_bytes(rows, width, options)
+    memory = kind.memory_bytes(rows, width, options)
+    said = "%s entities: %.0f MB of disk, and %.0f MB of memory for the %s index"
+    log.info(said, f"{rows:,}", size / 1e6, memory / 1e6, recipe.index)
     if size > (free := shutil.disk_usage(path.parent).free):
         raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: free some")
     allocate_table(path, rows, width, recipe.dtype)
@@ -175,12 +181,13 @@ def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalog
 def _finish(work: Path, recipe: Recipe) -> None:
     """Index the finished table and write the manifest, which says that the folder is complete."""
     table = EntityTable.open(work / TABLE)
-    if recipe.index_file is not None:
-        (work / HNSW_FILE).unlink(missing_ok=True)
-        link_or_copy(recipe.index_file, work / HNSW_FILE)
-        index = open_index(recipe.index, table, work)
+    for name, file in recipe.index_files.items():
+        (work / name).unlink(missing_ok=True)
+        link_or_copy(file, work / name)
+    if recipe.index_files:
+        index = open_index(recipe.index, table, work, recipe.index_options)
     else:
-        index = build_index(recipe.index, table)
+        index = build_index(recipe.index, table, recipe.index_options)
         index.save(work)
     if not index.sees_all:
         log.info("the %s index finds %.1f%% of the true 10 nearest", index.kind, 100 * recall_against_exact(index))
@@ -191,6 +198,7 @@ def _finish(work: Path, recipe: Recipe) -> None:
         dtype=table.dtype,
         catalogue_sha256=made["catalogue_sha256"],
         index=recipe.index,
+        index_options=dict(recipe.index_options),
         files=file_sizes(work),
         **recipe.facts,
     ).save(work)

@@ -19,11 +19,14 @@ from elq.entities.records import read_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of
-from elq.search.index import INDEX_KINDS
+from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, index_options, kind_of
+from elq.search.options import Value
 from elq.search.table import DTYPES
 from elq.tensors import Array
 
 log = logging.getLogger(__name__)
+
+LATER_SETTINGS = ("prior", "index_options")  # not in a plan where they are empty: folders of before stay up to date
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
@@ -36,7 +39,8 @@ class BuildSettings:
     max_tokens: int = 64
     dtype: str = "float16"
     precision: str = "auto"  # of the encoder: bf16, fp32, or bf16 where the processor has it
-    index: str = "exact"
+    index: str = DEFAULT_INDEX  # a kind of elq/search/kinds.py
+    index_options: dict[str, Value] = field(default_factory=dict)  # of the kind; the others keep the kind's defaults
     prior: tuple[str, ...] = ()  # features of elq/entities/prior.py, a few columns behind the vector
 
     def __post_init__(self) -> None:
@@ -44,8 +48,10 @@ class BuildSettings:
         for name, allowed in (("pooling", POOLINGS), ("dtype", DTYPES), ("precision", precisions), ("index", INDEX_KINDS)):
             if getattr(self, name) not in allowed:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}")
-        if prior_columns(self.prior) and self.index != "exact":
-            raise ElqError(f"prior is {', '.join(self.prior)}, but the {self.index} index misses entities with it: use exact")
+        object.__setattr__(self, "index_options", index_options(self.index, self.index_options))  # in their own types
+        if prior_columns(self.prior) and (reason := kind_of(self.index).prior_refused):
+            others = " or ".join(name for name, kind in INDEX_KINDS.items() if not kind.prior_refused)
+            raise ElqError(f"prior is {', '.join(self.prior)}, but the {self.index} index {reason}: use {others}")
         if self.max_tokens < 3:
             raise ElqError(f"max_tokens is {self.max_tokens}, but a text needs at least 3 (two of them special)")
 
@@ -83,7 +89,7 @@ def build_entities(
         "format": PLAN_FORMAT,
         "source_sha256": digest,
         "encoder_sha256": digest_of([resolve_encoder(name) / file for file in FILES]),
-        "settings": {key: value for key, value in chosen.items() if key != "prior" or value},
+        "settings": {key: value for key, value in chosen.items() if key not in LATER_SETTINGS or value},
     }
     facts = {key: chosen[key] for key in ("encoder", "pooling", "text", "precision", "prior")}
     recipe = Recipe(
@@ -93,6 +99,7 @@ def build_entities(
         maker=f"encoder {name}",
         dtype=settings.dtype,
         index=settings.index,
+        index_options=settings.index_options,
         facts={**facts, "source_sha256": digest},
     )
     return assemble(output, recipe)
@@ -119,10 +126,11 @@ class EncodedTexts:
         began = time.perf_counter()
         self.encoder(sample)
         seconds = (time.perf_counter() - began) / len(sample) * rows
+        kind = kind_of(self.settings.index)
         log.info(
             "%s of %s entities to encode: about %.1f minutes (%s)%s",
             *(f"{rows:,}", f"{len(catalogue):,}", seconds / 60, self.encoder.precision),
-            ", and then the hnsw graph" if self.settings.index == "hnsw" else "",
+            f", and then the {kind.kind} index" if kind.files else "",
         )
 
     def steps(self, rows: int) -> int:

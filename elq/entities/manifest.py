@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 from elq.files import write_json
-from elq.search.index import HNSW_FILE, INDEX_KINDS, EntityIndex, open_index
+from elq.search.index import EntityIndex
+from elq.search.kinds import INDEX_KINDS, index_files, index_options, open_index
+from elq.search.options import Value
 from elq.search.table import EntityTable
 
 FORMAT = 4  # 4: facts only; the decisions of a model are in its decision.json
@@ -22,7 +24,6 @@ MOVED_TO_DECISION = (
 MANIFEST = "manifest.json"
 CATALOGUE = "catalogue.arrow"
 TABLE = "table.npy"
-ENTITY_FILES = (CATALOGUE, TABLE, HNSW_FILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class Manifest:
     precision: str  # of the encoder while it made the table
     catalogue_sha256: str  # over the records in order
     source_sha256: str  # of the file the records came from, and of the column mapping
-    index: str  # kind
+    index: str  # kind, see elq/search/kinds.py
+    index_options: dict[str, Value] = field(default_factory=dict)  # of the kind, only those that were chosen
     files: dict[str, int]  # bytes of every file beside the manifest
     format: int = FORMAT
 
@@ -48,6 +50,7 @@ class Manifest:
         for name, allowed in (("index", INDEX_KINDS), ("metric", ("inner_product",))):
             if getattr(self, name) not in allowed:
                 raise ElqError(f"manifest has {name} {getattr(self, name)!r}, but must have one of {', '.join(allowed)}")
+        index_options(self.index, self.index_options)
         if self.format != FORMAT:
             raise ElqError(
                 f"manifest has format {self.format}, but formats {FORMAT - 1} and {FORMAT} can be read: build it again"
@@ -73,7 +76,7 @@ class Manifest:
         try:
             return cls(**values)
         except TypeError as error:
-            names = ", ".join(field.name for field in fields(cls))
+            names = ", ".join(each.name for each in fields(cls))
             raise ElqError(f"{Path(folder) / MANIFEST} is not a manifest ({error}): it needs the keys {names}") from None
 
 
@@ -95,9 +98,14 @@ def manifest_values(folder: str | Path) -> dict[str, Any]:
     return values
 
 
+def entity_files() -> tuple[str, ...]:
+    """The files that an entities folder may have beside the manifest, those of every registered index kind included."""
+    return (CATALOGUE, TABLE, *index_files())
+
+
 def file_sizes(folder: Path) -> dict[str, int]:
     """Bytes of the catalogue, table and index files that an entities folder holds."""
-    return {name: (folder / name).stat().st_size for name in ENTITY_FILES if (folder / name).is_file()}
+    return {name: (folder / name).stat().st_size for name in entity_files() if (folder / name).is_file()}
 
 
 def refuse_links_out(folder: Path, names: Sequence[str]) -> None:
@@ -133,7 +141,7 @@ def open_entities(folder: str | Path) -> Entities:
         ElqError: a part is missing, unreadable or a link out of the folder, or contradicts the manifest (both values named).
     """
     folder = Path(folder)
-    refuse_links_out(folder, (MANIFEST, *ENTITY_FILES))
+    refuse_links_out(folder, (MANIFEST, *entity_files()))
     manifest = Manifest.load(folder)
     if (sizes := file_sizes(folder)) != manifest.files:
         raise ElqError(f"{folder} holds files of {sizes} bytes, but the manifest says {manifest.files}: build the folder again")
@@ -147,4 +155,4 @@ def open_entities(folder: str | Path) -> Entities:
     ):
         if actual != expected:
             raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: build the folder again")
-    return Entities(manifest, catalogue, table, open_index(manifest.index, table, folder))
+    return Entities(manifest, catalogue, table, open_index(manifest.index, table, folder, manifest.index_options))

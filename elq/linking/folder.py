@@ -12,13 +12,17 @@
 
 from pathlib import Path
 
-from elq.entities.manifest import ENTITY_FILES, MANIFEST, refuse_links_out
+from elq.entities.manifest import MANIFEST, entity_files, refuse_links_out
 from elq.errors import ElqError
 
 DECISION, ENTITIES, ENTITY_ENCODER = "decision.json", "entities", "entity_encoder"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 METRICS, TRAINING = "metrics.json", "training.yaml"  # for people and `elq info`: no linker reads them
-ALL_FILES = (*MODEL_FILES, DECISION, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *ENTITY_FILES)))
+
+
+def all_files() -> tuple[str, ...]:
+    """The files that a linker reads, those of every registered index kind included."""
+    return (*MODEL_FILES, DECISION, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *entity_files())))
 
 
 def resolve_model(name: str | Path) -> Path:
@@ -31,7 +35,7 @@ def resolve_model(name: str | Path) -> Path:
     path = path if path.is_dir() else _from_hub(str(name))
     if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
         raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
-    refuse_links_out(path, ALL_FILES)
+    refuse_links_out(path, all_files())
     return path
 
 
@@ -39,7 +43,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[*ALL_FILES, METRICS, TRAINING]))
+        return Path(snapshot_download(name, allow_patterns=[*all_files(), METRICS, TRAINING]))
     except Exception as error:  # offline, unknown name, no access: the remedy is the same
         raise ElqError(
             f"model {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): train one with"

@@ -23,7 +23,7 @@ from elq.linking.folder import ENTITIES, ENTITY_ENCODER, resolve_model
 from elq.model.network import ELQ
 from elq.progress import track
 from elq.released.formats import ENTITY, FIXED, QUESTION, released_name
-from elq.search.index import HNSW_FILE
+from elq.search.hnsw import HNSW_FILE, HnswIndex
 from elq.search.table import BLOCK, EntityTable
 from elq.tensors import Array
 from elq.types import Entity
@@ -50,7 +50,7 @@ def export_blink(folder: str | Path, output: str | Path) -> None:
         with replacing(made / "entity.jsonl") as stream:
             stream.writelines(f"{json.dumps(entity_record(entity), ensure_ascii=False)}\n" for entity in _tracked(entities))
         _write_table(entities.table, made / "all_entities.t7")
-        if (folder / ENTITIES / HNSW_FILE).is_file():
+        if isinstance(entities.index, HnswIndex):
             link_or_copy(folder / ENTITIES / HNSW_FILE, made / "faiss_hnsw_index.pkl")
 
 

@@ -41,7 +41,9 @@ from elq.released.formats import (
     read_released_entities,
 )
 from elq.released.torch_files import read_tensor, read_tensors
+from elq.search.exact import ExactIndex
 from elq.search.faiss_files import read_graph
+from elq.search.hnsw import HNSW_FILE, HnswIndex
 from elq.search.table import DTYPES, EntityTable
 from elq.tensors import Array
 
@@ -194,8 +196,8 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
         vectors=lambda: MappedVectors(vectors),
         maker=str(release.table),
         dtype=dtype,
-        index="exact" if graph is None else "hnsw",
-        index_file=graph,
+        index=(ExactIndex if graph is None else HnswIndex).kind,
+        index_files={} if graph is None else {HNSW_FILE: graph},
         facts={**facts, "source_sha256": digest},
     )
 

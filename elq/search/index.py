@@ -1,35 +1,76 @@
-"""The index: which K entities have the largest inner product with a mention vector.
+"""The index: which K entities have the largest inner product with a mention vector. This module is the contract of all kinds.
 
-One contract, several kinds. A score is the inner product in fp32 with the row as the table stores it, whatever the kind:
-kinds that search approximately take their scores again from the table, so only which rows are found can differ.
+A score is the inner product in fp32 with the row as the table stores it, whatever the kind: kinds that search approximately
+take their scores again from the table, so only which rows are found can differ.
+
+A kind is one class. It says its name, its options, its files, the memory and the disk it needs, and how it is built, saved and
+opened; elq/search/kinds.py registers it, and nothing else in elq knows it by its name.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from elq.errors import ElqError
-from elq.files import replacing
-from elq.search.faiss_files import read_graph
-from elq.search.table import BLOCK, EntityTable
+from elq.search.options import NoOptions, Value
+from elq.search.table import EntityTable
 
-RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory: converting takes longer than scoring
 QUERIES = 1_024  # searched at a time: bounds the (Q, block) products
-FEW = 16  # queries up to which a product takes the table's side, see ExactIndex
-HNSW_FILE = "index.faiss"
 
 
 class EntityIndex(ABC):
-    """Search over N frozen entity vectors. Safe to call from several threads."""
+    """Search over N frozen entity vectors. Safe to call from several threads.
 
-    kind: str
-    sees_all = False  # whether a search looks at every entity
+    A new kind sets `kind`, writes `memory_bytes`, `disk_bytes` and `_search`, and, where it has files, `files`, `save` and
+    `open` too.
+    """
+
+    kind: ClassVar[str]  # its name
+    options: ClassVar[type[Any]] = NoOptions  # a frozen dataclass, all fields with defaults; see elq/search/options.py
+    files: ClassVar[tuple[str, ...]] = ()  # what `save` writes into the entities folder; each name begins with "index."
+    sees_all: ClassVar[bool] = False  # whether a search looks at every entity
+    prior_refused: ClassVar[str] = ""  # why vectors with the columns of a prior are refused ("misses …"); empty: they are not
 
     def __init__(self, table: EntityTable) -> None:
         self.table = table
+
+    @classmethod
+    @abstractmethod
+    def memory_bytes(cls, rows: int, width: int, options: Any) -> int:
+        """What the finished index of N × D vectors holds in memory at the most, beside the mapped table."""
+
+    @classmethod
+    @abstractmethod
+    def disk_bytes(cls, rows: int, width: int, options: Any) -> int:
+        """What the files of an index of N × D vectors take at the most."""
+
+    @classmethod
+    def build(cls, table: EntityTable, options: Any) -> Self:
+        """Index a table.
+
+        Args:
+            table: the entity table.
+            options: an instance of the kind's options class.
+        """
+        return cls(table)
+
+    @classmethod
+    def open(cls, table: EntityTable, folder: Path, chosen: Mapping[str, Value]) -> Self:
+        """Open the index that :meth:`save` wrote into a folder. A kind without files is built again.
+
+        Args:
+            table: the entity table.
+            folder: the entities folder.
+            chosen: the options that were chosen; for the others the file says what they were.
+        """
+        return cls.build(table, cls.options(**chosen))
+
+    def save(self, folder: Path) -> None:  # noqa: B027 (nothing is the right default)
+        """Write the kind's files into a folder."""
 
     def search(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The k best entities of each query.
@@ -82,130 +123,3 @@ class EntityIndex(ABC):
     @abstractmethod
     def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Scores and rows (Q, K), and log Σ exp (Q,) if it is asked for, else anything."""
-
-    def save(self, folder: str | Path) -> None:  # noqa: B027 (nothing is the right default)
-        """Write what the kind needs beside the table; the exact index needs nothing."""
-
-
-class ExactIndex(EntityIndex):
-    """Brute force over the whole table, in blocks; the last, partial block included.
-
-    A few queries are multiplied as table · queriesᵀ: queries · tableᵀ takes 3 to 8 times as long (MKL, two cores), and one
-    query alone is a matrix times a vector, on one core.
-    """
-
-    kind = "exact"
-    sees_all = True
-
-    def __init__(self, table: EntityTable, *, block: int = BLOCK) -> None:
-        super().__init__(table)
-        self.block = block
-        mapped, size = table.dtype == "float32", len(table) * table.width * 4
-        self._resident = table.tensor() if mapped or size <= RESIDENT_BYTES else None
-
-    def _rows(self, start: int) -> Tensor:
-        end = min(start + self.block, len(self.table))
-        return self.table.tensor(start, end) if self._resident is None else self._resident[start:end]
-
-    def _products(self, vectors: Tensor, start: int) -> Tensor:
-        """Inner products with a block of rows: (Q, block)."""
-        if len(vectors) > FEW:
-            return vectors @ self._rows(start).T
-        few = vectors if len(vectors) > 1 else vectors.repeat(2, 1)
-        return (self._rows(start) @ few.T)[:, : len(vectors)].T.contiguous()
-
-    def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        scores, total = torch.full((len(vectors), 0), -torch.inf), torch.full((len(vectors),), -torch.inf)
-        rows = torch.empty(len(vectors), 0, dtype=torch.int64)
-        for start in range(0, len(self.table), self.block):
-            products = self._products(vectors, start)  # (Q, block)
-            if normalise:
-                total = torch.logaddexp(total, products.logsumexp(-1))  # (Q,)
-            best, found = products.topk(min(k, products.shape[-1]), dim=-1)  # (Q, ≤k)
-            scores = torch.cat([scores, best], dim=-1)
-            rows = torch.cat([rows, found + start], dim=-1)
-            scores, order = scores.sort(dim=-1, descending=True, stable=True)  # earlier rows first among equals
-            scores, rows = scores[:, :k], rows.gather(-1, order)[:, :k]
-        return scores, rows, total
-
-
-class HnswIndex(EntityIndex):
-    """A navigable small-world graph (faiss IndexHNSWFlat, inner product), scores taken again from the table.
-
-    Args:
-        table: the entity table.
-        links: graph links per entity (faiss's M).
-        ef_construction: breadth of the search while building.
-        ef_search: breadth of the search; at least K is used. More finds more of the true best, and takes longer.
-        path: a saved index to read instead of building one.
-    """
-
-    kind = "hnsw"
-
-    def __init__(
-        self,
-        table: EntityTable,
-        *,
-        links: int = 32,
-        ef_construction: int = 200,
-        ef_search: int = 128,
-        path: str | Path | None = None,
-    ) -> None:
-        import faiss
-
-        super().__init__(table)
-        self.ef_search = ef_search
-        if path is not None:
-            self._faiss = read_graph(path, len(table), table.width)
-            self.ef_search = max(1, min(self._faiss.hnsw.efSearch, len(table)))  # as it was saved
-            return
-        self._faiss = faiss.IndexHNSWFlat(table.width, links, faiss.METRIC_INNER_PRODUCT)
-        self._faiss.hnsw.efConstruction, self._faiss.hnsw.efSearch = ef_construction, ef_search
-        for start in range(0, len(table), BLOCK):
-            self._faiss.add(table.tensor(start, start + BLOCK).numpy())
-
-    def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        import faiss
-
-        # given per call, since threads share the index
-        breadth = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))  # type: ignore[attr-defined]
-        _, found = self._faiss.search(np.ascontiguousarray(vectors.numpy()), k, params=breadth)
-        rows = torch.from_numpy(found)  # (Q, K), −1 where the graph gave fewer
-        scores = torch.einsum("qd,qkd->qk", vectors, self.table.gather(rows.clamp_min(0)))  # (Q, K)
-        scores, order = scores.masked_fill(rows < 0, -torch.inf).sort(dim=-1, descending=True, stable=True)
-        return scores, rows.gather(-1, order), scores[:, 0]
-
-    def save(self, folder: str | Path) -> None:
-        """Write ``index.faiss``."""
-        import faiss
-
-        # faiss opening the file itself would pass over a write that fails at the end
-        with replacing(Path(folder) / HNSW_FILE, "wb") as stream:
-            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
-
-
-INDEX_KINDS: dict[str, type[EntityIndex]] = {"exact": ExactIndex, "hnsw": HnswIndex}
-
-
-def recall_against_exact(index: EntityIndex, *, k: int = 10, queries: int = 256) -> float:
-    """Share of the true k nearest that an index finds, with entities spread over the table as queries."""
-    table = index.table
-    vectors = table.gather(torch.arange(0, len(table), max(1, len(table) // queries)))  # (Q, D)
-    truth, found = ExactIndex(table).search(vectors, k)[1], index.search(vectors, k)[1]  # (Q, K)
-    return float((truth.unsqueeze(-1) == found.unsqueeze(-2)).any(-1).float().mean())
-
-
-def build_index(kind: str, table: EntityTable) -> EntityIndex:
-    """Build an index of a kind over a table.
-
-    Raises:
-        ElqError: an unknown kind.
-    """
-    if kind not in INDEX_KINDS:
-        raise ElqError(f"index kind {kind!r} is unknown: choose one of {', '.join(INDEX_KINDS)}")
-    return INDEX_KINDS[kind](table)
-
-
-def open_index(kind: str, table: EntityTable, folder: str | Path) -> EntityIndex:
-    """Open the index that :meth:`EntityIndex.save` wrote into a folder."""
-    return HnswIndex(table, path=Path(folder) / HNSW_FILE) if kind == "hnsw" else build_index(kind, table)

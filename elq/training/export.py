@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
-from elq.entities.manifest import ENTITY_FILES, Entities
+from elq.entities.manifest import Entities, entity_files
 from elq.evaluation.evaluate import Observed, measure, observe
 from elq.evaluation.reliability import fit_calibration
 from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
@@ -49,7 +49,7 @@ def export_folder(
         model.save_pretrained(made, tokenizer)
         decision.save(made)
         (made / ENTITIES).mkdir()
-        for name in ENTITY_FILES:
+        for name in entity_files():
             if (Path(source) / name).is_file():
                 link_or_copy(Path(source) / name, made / ENTITIES / name)
         replace(entities.manifest, encoder=portable(entities.manifest.encoder)).save(made / ENTITIES)

@@ -136,6 +136,22 @@ class ELQCLI(LightningCLI):
         trainer.callbacks.append(last)  # type: ignore[attr-defined]
         return trainer
 
+    def instantiate_classes(self) -> None:
+        """Make the objects of all settings.
+
+        Raises:
+            ElqError: a value that a settings class refuses, in the words of that class.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:  # the parser's own, which has that of the class as its cause
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, ElqError):
+                cause = cause.__cause__ or cause.__context__
+            if cause is None:
+                raise
+            raise cause from None
+
     def _refuse_finished(self, folder: Path) -> None:
         """``elq fit`` into the folder of a finished run would replace its model."""
         if (folder / MODEL).exists() and not self._get(self.config, "ckpt_path"):

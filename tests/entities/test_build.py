@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from elq.commands import run
 from elq.encoding.device import own_device, resolve_precision
 from elq.encoding.entity_texts import EntityEncoder
 from elq.encoding.transformer import cls_vectors
@@ -212,10 +213,76 @@ def test_an_approximate_index_prints_its_recall(settings, catalogue_file, tmp_pa
     assert "the hnsw index finds 100.0% of the true 10 nearest" in caplog.text
 
 
+def test_the_options_of_an_index_are_part_of_what_is_built(settings, catalogue_file, tmp_path, caplog):
+    graph = replace(settings, index="hnsw")
+    plain = build_entities(catalogue_file, tmp_path / "e", graph)
+    assert plain.index_options == {}
+    chosen = replace(graph, index_options={"links": "4", "ef_search": 3})
+    manifest = build_entities(catalogue_file, tmp_path / "e", chosen)
+    assert json.loads((tmp_path / "e" / MANIFEST).read_text())["index_options"] == {"links": 4, "ef_search": 3}
+    assert manifest.files["index.faiss"] < plain.files["index.faiss"]
+    assert open_entities(tmp_path / "e").index.ef_search == 3
+    stamp = (tmp_path / "e" / TABLE).stat().st_mtime_ns
+    with caplog.at_level("INFO"):
+        build_entities(catalogue_file, tmp_path / "e", replace(graph, index_options={"ef_search": "3", "links": 4}))
+    assert f"{tmp_path / 'e'} is up to date" in caplog.text
+    assert (tmp_path / "e" / TABLE).stat().st_mtime_ns == stamp
+
+
+def test_without_options_the_plan_and_the_manifest_are_those_of_before(settings, catalogue_file, tmp_path):
+    build_entities(catalogue_file, tmp_path / "e", replace(settings, index="hnsw"))
+    plan = json.loads((tmp_path / "e" / "plan.json").read_text())
+    assert [*plan["settings"]] == ["encoder", "pooling", "text", "max_tokens", "dtype", "precision", "index"]
+    manifest = json.loads((tmp_path / "e" / MANIFEST).read_text())
+    assert manifest.pop("index_options") == {}
+    (tmp_path / "e" / MANIFEST).write_text(json.dumps(manifest))
+    assert open_entities(tmp_path / "e").index.ef_search == 7  # 128 of the file, cut to the entities
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"typo": 1}, "names 'typo', which is unknown: the hnsw index has links=32, ef_construction=200, ef_search=128"),
+        ({"ef_search": 0}, "has ef_search 0, but it must be a whole number from 1 to 100000: the hnsw index has links=32"),
+        ([1], "is \\[1\\], but must be options and their values"),
+        ({"links": [1]}, "has links \\[1\\], but it must be"),
+    ],
+)
+def test_bad_options_in_a_manifest(options, message, settings, catalogue_file, tmp_path):
+    build_entities(catalogue_file, tmp_path / "e", replace(settings, index="hnsw"))
+    manifest = json.loads((tmp_path / "e" / MANIFEST).read_text())
+    (tmp_path / "e" / MANIFEST).write_text(json.dumps({**manifest, "index_options": options}))
+    with pytest.raises(ElqError, match=f"index_options {message}"):
+        Manifest.load(tmp_path / "e")
+
+
+def test_the_build_command_reads_options_and_lists_them(encoder_folder, catalogue_file, tmp_path, capsys):
+    command = ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "e"), "--encoder", str(encoder_folder)]
+    command += ["--precision", "fp32", "--index", "hnsw", "--index-options"]
+    assert run("build", [*command, "links=48, ef_search=5"]) == 0
+    assert Manifest.load(tmp_path / "e").index_options == {"links": 48, "ef_search": 5}
+    for wrong, message in (
+        ("links", "--index-options has 'links', but must be OPTION=VALUE pairs such as links=48,ef_search=256"),
+        (
+            "links=many",
+            "index_options has links 'many', but it must be a whole number from 2 to 1024: the hnsw index has links=32",
+        ),
+        ("knots=1", "index_options names 'knots', which is unknown: the hnsw index has links=32, ef_construction=200"),
+    ):
+        assert run("build", [*command, wrong]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("build", ["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "exact (default) or hnsw" in told
+    assert "exact: no options; hnsw: links=32 (graph links per entity" in told
+
+
 def test_says_beforehand_what_it_takes(settings, catalogue_file, tmp_path, caplog):
     with caplog.at_level("INFO"):
         build_entities(catalogue_file, tmp_path / "e", settings)
     assert "7 entities: 0 MB of disk" in caplog.text
+    assert "and 0 MB of memory for the exact index" in caplog.text
     assert "7 of 7 entities to encode: about 0.0 minutes (fp32)" in caplog.text
 
 

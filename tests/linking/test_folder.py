@@ -13,9 +13,10 @@ import torch
 from elq.entities.catalogue import write_catalogue
 from elq.entities.manifest import CATALOGUE, MANIFEST, TABLE, Manifest, file_sizes, open_entities
 from elq.errors import ElqError
-from elq.linking.folder import ALL_FILES
+from elq.linking.folder import all_files
 from elq.linking.linker import Linker
-from elq.search.index import HNSW_FILE, build_index, open_index
+from elq.search.hnsw import HNSW_FILE
+from elq.search.kinds import build_index, open_index
 from elq.search.table import EntityTable
 from elq.types import Entity
 from tests.soak.fuzz_folder import Payload, attempt, damage, make_folder
@@ -110,7 +111,7 @@ def model_folder(run_folder, tmp_path):
     return shutil.copytree(run_folder / "model", tmp_path / "model")
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_FILES if not name.endswith(".faiss")])
+@pytest.mark.parametrize("name", [name for name in all_files() if not name.endswith(".faiss")])
 def test_a_link_out_of_the_folder_is_refused(name, model_folder, tmp_path):
     (model_folder / name).replace(tmp_path / "elsewhere")
     (model_folder / name).symlink_to(tmp_path / "elsewhere")
@@ -125,7 +126,7 @@ def test_links_inside_a_folder_and_in_the_cache_of_the_hub_are_followed(model_fo
     snapshot = tmp_path / "models--me--mine" / "snapshots" / "abc"
     (snapshot / "entities").mkdir(parents=True)
     (snapshot.parent.parent / "blobs").mkdir()
-    for name in ALL_FILES:
+    for name in all_files():
         if (model_folder / name).is_file():
             blob = snapshot.parent.parent / "blobs" / name.replace("/", "_")
             shutil.copy(model_folder / name, blob)
@@ -133,7 +134,7 @@ def test_links_inside_a_folder_and_in_the_cache_of_the_hub_are_followed(model_fo
     assert Linker.from_pretrained(snapshot).link("who directed titanic?")
 
 
-@pytest.mark.parametrize("name", ALL_FILES)
+@pytest.mark.parametrize("name", all_files())
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
 def test_a_pickle_is_refused_and_nothing_in_it_runs(name, write, model_folder, tmp_path):
     write(Payload(tmp_path / "trap"), model_folder / name)

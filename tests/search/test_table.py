@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from elq.errors import ElqError
-from elq.search.index import ExactIndex
+from elq.search.exact import ExactIndex
 from elq.search.table import EntityTable
 
 

@@ -27,7 +27,7 @@ from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import open_entities
 from elq.errors import ElqError
 from elq.linking.decision import Decision
-from elq.linking.folder import ALL_FILES
+from elq.linking.folder import all_files
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
 from elq.training.export import export_folder
@@ -103,7 +103,7 @@ def json_changed(value: Any) -> Any:
 
 def damage(folder: Path, trap: Path) -> str:
     """Do something to one file; return what."""
-    name = random.choice([*ALL_FILES, "entities/manifest.json", "config.json", "entities/index.faiss"])
+    name = random.choice([*all_files(), "entities/manifest.json", "config.json", "entities/index.faiss"])
     path = folder / name
     way = random.choice(["bytes", "bytes", "bytes", "json", "pickle", "gone", "link", "folder", "other"])
     if way == "json" and name.endswith(".json"):
@@ -120,7 +120,7 @@ def damage(folder: Path, trap: Path) -> str:
         path.unlink()
         path.mkdir()
     elif way == "other":
-        shutil.copy(folder / random.choice(ALL_FILES), trap.with_name("other"))
+        shutil.copy(folder / random.choice(all_files()), trap.with_name("other"))
         trap.with_name("other").replace(path)
     else:
         way = "bytes"

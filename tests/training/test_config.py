@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
+from elq.commands import run
 from elq.commands.train import CONF, plain_values
 from elq.errors import ElqError
 from elq.training.parser import ELQCLI
@@ -71,6 +72,33 @@ def test_an_experiment_keeps_the_checkpoint_and_what_two_rooms_share():
     assert config.data.max_span_tokens == 7
     assert config.data.seed == 5
     assert config.data.encoder == config.model.encoder
+
+
+def test_the_options_of_an_index_come_through_both_doors(tmp_path):
+    values = composed("+experiment=own_data", "+data.build={index: hnsw, index_options: {links: 48, ef_search: 256}}")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    for way in (values, ["fit", "--config", str(tmp_path / "config.yaml")]):
+        config = parsed(way).config
+        build = config.get("fit", config).data.build
+        assert (build.index, build.index_options) == ("hnsw", {"links": 48, "ef_search": 256})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "{index: hnsw, index_options: {knots: 1}}",
+            "index_options names 'knots', which is unknown: the hnsw index has links=32",
+        ),
+        ("{index: ivf}", "index is 'ivf', but must be one of exact, hnsw"),
+    ],
+)
+def test_what_a_settings_class_refuses_is_one_sentence(override, message, tmp_path, capsys):
+    (tmp_path / "c.jsonl").write_text('{"id": "E1", "title": "One"}\n')
+    overrides = ["+experiment=own_catalogue", f"data.catalogue={tmp_path / 'c.jsonl'}", f"+data.build={override}"]
+    assert run("train", [*overrides, f"hydra.run.dir={tmp_path / 'run'}"]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith(f"elq: {message}")
 
 
 @pytest.mark.parametrize("override", ["+model.surprise=1", "+model.lr_heads=fast", "+data.train.0.surprise=1"])
