@@ -56,8 +56,9 @@ class BaseOnly(PathFinder):
     def find_spec(cls, fullname, path=None, target=None):
         return None if fullname.partition(".")[0] in refused else super().find_spec(fullname, path, target)
 
-loaded = {module for module in sys.modules if module.partition(".")[0] in refused}
-assert not loaded, loaded
+loaded = {name.partition(".")[0] for name in sys.modules}
+assert not loaded & set(optional), loaded & set(optional)
+refused -= loaded  # what a start of Python loads, such as the measuring of coverage
 sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not PathFinder] + [BaseOnly]
 """
 
