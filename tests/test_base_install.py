@@ -140,7 +140,7 @@ def test_the_help_of_a_command_needs_no_extra(command):
     assert f"elq {command}" in done.stdout
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", later("csv", "elq/entities/catalogue.py reads it with datasets")])
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_an_entities_folder_is_built_without_any_extra(encoder_folder, tmp_path, suffix):
     file = tmp_path / f"catalogue.{suffix}"
     file.write_text({"jsonl": '{"id": "Q90", "title": "Paris"}\n', "csv": "id,title\nQ90,Paris\n"}[suffix])
