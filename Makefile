@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help venv demo test test-slow lint format docs train clean
+.PHONY: help venv demo test test-slow coverage lint format docs wheel train clean
 
 help:
 	@echo "make venv    set up .venv with the versions in constraints.txt"
@@ -10,7 +10,9 @@ help:
 	@echo "make test    ruff, mypy, pytest: offline, on the CPU"
 	@echo "make format  put the code into shape"
 	@echo "make test-slow  every command of README and docs that trains"
+	@echo "make coverage  the tests again, with a report of the lines that none of them runs"
 	@echo "make docs    the pages of docs/ as a site in site/"
+	@echo "make wheel   sdist and wheel in dist/, and the wheel tried in an environment of its own"
 	@echo "make train   python train.py +experiment=webqsp"
 
 venv: .venv/ready
@@ -44,9 +46,21 @@ test: lint
 test-slow: venv
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
+coverage: venv
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --cov --cov-report=term
+
 docs: venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# The wheel is installed as a user would do it, without an extra: the commands must start without the training libraries.
+wheel: venv
+	rm -rf dist build/wheel
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet --constraint constraints.txt dist/elq-*.whl
+	cd build/wheel && bin/elq --version && bin/elq --help && bin/elq predict --help > predict.txt
+	cd build/wheel && bin/python -c "from elq import Linker, __version__; print(Linker.__name__, __version__)"
 
 format: venv
 	$(BIN)/ruff check --fix .
@@ -56,4 +70,4 @@ train: venv
 	$(BIN)/python train.py +experiment=webqsp
 
 clean:
-	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+BIN = "Scripts" if os.name == "nt" else "bin"
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +19,13 @@ def venv(tmp_path_factory) -> Path:
     subprocess.run(build, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     [wheel] = folder.glob("elq-*.whl")
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    pip = [folder / "venv" / BIN / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(pip, check=True)
     return folder / "venv"
 
 
 def elq(venv: Path, *arguments: str, **environment: str) -> str:
-    command = [venv / "bin" / "elq", *arguments]
+    command = [venv / BIN / "elq", *arguments]
     env = {**os.environ, **environment}
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=venv, env=env).stdout
 
@@ -35,8 +36,8 @@ def test_the_command_is_there(venv):
 
 
 def test_conf_and_frames_travel_in_the_wheel(venv):
-    [package] = venv.glob("lib/python*/site-packages/elq")
-    for name in ("conf/train.yaml", "conf/experiment/webqsp.yaml", "frames.yaml", "report.html", "py.typed"):
+    [package] = [*venv.glob("lib/python*/site-packages/elq"), *venv.glob("Lib/site-packages/elq")]  # the second on Windows
+    for name in ("conf/train.yaml", "conf/experiment/webqsp.yaml", "questions/frames.yaml", "report/page.html", "py.typed"):
         assert (package / name).is_file(), name
     # the libraries of this environment beside the installed wheel: its own conf/ must be the one that is composed
     composed = elq(venv, "train", "+experiment=webqsp", "--cfg", "job", PYTHONPATH=sysconfig.get_paths()["purelib"])
