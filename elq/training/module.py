@@ -2,14 +2,12 @@
 
 import itertools
 import logging
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
-from torch.nn import functional
 
 from elq.encoding.pretrained import DEFAULT, load_tokenizer
 from elq.errors import ElqError
@@ -19,20 +17,12 @@ from elq.linking.scoring import check_score_mode
 from elq.model.network import ELQ
 from elq.tensors import Batch
 from elq.training.data import QuestionData
-from elq.training.losses import (
-    candidate_rows,
-    mention_loss,
-    nearest_rows,
-    released_in_batch_loss,
-    released_loss,
-    sampled_loss,
-    sharded_table_loss,
-    table_loss,
-)
+from elq.training.entity_loss import make_entity_loss
+from elq.training.losses import mention_loss
+from elq.training.processes import Processes
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 
 log = logging.getLogger(__name__)
-CANDIDATE_KINDS = ("table", "sampled", "released")
 
 
 class ELQModule(LightningModule):
@@ -91,10 +81,7 @@ class ELQModule(LightningModule):
         threshold: float | None = None,
     ) -> None:
         super().__init__()
-        if candidates not in CANDIDATE_KINDS:
-            raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
-        if table_sharding and candidates != "table":
-            raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
+        self.entity_loss = make_entity_loss(candidates, hard_negatives=hard_negatives, table_sharding=table_sharding)
         if (names or nil) and (table_sharding or candidates == "released"):
             raise ElqError("model.names and model.nil need no table_sharding and other candidates than released: drop one")
         check_score_mode(score_mode, names=names)
@@ -103,13 +90,10 @@ class ELQModule(LightningModule):
         pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": tuple(prior)}
         self.model = ELQ.from_encoder(encoder, **spans, **pooling)
         self.model.encoder.transformer.get_input_embeddings().requires_grad_(not frozen_words)
-        self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
-        self.table_sharding, self.unsure_weight = table_sharding, unsure_weight
+        self.mention_weight, self.unsure_weight = mention_weight, unsure_weight
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
         self.score_mode, self.retrieved, self.threshold = score_mode, retrieved, threshold
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
-        self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
-        self._search_table: Tensor | None = None  # for hard negatives
 
     @property
     def data(self) -> QuestionData:
@@ -130,18 +114,18 @@ class ELQModule(LightningModule):
         self.sweep = ThresholdSweep(*(DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE))
 
     def on_fit_start(self) -> None:
-        """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""
-        if self.candidates == "table":
-            rank, world = (self.global_rank, self.trainer.world_size) if self.table_sharding else (0, 1)
-            table, rows = self.data.entities.table, len(self.data.entities.table)
-            self._table = table.tensor(rows * rank // world, rows * (rank + 1) // world).to(self.device)
-        elif self.candidates == "sampled" and self.hard_negatives and self.data.entities.index.sees_all:
-            half = str(self.trainer.precision).startswith("bf16")  # which finds nearly the same ones three times as fast
-            self._search_table = self.data.entities.table.tensor().to(self.device, torch.bfloat16 if half else torch.float32)
+        """Prepare the disambiguation loss, which may put the table on the device."""
+        half = str(self.trainer.precision).startswith("bf16")
+        self.entity_loss.prepare(self.data.entities, self.device, self.processes, half=half)
 
     def on_fit_end(self) -> None:
         """Let the table go."""
-        self._table = self._search_table = None
+        self.entity_loss.release()
+
+    @property
+    def processes(self) -> Processes:
+        """The processes of the running trainer."""
+        return Processes(self.global_rank, self.trainer.world_size, self.all_gather)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout depend on seed, epoch, batch and rank alone: resuming, or building a table before, changes nothing."""
@@ -155,64 +139,18 @@ class ELQModule(LightningModule):
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             mentions = mention_loss(logits, batch.mentions, batch.unsure, self.unsure_weight)
-            mention, entity = self.mean_over_processes([mentions, self.disambiguation_loss(vectors, batch)])
+            mention, entity = self.processes.means([mentions, self.disambiguation_loss(vectors, batch)])
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
         return cast(Tensor, self.mention_weight * mention + entity)
 
-    def mean_over_processes(self, losses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """Means of (sum, number of terms) pairs: (losses,), whose average over the W processes is the mean over all terms."""
-        sums, counts = (torch.stack(column) for column in zip(*losses, strict=True))  # each (losses,)
-        if self.trainer.world_size > 1:
-            counts = self.stacked(counts).sum(0)  # (W, losses) → (losses,)
-        return sums * self.trainer.world_size / counts.clamp_min(1)
-
-    def stacked(self, value: Tensor, *, sync_grads: bool = False) -> Tensor:
-        """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
-        return cast(Tensor, self.all_gather(value, sync_grads=sync_grads))
-
     def disambiguation_loss(self, vectors: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Loss of (M, D) mention vectors of a batch over the chosen candidates.
-
-        Returns:
-            Sum over the mentions that take part, and their number, as in elq/training/losses.py.
-        """
-        table, world, gold = self.data.entities.table, self.trainer.world_size, batch.rows
-        if self._table is not None and self.table_sharding and world > 1:
-            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
-            gather = partial(self.stacked, sync_grads=True)
-            return sharded_table_loss(vectors, gold, own, self._table, gather, self.global_rank)
-        bearers, bonus, nil = None, None, self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
+        """Loss of (M, D) mention vectors of a batch: a sum over the mentions that take part, and their number."""
+        nil = self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
+        bonus = None
         if batch.bearers is not None and self.model.name_bonus is not None:
-            bearers, bonus = batch.bearers.rows, self.model.name_bonus(batch.bearers.kinds)  # (M, E)
-        if self._table is not None:
-            return table_loss(vectors, gold, self._table, bearers, bonus, nil)
-        nearest = gold.new_empty(len(gold), 0)
-        if self._search_table is not None:
-            nearest = nearest_rows(vectors, self._search_table, self.hard_negatives)  # (M, K)
-        elif self.hard_negatives:
-            nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
-        if self.candidates == "released":
-            if not self.hard_negatives:
-                everyone = self.stacked_rows(gold)  # (W, M⁺)
-                golds = table.gather(everyone[everyone >= 0]).to(vectors.device)  # (C, D)
-                return released_in_batch_loss(vectors, gold, golds, int((everyone[: self.global_rank] >= 0).sum()))
-            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
-            found = table.gather(nearest.clamp_min(0)).to(vectors.device)  # (M, K, D)
-            return released_loss(vectors, gold, batch.mentions.question, own, nearest.to(gold.device), found)
-        if bearers is not None:
-            nearest = torch.cat([nearest.to(gold.device), bearers], -1)  # (M, K + E)
-        rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
-        # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
-        rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
-        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device), bearers, bonus, nil)
-
-    def stacked_rows(self, rows: Tensor) -> Tensor:
-        """Table rows (C,) of each of W processes, stacked: (W, C⁺), −1 behind those of a process that has fewer."""
-        if self.trainer.world_size == 1:
-            return rows.unsqueeze(0)
-        most = int(self.stacked(torch.tensor(len(rows), device=rows.device)).max())
-        return self.stacked(functional.pad(rows, (0, most - len(rows)), value=-1))
+            bonus = self.model.name_bonus(batch.bearers.kinds)  # (M, E)
+        return self.entity_loss(vectors, batch, bonus, nil)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Link the questions as the exported folder would, with everything above the sweep's floor."""

@@ -20,7 +20,7 @@ from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.network import ELQ
 from elq.questions.annotated import read_questions
 from elq.training.batches import Collator
-from elq.training.losses import released_in_batch_loss, released_loss
+from elq.training.released_losses import released_in_batch_loss, released_loss
 from elq.types import Link, Mention, Question
 from tests.conftest import write_lines
 

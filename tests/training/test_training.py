@@ -14,16 +14,17 @@ from elq import Linker
 from elq.commands import run
 from elq.commands.train import fit
 from elq.entities.catalogue import Catalogue
-from elq.entities.manifest import Manifest
+from elq.entities.manifest import Manifest, open_entities
 from elq.errors import ElqError
 from elq.evaluation.evaluate import evaluate
 from elq.linking.folder import ENTITIES
 from elq.questions.annotated import read_questions
-from elq.search.table import EntityTable
 from elq.tensors import Batch, Spans, TokenBatch
+from elq.training.entity_loss import make_entity_loss
 from elq.training.losses import table_loss
 from elq.training.module import ELQModule
 from elq.training.parser import ELQCLI
+from elq.training.processes import Processes
 
 
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
@@ -212,20 +213,21 @@ def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_pat
     assert differs or scores[0]["threshold"] != scores[1]["threshold"]
 
 
-def test_sampled_candidates_bound_the_table_loss_from_below(values, run_folder):
+def test_sampled_candidates_bound_the_table_loss_from_below(run_folder):
     """A softmax over fewer entities can only be easier; over all of them the two are the same number."""
-    table = EntityTable.open(run_folder / "model" / ENTITIES / "table.npy")
-    cli = ELQCLI({**values, "model": {**values["model"], "candidates": "sampled", "hard_negatives": 2}}, run=False)
-    cli.datamodule.prepare_data()
-    cli.datamodule.setup("validate")
-    cli.model.trainer = cli.trainer
-    cli.trainer._data_connector.attach_datamodule(cli.model, datamodule=cli.datamodule)
+    entities = open_entities(run_folder / "model" / ENTITIES)
+    table = entities.table
     vectors, gold, spans = torch.randn(3, table.width), torch.tensor([0, 4, 4]), Spans(torch.arange(3), *torch.ones(2, 3))
     batch = Batch(TokenBatch(*torch.zeros(3, 1, 1), ()), spans, gold, ())
     exact, mentions = table_loss(vectors, gold, table.tensor())
-    assert cli.model.disambiguation_loss(vectors, batch)[0] < exact
-    cli.model.hard_negatives = len(table)
-    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, batch), (exact, mentions))
+
+    def sampled(hard_negatives):
+        loss = make_entity_loss("sampled", hard_negatives=hard_negatives)
+        loss.prepare(entities, torch.device("cpu"), Processes())
+        return loss(vectors, batch)
+
+    assert sampled(2)[0] < exact
+    torch.testing.assert_close(sampled(len(table)), (exact, mentions))
 
 
 def test_bad_training_input(values, tmp_path):
