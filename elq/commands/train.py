@@ -91,6 +91,8 @@ def main(arguments: Sequence[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
 
+    from elq.training.renamed import renamed_arguments
+
     command, os.environ["HYDRA_FULL_ERROR"] = sys.argv[:], "1"  # hydra hands its errors on instead of printing them
     failures: list[ElqError] = []  # kept from hydra, which would announce them
 
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         except ElqError as error:
             failures.append(error)
 
-    sys.argv[1:] = arguments
+    sys.argv[1:] = renamed_arguments(arguments)
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(task)()
     except (HydraException, OmegaConfBaseException) as error:

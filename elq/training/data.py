@@ -46,13 +46,13 @@ class Source:
 class Stage:
     """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue.
 
-    ``bootstrap`` counts the template questions, ``knobs`` are those of elq/questions/templates.py, and ``held_out`` names
+    ``templates`` counts the template questions, ``knobs`` are those of elq/questions/templates.py, and ``held_out`` names
     question files whose entities no template question is about.
     """
 
     epochs: int = 1
     sources: list[Source] = field(default_factory=list)
-    bootstrap: int = 0
+    templates: int = 0
     knobs: dict[str, float] = field(default_factory=dict)
     held_out: list[str] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ class QuestionData(LightningDataModule):
         columns: our field → the catalogue file's column, where the names differ.
         train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
         dev: question file on which epoch and threshold are chosen.
-        dev_bootstrap: that many template questions instead, other ones than in training, where nobody has annotated any.
+        dev_templates: that many template questions instead, other ones than in training, where nobody has annotated any.
         frames: YAML with further question frames for template questions.
         batch_size: questions per batch and device.
         max_span_tokens: L, the model's own setting.
@@ -85,7 +85,7 @@ class QuestionData(LightningDataModule):
         entities: str,
         train: list[Stage],
         dev: str | None = None,
-        dev_bootstrap: int = 0,
+        dev_templates: int = 0,
         build: BuildSettings | None = None,
         encoder: str = DEFAULT,
         columns: dict[str, str] | None = None,
@@ -98,11 +98,11 @@ class QuestionData(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not train or any(stage.epochs < 1 or not (stage.sources or stage.bootstrap) for stage in train):
+        if not train or any(stage.epochs < 1 or not (stage.sources or stage.templates) for stage in train):
             raise ElqError(f"data.train is {train}, but needs stages of at least one epoch, with sources or template questions")
-        if (dev is None) == (dev_bootstrap < 1):
+        if (dev is None) == (dev_templates < 1):
             raise ElqError(
-                f"data.dev is {dev} and data.dev_bootstrap {dev_bootstrap}: give a question file, or a number of"
+                f"data.dev is {dev} and data.dev_templates {dev_templates}: give a question file, or a number of"
                 " template questions instead"
             )
         if batch_size < 1 or max_span_tokens < 1:
@@ -113,7 +113,7 @@ class QuestionData(LightningDataModule):
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=tuple(prior)), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
-        self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
+        self.dev_file, self.dev_templates = dev, dev_templates
         self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
         self.question_tokens = question_tokens
         self.dictionary: Dictionary | None = None
@@ -142,8 +142,8 @@ class QuestionData(LightningDataModule):
         if self.question_tokens is not None:
             self.tokenizer = self.tokenizer.released(self.question_tokens)
         # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
-        last = next((stage for stage in reversed(self.stages) if stage.bootstrap), Stage())
-        templates, seed = replace(last, bootstrap=self.dev_bootstrap), self.seed * 1_000_003 + 1_000_002
+        last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
+        templates, seed = replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002
         self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
         epochs = sum(stage.epochs for stage in self.stages)
         if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
@@ -159,13 +159,13 @@ class QuestionData(LightningDataModule):
                 read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)
             questions += read * source.repeat
-        if stage.bootstrap:
+        if stage.templates:
             questions += self._templates(stage, self.seed * 1_000_003 + number)
         log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
         return questions
 
     def _templates(self, stage: Stage, seed: int) -> list[Question]:
-        catalogue, count = self.entities.catalogue, stage.bootstrap
+        catalogue, count = self.entities.catalogue, stage.templates
         known = {
             m.entity
             for file in stage.held_out
@@ -197,7 +197,7 @@ class QuestionData(LightningDataModule):
     def stage_of(self, epoch: int) -> int:
         """Number of the stage that an epoch belongs to.
 
-        >>> stages = [Stage(epochs=1, bootstrap=9), Stage(epochs=2, bootstrap=9)]
+        >>> stages = [Stage(epochs=1, templates=9), Stage(epochs=2, templates=9)]
         >>> data = QuestionData("c.jsonl", entities="e", train=stages, dev="d.jsonl")
         >>> [data.stage_of(epoch) for epoch in range(5)]
         [0, 1, 1, 1, 1]

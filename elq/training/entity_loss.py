@@ -184,9 +184,9 @@ def make_entity_loss(kind: str, *, hard_negatives: int = 10, table_sharding: boo
         ElqError: there is no such strategy, or it has no table to share.
     """
     if kind not in LOSSES:
-        raise ElqError(f"model.candidates is {kind!r}, but must be one of {', '.join(LOSSES)}")
+        raise ElqError(f"model.loss is {kind!r}, but must be one of {', '.join(LOSSES)}")
     if table_sharding and kind != "table":
-        raise ElqError(f"model.table_sharding needs model.candidates to be table, not {kind}: set one of them")
+        raise ElqError(f"model.table_sharding needs model.loss to be table, not {kind}: set one of them")
     if kind == "table":
         return ShardedTableLoss() if table_sharding else TableLoss()
     return SampledLoss(hard_negatives) if kind == "sampled" else ReleasedLoss(hard_negatives)

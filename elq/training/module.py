@@ -40,8 +40,8 @@ class ELQModule(LightningModule):
         frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
         mention_weight: factor of the mention loss in the sum of both losses.
         unsure_weight: what a name that nobody annotated counts as a negative, in a file with ``partial`` annotation.
-        candidates: of the disambiguation softmax: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch and nearest
-            ones); ``released`` has the released ELQ's losses over in-batch or hard negatives instead.
+        loss: of disambiguation: ``table`` (cross-entropy over all entities, exact), ``sampled`` (over gold, in-batch and
+            nearest ones), or ``released`` (the released ELQ's losses over in-batch or hard negatives).
         hard_negatives: nearest entities per mention in ``sampled`` and ``released``.
         table_sharding: with several processes, each holds a share of the rows in ``table`` (the same loss, less memory).
         lr_encoder: peak learning rate of the encoder.
@@ -50,7 +50,7 @@ class ELQModule(LightningModule):
         warmup_steps: optimiser steps of linear warm-up; a linear decay to 0 over all epochs follows.
         score_mode: of validation and export, see elq/linking/scoring.py; ``elq`` also trains on questions as it reads them.
         question_tokens: longest question in score mode ``elq``.
-        retrieved: K of validation and export.
+        candidates: K, entities of a mention in validation and export.
         threshold: γ of the exported folder; None lets the development questions choose it, see elq/evaluation/sweep.py.
     """
 
@@ -68,7 +68,7 @@ class ELQModule(LightningModule):
         frozen_words: bool = False,
         mention_weight: float = 20.0,
         unsure_weight: float = 0.0,
-        candidates: str = "table",
+        loss: str = "table",
         hard_negatives: int = 10,
         table_sharding: bool = False,
         lr_encoder: float = 5e-5,
@@ -77,13 +77,13 @@ class ELQModule(LightningModule):
         warmup_steps: int = 100,
         score_mode: str = "candidates",
         question_tokens: int = 32,
-        retrieved: int = 10,
+        candidates: int = 10,
         threshold: float | None = None,
     ) -> None:
         super().__init__()
-        self.entity_loss = make_entity_loss(candidates, hard_negatives=hard_negatives, table_sharding=table_sharding)
-        if (names or nil) and (table_sharding or candidates == "released"):
-            raise ElqError("model.names and model.nil need no table_sharding and other candidates than released: drop one")
+        self.entity_loss = make_entity_loss(loss, hard_negatives=hard_negatives, table_sharding=table_sharding)
+        if (names or nil) and (table_sharding or loss == "released"):
+            raise ElqError("model.names and model.nil need no table_sharding and another loss than released: drop one")
         check_score_mode(score_mode, names=names)
         self.save_hyperparameters()
         spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens, "nil": nil}
@@ -92,7 +92,7 @@ class ELQModule(LightningModule):
         self.model.encoder.transformer.get_input_embeddings().requires_grad_(not frozen_words)
         self.mention_weight, self.unsure_weight = mention_weight, unsure_weight
         self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
-        self.score_mode, self.retrieved, self.threshold = score_mode, retrieved, threshold
+        self.score_mode, self.retrieved, self.threshold = score_mode, candidates, threshold
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
 
     @property

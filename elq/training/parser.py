@@ -24,6 +24,7 @@ from elq.errors import ElqError
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish
 from elq.training.module import ELQModule
+from elq.training.renamed import renamed_arguments, renamed_values
 
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
     logging.getLogger(noisy).setLevel(logging.WARNING)  # which devices there are, and advertising
@@ -109,7 +110,10 @@ class ELQCLI(LightningCLI):
             ElqError: an unknown key or a value of the wrong type.
         """
         try:
-            self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)  # type: ignore[arg-type]
+            if isinstance(args, dict):
+                self.config = parser.parse_object(renamed_values(args))
+            else:
+                self.config = parser.parse_args(renamed_arguments(sys.argv[1:] if args is None else args))  # type: ignore[arg-type]
         except ArgumentError as error:
             raise ElqError(f"{' '.join(str(error).split())} (`elq fit --help` lists the settings)") from None
 

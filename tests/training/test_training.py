@@ -182,8 +182,8 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
 @pytest.mark.parametrize(
     "change",
     [
-        {"candidates": "sampled", "hard_negatives": 1},
-        {"candidates": "sampled", "hard_negatives": 0},
+        {"loss": "sampled", "hard_negatives": 1},
+        {"loss": "sampled", "hard_negatives": 0},
         {"mention_weight": 1.0},
         {"projection": False},
         {"unit_norm": False},
@@ -197,9 +197,9 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"score_mode": "table"},
         {"score_mode": "elq"},
         {"score_mode": "elq", "question_tokens": 5},
-        {"candidates": "released"},
+        {"loss": "released"},
         {"threshold": -0.125},
-        {"names": True, "candidates": "sampled"},
+        {"names": True, "loss": "sampled"},
         {"nil": True},
     ],
 )
@@ -233,11 +233,11 @@ def test_sampled_candidates_bound_the_table_loss_from_below(run_folder):
 def test_bad_training_input(values, tmp_path):
     with pytest.raises(ElqError, match="data files are missing"):
         fit({**values, "data": {**values["data"], "dev": "none.jsonl"}}, tmp_path)
-    with pytest.raises(ElqError, match=r"model\.candidates is 'some'"):
-        fit({**values, "model": {**values["model"], "candidates": "some"}}, tmp_path)
+    with pytest.raises(ElqError, match=r"model\.loss is 'some'"):
+        fit({**values, "model": {**values["model"], "loss": "some"}}, tmp_path)
     with pytest.raises(ElqError, match="score mode 'x' is unknown"):
         fit({**values, "model": {**values["model"], "score_mode": "x"}}, tmp_path)
-    for odd in ({"score_mode": "elq"}, {"candidates": "released"}, {"table_sharding": True}):
+    for odd in ({"score_mode": "elq"}, {"loss": "released"}, {"table_sharding": True}):
         with pytest.raises(ElqError, match="names"):
             fit({**values, "model": {**values["model"], **odd, "names": True}}, tmp_path)
     with pytest.raises(ElqError, match=r"ckpt_path none\.ckpt does not exist"):
