@@ -24,6 +24,7 @@ from elq.questions.silver import with_silver
 from elq.questions.templates import bootstrap_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, ShuffledBatches
+from elq.training.settings import ModelSettings
 from elq.types import Question
 
 log = logging.getLogger(__name__)
@@ -71,10 +72,7 @@ class QuestionData(LightningDataModule):
         dev_templates: that many template questions instead, other ones than in training, where nobody has annotated any.
         frames: YAML with further question frames for template questions.
         batch_size: questions per batch and device.
-        max_span_tokens: L, the model's own setting.
-        names: whether the model asks which spans are names, its own setting.
-        prior: columns of the table for it, the model's own setting.
-        question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
+        settings: the model's own, among them L, whether it asks for names, and how it reads questions.
         seed: of the order and of the template questions.
     """
 
@@ -91,10 +89,7 @@ class QuestionData(LightningDataModule):
         columns: dict[str, str] | None = None,
         frames: str | None = None,
         batch_size: int = 64,
-        max_span_tokens: int = 10,
-        names: bool = False,
-        prior: tuple[str, ...] = (),
-        question_tokens: int | None = None,
+        settings: ModelSettings | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -105,17 +100,17 @@ class QuestionData(LightningDataModule):
                 f"data.dev is {dev} and data.dev_templates {dev_templates}: give a question file, or a number of"
                 " template questions instead"
             )
-        if batch_size < 1 or max_span_tokens < 1:
-            raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
-        build = build or BuildSettings()
-        if build.prior and tuple(build.prior) != tuple(prior):
+        if batch_size < 1:
+            raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1")
+        self.settings, build = settings or ModelSettings(), build or BuildSettings()
+        prior = tuple(self.settings.prior)
+        if build.prior and tuple(build.prior) != prior:
             raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior {[*prior]}: set model.prior alone")
-        self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=tuple(prior)), encoder
+        self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
         self.dev_file, self.dev_templates = dev, dev_templates
-        self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
-        self.question_tokens = question_tokens
+        self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
@@ -136,11 +131,11 @@ class QuestionData(LightningDataModule):
         self.entities: Entities = open_entities(self.entities_folder)
         sources = [source for part in self.stages for source in part.sources]
         fitted = stage == "fit" and any(source.partial for source in sources)  # what only training asks
-        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.names or fitted else None)
+        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.settings.names or fitted else None)
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
-        if self.question_tokens is not None:
-            self.tokenizer = self.tokenizer.released(self.question_tokens)
+        if self.settings.longest_question is not None:
+            self.tokenizer = self.tokenizer.released(self.settings.longest_question)
         # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
         last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
         templates, seed = replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002
@@ -234,7 +229,7 @@ class QuestionData(LightningDataModule):
         return Collator(
             self.tokenizer,
             self._rows,
-            max_span_tokens=self.max_span_tokens,
+            max_span_tokens=self.settings.max_span_tokens,
             dictionary=dictionary,
-            names=self.names,
+            names=self.settings.names,
         )

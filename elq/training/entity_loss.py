@@ -12,13 +12,11 @@ import torch
 from torch import Tensor, device
 
 from elq.entities.manifest import Entities
-from elq.errors import ElqError
 from elq.tensors import Batch
 from elq.training.losses import candidate_rows, nearest_rows, sampled_loss, sharded_table_loss, table_loss
 from elq.training.processes import Processes
 from elq.training.released_losses import released_in_batch_loss, released_loss
-
-LOSSES = ("table", "sampled", "released")
+from elq.training.settings import LossSettings
 
 
 class EntityLoss(ABC):
@@ -177,16 +175,9 @@ class ReleasedLoss(EntityLoss):
         return released_loss(vectors, gold, batch.mentions.question, own, nearest.to(gold.device), found)
 
 
-def make_entity_loss(kind: str, *, hard_negatives: int = 10, table_sharding: bool = False) -> EntityLoss:
-    """The strategy of a name, one of :data:`LOSSES`.
-
-    Raises:
-        ElqError: there is no such strategy, or it has no table to share.
-    """
-    if kind not in LOSSES:
-        raise ElqError(f"model.loss is {kind!r}, but must be one of {', '.join(LOSSES)}")
-    if table_sharding and kind != "table":
-        raise ElqError(f"model.table_sharding needs model.loss to be table, not {kind}: set one of them")
-    if kind == "table":
-        return ShardedTableLoss() if table_sharding else TableLoss()
-    return SampledLoss(hard_negatives) if kind == "sampled" else ReleasedLoss(hard_negatives)
+def make_entity_loss(settings: LossSettings) -> EntityLoss:
+    """The strategy that the settings name."""
+    if settings.loss == "table":
+        return ShardedTableLoss() if settings.table_sharding else TableLoss()
+    kind = SampledLoss if settings.loss == "sampled" else ReleasedLoss
+    return kind(settings.hard_negatives)

@@ -9,9 +9,11 @@ import itertools
 import logging
 import sys
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -24,7 +26,8 @@ from elq.errors import ElqError
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish
 from elq.training.module import ELQModule
-from elq.training.renamed import renamed_arguments, renamed_values
+from elq.training.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
+from elq.training.settings import DecisionSettings
 
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
     logging.getLogger(noisy).setLevel(logging.WARNING)  # which devices there are, and advertising
@@ -90,11 +93,7 @@ class ELQCLI(LightningCLI):
             }
         )
         parser.link_arguments("model.encoder", "data.encoder")
-        parser.link_arguments("model.max_span_tokens", "data.max_span_tokens")
-        parser.link_arguments("model.names", "data.names")
-        parser.link_arguments("model.prior", "data.prior")
-        scoring = ("model.score_mode", "model.question_tokens")
-        parser.link_arguments(scoring, "data.question_tokens", compute_fn=lambda mode, limit: limit if mode == "elq" else None)
+        parser.link_arguments("model.settings", "data.settings", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     @staticmethod
@@ -116,6 +115,16 @@ class ELQCLI(LightningCLI):
                 self.config = parser.parse_args(renamed_arguments(sys.argv[1:] if args is None else args))  # type: ignore[arg-type]
         except ArgumentError as error:
             raise ElqError(f"{' '.join(str(error).split())} (`elq fit --help` lists the settings)") from None
+
+    def _parse_ckpt_path(self) -> None:
+        """Take the settings of a checkpoint's network and training; how links are decided stays as the config says."""
+        values = self.config[self.config.subcommand] if self.config.get("subcommand") else {}
+        checkpoint = values.get("ckpt_path")
+        if checkpoint and Path(checkpoint).is_file():
+            found = renamed_hyperparameters(torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True))
+            decided = {field.name for field in fields(DecisionSettings)}
+            found = {key: value for key, value in found.items() if key not in decided}
+            self.config = self.parser.parse_object({self.config.subcommand: {"model": found}}, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose fit logs to ``metrics.csv`` in the run folder, with a progress bar on a terminal only."""

@@ -42,6 +42,13 @@ def renamed_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
+def renamed_hyperparameters(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's settings in a checkpoint of Lightning's, with new names."""
+    given = {key: value for key, value in checkpoint.get("hyper_parameters", {}).items() if key != "_instantiator"}
+    settings: dict[str, Any] = renamed_values({"model": given})["model"]
+    return settings
+
+
 def renamed_arguments(arguments: Sequence[str]) -> list[str]:
     """Arguments of a command line with new names: hydra's ``key=value`` or options (``--key value``, ``--key=value``).
 

@@ -65,12 +65,14 @@ def test_every_trainer_parses(trainer):
     parsed(composed("+experiment=webqsp", f"trainer={trainer}"))
 
 
-def test_an_experiment_keeps_the_checkpoint_and_what_two_rooms_share():
-    config = parsed(composed("+experiment=webqsp", "model.max_span_tokens=7", "seed_everything=5")).config
-    assert (config.checkpoint.monitor, config.checkpoint.mode) == ("dev_f1", "max")
-    assert config.data.max_span_tokens == 7
-    assert config.data.seed == 5
-    assert config.data.encoder == config.model.encoder
+def test_an_experiment_keeps_the_checkpoint_and_the_data_have_the_model_s_settings(encoder_folder):
+    overrides = ("model.max_span_tokens=7", "seed_everything=5", f"model.encoder={encoder_folder}")
+    cli = ELQCLI(composed("+experiment=webqsp", *overrides), run=False)
+    assert (cli.config.checkpoint.monitor, cli.config.checkpoint.mode) == ("dev_f1", "max")
+    assert cli.datamodule.settings is cli.model.settings
+    assert cli.datamodule.settings.max_span_tokens == 7
+    assert cli.config.data.seed == 5
+    assert cli.datamodule.encoder == cli.config.model.encoder == str(encoder_folder)
 
 
 @pytest.mark.parametrize("override", ["+model.surprise=1", "+model.lr_heads=fast", "+data.train.0.surprise=1"])

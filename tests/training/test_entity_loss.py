@@ -5,8 +5,9 @@ import torch
 
 from elq.errors import ElqError
 from elq.tensors import Batch, Spans, TokenBatch
-from elq.training.entity_loss import LOSSES, make_entity_loss
+from elq.training.entity_loss import make_entity_loss
 from elq.training.processes import Processes
+from elq.training.settings import LOSSES, LossSettings
 
 CPU = torch.device("cpu")
 
@@ -19,7 +20,7 @@ def mentions(entities):
 
 
 def test_one_process_has_the_whole_table_however_it_is_shared(entities, mentions):
-    losses = [make_entity_loss("table", table_sharding=shared) for shared in (False, True)]
+    losses = [make_entity_loss(LossSettings(table_sharding=shared)) for shared in (False, True)]
     for loss in losses:
         loss.prepare(entities, CPU, Processes())
     first, second = (loss(*mentions) for loss in losses)
@@ -29,7 +30,7 @@ def test_one_process_has_the_whole_table_however_it_is_shared(entities, mentions
 
 @pytest.mark.parametrize("kind", LOSSES)
 def test_what_is_prepared_is_released(kind, entities, mentions):
-    loss = make_entity_loss(kind, hard_negatives=2)
+    loss = make_entity_loss(LossSettings(loss=kind, hard_negatives=2))
     before = {key: value for key, value in vars(loss).items() if torch.is_tensor(value)}
     loss.prepare(entities, CPU, Processes(), half=True)
     assert torch.isfinite(loss(*mentions)[0])
@@ -40,4 +41,4 @@ def test_what_is_prepared_is_released(kind, entities, mentions):
 
 def test_an_unknown_strategy_is_one_sentence():
     with pytest.raises(ElqError, match=r"is 'some', but must be one of table, sampled, released"):
-        make_entity_loss("some")
+        LossSettings(loss="some")

@@ -2,11 +2,14 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from elq.commands import run
+from elq.training.module import ELQModule
 from elq.training.renamed import RENAMED, new_name, renamed_arguments, renamed_values
 from tests.training.test_config import composed, parsed
 
@@ -82,3 +85,31 @@ def test_other_values_stay_as_they_are(values):
     assert renamed_values(values) == values
     for argument in ("model.candidates=10", "~model.candidates", "--model.candidates", "trainer=gpu", "--cfg", "-c", "a b=c"):
         assert renamed_arguments([argument]) == [argument]
+
+
+def test_the_saved_config_of_an_older_run_parses():
+    file = Path(__file__).parent / "old_config.yaml"
+    config = parsed(["fit", "--config", str(file)]).config.fit
+    old = yaml.safe_load(file.read_text())
+    assert (config.model.loss, config.model.candidates, config.model.max_span_tokens) == ("table", 11, 9)
+    assert [stage.templates for stage in config.data.train] == [6000, 0]
+    same = old["model"].keys() - {"candidates", "retrieved", "prior"}
+    assert {key: config.model[key] for key in same} == {key: old["model"][key] for key in same}
+    assert config.trainer.max_epochs == 5
+    again = parsed(old)  # as plain values, and saved once more
+    saved = yaml.safe_load(again.parser.dump(again.config, skip_link_targets=True))
+    assert saved["model"] == {key: config.model[key] for key in saved["model"]}
+
+
+def test_a_checkpoint_of_an_older_run_opens_and_goes_on(run_folder, values, tmp_path):
+    checkpoint = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
+    given = checkpoint["hyper_parameters"]
+    assert given["loss"] == "table"
+    given |= {"candidates": given.pop("loss"), "retrieved": given.pop("candidates")}
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    again = ELQModule.load_from_checkpoint(tmp_path / "old.ckpt")
+    assert (again.settings.loss, again.settings.candidates) == ("table", 4)
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in checkpoint["state_dict"].items())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    cli = parsed(["fit", "--config", str(tmp_path / "config.yaml"), "--ckpt_path", str(tmp_path / "old.ckpt")])
+    assert (cli.config.fit.model.loss, cli.config.fit.model.candidates) == ("table", 4)

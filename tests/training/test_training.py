@@ -25,6 +25,7 @@ from elq.training.losses import table_loss
 from elq.training.module import ELQModule
 from elq.training.parser import ELQCLI
 from elq.training.processes import Processes
+from elq.training.settings import LossSettings
 
 
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
@@ -222,7 +223,7 @@ def test_sampled_candidates_bound_the_table_loss_from_below(run_folder):
     exact, mentions = table_loss(vectors, gold, table.tensor())
 
     def sampled(hard_negatives):
-        loss = make_entity_loss("sampled", hard_negatives=hard_negatives)
+        loss = make_entity_loss(LossSettings(loss="sampled", hard_negatives=hard_negatives))
         loss.prepare(entities, torch.device("cpu"), Processes())
         return loss(vectors, batch)
 
