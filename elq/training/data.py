@@ -18,6 +18,7 @@ from elq.encoding.transformer import position_limit
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
+from elq.evaluation.evaluate import known_questions
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 from elq.questions.silver import with_silver
@@ -69,6 +70,7 @@ class QuestionData(LightningDataModule):
         columns: our field → the catalogue file's column, where the names differ.
         train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
         dev: question file on which epoch and threshold are chosen.
+        test: question file that `elq test` measures; an entity that the catalogue lacks counts as null there.
         dev_templates: that many template questions instead, other ones than in training, where nobody has annotated any.
         frames: YAML with further question frames for template questions.
         batch_size: questions per batch and device.
@@ -83,6 +85,7 @@ class QuestionData(LightningDataModule):
         entities: str,
         train: list[Stage],
         dev: str | None = None,
+        test: str | None = None,
         dev_templates: int = 0,
         build: BuildSettings | None = None,
         encoder: str = DEFAULT,
@@ -109,7 +112,7 @@ class QuestionData(LightningDataModule):
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
-        self.dev_file, self.dev_templates = dev, dev_templates
+        self.dev_file, self.test_file, self.dev_templates = dev, test, dev_templates
         self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
@@ -118,7 +121,7 @@ class QuestionData(LightningDataModule):
     def prepare_data(self) -> None:
         """Check that every file is there, and build the entities (on one process per host)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
-        wanted = [*(file for file in (self.catalogue_file, self.dev_file) if file is not None), *used]
+        wanted = [*(file for file in (self.catalogue_file, self.dev_file, self.test_file) if file is not None), *used]
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
             raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
         if self.catalogue_file is None:
@@ -140,6 +143,9 @@ class QuestionData(LightningDataModule):
         last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
         templates, seed = replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002
         self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
+        if stage == "test" and self.test_file is not None:
+            self.test = known_questions(read_questions(self.test_file, self.entities.catalogue), self.entities.catalogue)
+            self._find_rows(self.test_file, self.test)
         epochs = sum(stage.epochs for stage in self.stages)
         if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
             log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)
@@ -218,12 +224,17 @@ class QuestionData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the development questions."""
+        return self._measured(self.dev)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """This process's share of the test questions."""
+        return self._measured(self.test)
+
+    def _measured(self, questions: Sequence[Question]) -> DataLoader[Batch]:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        mine = self.dev[rank::world]
+        mine = questions[rank::world]
         collator = self._collator(None)  # the linker looks names up itself
         return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
-
-    test_dataloader = val_dataloader
 
     def _collator(self, dictionary: Dictionary | None) -> Collator:
         return Collator(

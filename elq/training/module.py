@@ -11,6 +11,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from elq.encoding.pretrained import DEFAULT, load_tokenizer
+from elq.evaluation.counting import LinkingMetrics
 from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
@@ -127,7 +128,23 @@ class ELQModule(LightningModule):
         when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
         log.info("%s: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f", when, *shown.values())
 
-    test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
+    def on_test_epoch_start(self) -> None:
+        """Begin to count."""
+        self.tested = LinkingMetrics().to(self.device)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Link test questions at γ: that of the settings, or what ``threshold`` was set to since."""
+        links = self.linker.link([question.text for question in batch.questions], threshold=self.threshold)
+        self.tested.update(batch.questions, links)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test questions."""
+        found = self.tested.compute()
+        shown = {f"test_{name}": found[f"set_in_catalogue_micro_{name}"] for name in ("f1", "precision", "recall")}
+        others = ("main_entity_recall", "set_all_micro_f1", "strong_micro_f1", "weak_micro_f1", "questions")
+        shown |= {"test_threshold": cast(float, self.threshold), **{f"test_{name}": found[name] for name in others}}
+        self.log_dict(shown)
+        log.info("test questions: " + ", ".join(f"{name} %.4f" for name in shown), *shown.values())
 
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""

@@ -9,6 +9,7 @@ import itertools
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from elq.errors import ElqError
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish
+from elq.training.mistakes import explain
 from elq.training.module import ELQModule
 from elq.training.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
 from elq.training.settings import DecisionSettings
@@ -105,6 +107,8 @@ class ELQCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Plain values are taken as they are, and a list of arguments too: only None stands for the command line.
 
+        ``trainer.max_epochs`` is the sum of the stages' epochs where nobody gives it.
+
         Raises:
             ElqError: an unknown key or a value of the wrong type.
         """
@@ -114,7 +118,10 @@ class ELQCLI(LightningCLI):
             else:
                 self.config = parser.parse_args(renamed_arguments(sys.argv[1:] if args is None else args))  # type: ignore[arg-type]
         except ArgumentError as error:
-            raise ElqError(f"{' '.join(str(error).split())} (`elq fit --help` lists the settings)") from None
+            raise ElqError(explain(str(error), known_keys)) from None
+        values = self.config if isinstance(args, dict) else self.config[self.config.subcommand]
+        if values.trainer.max_epochs is None and values.data.train:
+            values.trainer.max_epochs = sum(stage.epochs for stage in values.data.train)
 
     def _parse_ckpt_path(self) -> None:
         """Take the settings of a checkpoint's network and training; how links are decided stays as the config says."""
@@ -157,6 +164,19 @@ class ELQCLI(LightningCLI):
                 f" --ckpt_path {folder}/checkpoints/last.ckpt"
             )
 
+    def before_test(self) -> None:
+        """Choose γ on the development questions, unless the settings give one.
+
+        Raises:
+            ElqError: there is no test file.
+        """
+        if self.datamodule.test_file is None:
+            raise ElqError("data.test is missing: give a file of annotated questions by --data.test FILE")
+        if self.model.threshold is None:
+            checkpoint = self._get(self.config, "ckpt_path")
+            [scores] = self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False)
+            self.model.threshold = scores["dev_threshold"]
+
     def after_fit(self) -> None:
         """Choose γ, export, evaluate. Kept in ``metrics``."""
         self.metrics = finish(self.trainer, self.model, self.datamodule)
@@ -170,6 +190,37 @@ def _keep_log(folder: Path) -> None:
         (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
 
 
-def main(args: ArgsType = None) -> None:
-    """``elq fit | validate | test``."""
-    ELQCLI(args)
+class _Built(Exception):  # noqa: N818 (no error: it hands over the parser)
+    def __init__(self, parser: LightningArgumentParser) -> None:
+        self.parser = parser
+
+
+class _ParserOnly(ELQCLI):
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        raise _Built(parser)
+
+
+def settings_parser() -> LightningArgumentParser:
+    """The training parser, which has parsed nothing yet."""
+    try:
+        _ParserOnly(run=False)
+    except _Built as built:
+        return built.parser
+    raise AssertionError("the parser was not built")
+
+
+def known_keys() -> list[str]:
+    """Every dotted key that the training parser knows."""
+    keys = [action.dest for action in settings_parser()._actions]
+    return [key for key in keys if not key.endswith(".help") and key not in ("data.settings", "data.seed")]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """``elq fit | validate | test``; their ``--help`` is short, ``--help_all`` lists every setting."""
+    arguments = [*(sys.argv[1:] if args is None else args)]
+    if {"-h", "--help"} & {*arguments[1:]}:
+        from elq.training.overview import lightning_help
+
+        print(lightning_help(arguments[0]))
+        sys.exit(0)
+    ELQCLI(["--help" if argument == "--help_all" else argument for argument in arguments])

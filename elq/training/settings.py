@@ -63,7 +63,8 @@ class DecisionSettings:
     """How links are decided in validation and by the exported folder.
 
     Args:
-        score_mode: see elq/linking/scoring.py; ``elq`` also trains on questions as it reads them.
+        score_mode: ``candidates``, ``table`` or ``elq``, see elq/linking/scoring.py; ``elq`` also trains on questions as it
+            reads them.
         candidates: K, entities of a mention.
         threshold: γ of the exported folder; None lets the development questions choose it, see elq/evaluation/sweep.py.
     """

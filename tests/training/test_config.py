@@ -15,6 +15,8 @@ TRAINERS = sorted(path.stem for path in (CONF / "trainer").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict:
+    if "+experiment=own_catalogue" in overrides and not any("data.catalogue" in override for override in overrides):
+        overrides = (*overrides, "data.catalogue=c.jsonl")  # which the experiment asks for
     with initialize_config_dir(str(CONF), version_base="1.3"):
         values = plain_values(compose("train", list(overrides)))
     values.pop("ckpt_path")
@@ -56,8 +58,9 @@ def test_both_doors_give_the_same_config(experiment, tmp_path):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_epochs_are_the_sum_of_the_stages(experiment):
-    values = composed(f"+experiment={experiment}")
-    assert values["trainer"]["max_epochs"] == sum(stage["epochs"] for stage in values["data"]["train"])
+    config = parsed(composed(f"+experiment={experiment}")).config
+    assert config.trainer.max_epochs == sum(stage.epochs for stage in config.data.train)
+    assert parsed(composed(f"+experiment={experiment}", "+trainer.max_epochs=77")).config.trainer.max_epochs == 77
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
@@ -80,7 +83,7 @@ def test_an_unknown_key_or_a_wrong_type_is_one_sentence_through_both_doors(overr
     values = composed("+experiment=webqsp", override)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     for way in (values, ["fit", "--config", str(tmp_path / "config.yaml")]):
-        with pytest.raises(ElqError, match=r"(surprise|lr_heads).*`elq fit --help` lists the settings"):
+        with pytest.raises(ElqError, match=r"(surprise|lr_heads).*`elq fit --help_all` lists the settings"):
             parsed(way)
 
 
