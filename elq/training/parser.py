@@ -1,6 +1,6 @@
 """The training parser: Lightning's CLI over the module's and the data module's signatures.
 
-Two doors lead here, to the same run: ``python train.py`` composes conf/ with hydra and hands over plain values, and
+Two entry points lead here, to the same run: ``python train.py`` composes conf/ with hydra and hands over plain values, and
 ``elq fit --config config.yaml`` (or ``python -m elq.training.parser fit …`` on a cluster) reads the file that every run leaves
 behind.
 """
@@ -75,7 +75,7 @@ class ELQCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Callbacks that an experiment may set but not lose by replacing a list, and settings that two rooms share."""
+        """Callbacks that an experiment may set but not lose by replacing a list, and settings that model and data share."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LastStageStopping, "early_stopping")
         parser.set_defaults(
@@ -119,7 +119,8 @@ class ELQCLI(LightningCLI):
                 self.config = parser.parse_args(renamed_arguments(sys.argv[1:] if args is None else args))  # type: ignore[arg-type]
         except ArgumentError as error:
             raise ElqError(explain(str(error), known_keys)) from None
-        values = self.config if isinstance(args, dict) else self.config[self.config.subcommand]
+        command = self.config.get("subcommand")
+        values = self.config[command] if command else self.config
         if values.trainer.max_epochs is None and values.data.train:
             values.trainer.max_epochs = sum(stage.epochs for stage in values.data.train)
 

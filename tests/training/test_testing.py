@@ -41,6 +41,19 @@ def test_the_test_file_is_measured_as_elq_evaluate_does(given, run_folder, value
     assert "test_main_entity_recall" in capsys.readouterr().out
 
 
+def test_the_config_that_elq_fit_leaves_serves_validate_and_test(values, test_file, tmp_path):
+    run_folder = tmp_path / "run"
+    trainer = {**values["trainer"], "max_epochs": None, "default_root_dir": str(run_folder)}
+    data = {**values["data"], "train": [{"epochs": 2, "sources": [{"file": values["data"]["dev"]}]}]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**values, "trainer": trainer, "data": data}))
+    assert run("fit", ["--config", str(tmp_path / "config.yaml")]) == 0
+    saved = yaml.safe_load((run_folder / "config.yaml").read_text())
+    assert saved["trainer"]["max_epochs"] == 2  # derived
+    options = ["--config", str(run_folder / "config.yaml"), "--ckpt_path", str(run_folder / "checkpoints" / "best.ckpt")]
+    assert run("validate", options) == 0
+    assert run("test", [*options, "--data.test", str(test_file)]) == 0
+
+
 def test_without_a_test_file_it_is_one_sentence(run_folder, tmp_path, capsys):
     config = yaml.safe_load((run_folder / "config.yaml").read_text())
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
