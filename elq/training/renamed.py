@@ -1,8 +1,9 @@
 """Old names of settings, which work for one release more: in plain values, in arguments, and in files that arguments name."""
 
+import functools
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ def new_name(key: str, value: object) -> str | None:
 
 
 def renamed_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain nested values with new names instead of old ones, which win where both are given. Logs every old name once."""
+    """Plain nested values with new names instead of old ones, which win where both are given. Logs every old name."""
     found: dict[str, str] = {}
     changed = _renamed(values, "", found)
-    _tell(found.items())
+    for old, new in found.items():
+        _tell(old, new)
     assert isinstance(changed, dict)
     return changed
 
@@ -71,7 +73,8 @@ def renamed_arguments(arguments: Sequence[str]) -> list[str]:
             changed[place : place + 2] = [f"{sign}{key}", str(value)]
         elif value is not None:
             changed[place] = f"{sign}{key}={value}"
-    _tell(found.items())
+    for old, new in found.items():
+        _tell(old, new)
     return changed
 
 
@@ -106,6 +109,6 @@ def _renamed_text(text: str, path: str, found: dict[str, str]) -> str:
     return str(yaml.safe_dump(changed, sort_keys=False, allow_unicode=True)) if seen else text
 
 
-def _tell(found: Iterable[tuple[str, str]]) -> None:
-    for old, new in found:
-        log.warning("the setting %s is now called %s: write the new name, the old one works for this release only", old, new)
+@functools.cache  # a run's config and its checkpoint have the same old names: one line is enough
+def _tell(old: str, new: str) -> None:
+    log.warning("the setting %s is now called %s: write the new name, the old one works for this release only", old, new)
