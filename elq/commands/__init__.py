@@ -10,10 +10,10 @@ from elq.commands.console import speak
 
 COMMANDS = {
     "predict": "link questions: arguments, a file, or standard input",
-    "train": "train a linker: hydra overrides, such as +experiment=webqsp",
+    "train": "train a linker: experiment=NAME and changed values, such as model.lr_heads=5e-4",
     "fit": "train from one config file (Lightning CLI): --config runs/…/config.yaml",
-    "validate": "validate a checkpoint (Lightning CLI)",
-    "test": "test a checkpoint (Lightning CLI)",
+    "validate": "measure a checkpoint on the development questions (Lightning CLI)",
+    "test": "measure a checkpoint on a test file (Lightning CLI)",
     "build": "make the entities folder of a catalogue: table, index, manifest",
     "bootstrap": "write training questions about a catalogue's entities",
     "download": "fetch the files of the released ELQ, resumable and checked",
@@ -38,9 +38,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # which instruction sets it tries
     if name in LIGHTNING:
-        from elq.training.parser import main as lightning_main
-
-        return speak(lambda: lightning_main([name, *arguments]))
+        return speak(lambda: importlib.import_module("elq.training.parser").main([name, *arguments]))
     module = f"{name}_" if keyword.iskeyword(name) else name
     return speak(lambda: importlib.import_module(f"elq.commands.{module}").main(list(arguments)))
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from elq.errors import ElqError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+EXTRAS = {  # module → the extra of elq that brings it
+    **dict.fromkeys(("lightning", "hydra", "omegaconf", "antlr4", "jsonargparse", "torchmetrics"), "train"),
+}
 FREE_SPACE = "free space or choose another place, and give the command again; what was finished is kept"
 
 
@@ -17,6 +20,11 @@ def speak(command: Callable[[], object]) -> int:
         command()
     except ElqError as error:
         print(f"elq: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (said := missing_extra(error)) is None:
+            raise  # our own fault
+        print(f"elq: {said}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `elq predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -29,6 +37,18 @@ def speak(command: Callable[[], object]) -> int:
         print(f"elq: {error.filename} cannot be used ({error.strerror}): give another path, or mend this one", file=sys.stderr)
         return 2
     return 0
+
+
+def missing_extra(error: ModuleNotFoundError) -> str | None:
+    """What to install for a module that is not there; None where no extra of elq brings it.
+
+    >>> missing_extra(ModuleNotFoundError(name="hydra.core"))
+    "this command needs hydra, which is not installed: pip install 'elq[train]'"
+    """
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS:
+        return None
+    return f"this command needs {module}, which is not installed: pip install 'elq[{EXTRAS[module]}]'"
 
 
 def parse_columns(text: str) -> dict[str, str]:

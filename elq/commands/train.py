@@ -1,15 +1,23 @@
 """``elq train``: hydra composes conf/, the training parser checks and builds, Lightning fits."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from elq.commands.overrides import normalised
 from elq.errors import ElqError
+from elq.training.renamed import renamed_arguments
+
+log = logging.getLogger(__name__)
 
 # ${elq:FILE} in conf/ is a file of the package itself
 OmegaConf.register_new_resolver("elq", lambda name: str(Path(__file__).resolve().parent.parent / name), replace=True)
@@ -23,13 +31,20 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
     Raises:
         ElqError: a value that an experiment must give is missing.
     """
-    if missing := sorted(OmegaConf.missing_keys(config)):
-        known = ", ".join(sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
-        raise ElqError(f"{', '.join(missing)} has no value: choose an experiment with +experiment=NAME ({known}), or set it")
+    missing = sorted(OmegaConf.missing_keys(config))
+    if "data.train" in missing:
+        raise ElqError(f"data.train has no value: choose an experiment with experiment=NAME ({', '.join(names('experiment'))})")
+    if missing:
+        raise ElqError(f"{missing[0]} is missing: give a file, as {missing[0]}=FILE")
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
     values.pop("hydra", None)
     return {str(key): value for key, value in values.items()}
+
+
+def names(group: str) -> list[str]:
+    """What there is to choose from in a group of conf/."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
@@ -49,6 +64,7 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
         if not Path(checkpoint).is_file():
             raise ElqError(f"ckpt_path {checkpoint} does not exist: give runs/…/checkpoints/last.ckpt of the run to go on with")
         folder = Path(checkpoint).resolve().parent.parent  # elsewhere the best epoch so far would be forgotten
+        log.info("the run goes on in its own folder %s", folder)
     values = {**values, "trainer": {**values.get("trainer", {}), "default_root_dir": str(folder)}}
     cli = ELQCLI({key: value for key, value in values.items() if key != "ckpt_path"}, run=False)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
@@ -67,18 +83,22 @@ def _point_latest(folder: Path) -> None:
 
 
 def help_text() -> str:
-    """What ``elq train --help`` says: the experiments with their first line, and how to change a value."""
-    lines = ["usage: elq train +experiment=NAME [trainer=NAME] [KEY=VALUE …]", "", "experiments:"]
+    """What ``elq train --help`` says: the settings that matter, the experiments with their first line, and the trainers."""
+    from elq.training.overview import EPOCHS, SHOWN, setting_lines
+
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = hydra.compose("train")
+    flat = {key: OmegaConf.select(composed, key, throw_on_missing=False) for key in SHOWN}
+    lines = ["usage: elq train experiment=NAME [trainer=NAME] [KEY=VALUE …]", "", "experiments:"]
     for path in sorted((CONF / "experiment").glob("*.yaml")):
         about = next(
             (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ") and "@" not in line), ""
         )
         lines.append(f"  {path.stem:14} {about.removeprefix('# ')}")
-    lines += [f"trainers: {', '.join(sorted(path.stem for path in (CONF / 'trainer').glob('*.yaml')))} (default: cpu)", ""]
-    lines += ["A value that a YAML names is changed by data.batch_size=32, one that none names by +model.lr_heads=5e-4;"]
-    lines += [
-        "`elq fit --help` lists all values. --cfg job shows the composed config, --config-dir DIR adds a folder of your own."
-    ]
+    lines += ["", f"trainers: {', '.join(names('trainer'))} (default: cpu)", ""]
+    lines += ["settings that matter:", *setting_lines(flat), "", EPOCHS]
+    lines += ["`elq fit --help_all` lists every setting, experiment=NAME --cfg job shows the values of an experiment,"]
+    lines += ["--config-dir DIR adds a folder of your own with experiment/NAME.yaml, hydra.run.dir=DIR is the run folder."]
     return "\n".join(lines)
 
 
@@ -87,21 +107,20 @@ def main(arguments: Sequence[str]) -> None:
     if {"--help", "-h"} & {*arguments}:
         print(help_text())
         sys.exit(0)
-    import hydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
-
     command, os.environ["HYDRA_FULL_ERROR"] = sys.argv[:], "1"  # hydra hands its errors on instead of printing them
     failures: list[ElqError] = []  # kept from hydra, which would announce them
 
     def task(config: DictConfig) -> None:
         sys.argv[:] = command  # a further DDP process is started with the command line of this one
+        hydra_config = HydraConfig.get()
+        if config.ckpt_path is not None and (given := [o for o in hydra_config.overrides.hydra if "hydra.run.dir=" in o]):
+            log.warning("%s is not used, because ckpt_path goes on with a run in that run's folder", given[-1])
         try:
-            fit(plain_values(config), HydraConfig.get().runtime.output_dir)
+            fit(plain_values(config), hydra_config.runtime.output_dir)
         except ElqError as error:
             failures.append(error)
 
-    sys.argv[1:] = arguments
+    sys.argv[1:] = normalised(renamed_arguments(arguments), CONF)
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(task)()
     except (HydraException, OmegaConfBaseException) as error:

@@ -2,10 +2,12 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from elq.encoding.pretrained import encoder_values, resolve_encoder
@@ -37,6 +39,15 @@ def _modern_name(key: str, prefix: str) -> str:
     """
     key = key.removeprefix("encoder.transformer.").removeprefix(prefix)
     return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Networks that are made inside have shapes, but no weights: a wrong configuration could ask for any amount of memory."""
+    from transformers import AutoModel  # noqa: F401  (torch 2.6 cannot import it where there is no memory)
+
+    with torch.device("meta"):
+        yield
 
 
 class Encoder(nn.Module):

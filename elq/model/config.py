@@ -13,11 +13,21 @@ from elq.errors import ElqError
 FORMAT = 4  # 4: slips among the kinds of names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ELQConfig:
-    """Everything needed to build the model's modules before its weights are loaded."""
+@dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
+class NetworkSettings:
+    """What shapes the network, beside its encoder. Settings of training have the same names.
 
-    encoder: dict[str, Any]
+    Args:
+        max_span_tokens: L, longest mention in tokens.
+        projection: a linear map of mention vectors that starts as the identity.
+        unit_norm: mention vectors of norm 1 times a learned scale.
+        scale: where that scale starts.
+        names: learned scores for spans that are a name of the catalogue, and for the entities that may be meant by it.
+        prior: features of the entities, with learned weights, see elq/entities/prior.py.
+        nil: "not in the catalogue" is one more candidate of every mention, learned from mentions without an entity.
+        question_tokens: longest question in score mode ``elq``, special tokens included.
+    """
+
     max_span_tokens: int = 10
     projection: bool = True
     unit_norm: bool = True
@@ -25,8 +35,7 @@ class ELQConfig:
     names: bool = False
     prior: Sequence[str] = ()
     nil: bool = False
-    question_tokens: int = 32  # longest question under the score mode "elq", special tokens included
-    format: int = FORMAT
+    question_tokens: int = 32
 
     def __post_init__(self) -> None:
         for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
@@ -41,6 +50,19 @@ class ELQConfig:
         for name in ("projection", "unit_norm", "names", "nil"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ELQConfig(NetworkSettings):
+    """Everything needed to build the model's modules before its weights are loaded.
+
+    Args:
+        encoder: the encoder's own configuration.
+        format: number of this file format.
+    """
+
+    encoder: dict[str, Any]
+    format: int = FORMAT
 
 
 def read_config(path: str | Path) -> ELQConfig:

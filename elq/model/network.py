@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.encoding.tokens import QuestionTokenizer
-from elq.encoding.transformer import Encoder
+from elq.encoding.transformer import Encoder, without_memory
 from elq.encoding.windows import encode_windows
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
@@ -128,7 +128,7 @@ class ELQ(nn.Module):
             weights = load_file(file)
         except (OSError, SafetensorError) as error:
             raise ElqError(f"{file} cannot be read ({error}): export the model again") from None
-        with torch.device("meta"):  # first without memory: a wrong config could ask for any amount
+        with without_memory():
             wanted = {key: value.shape for key, value in _configured(cls, config, folder).state_dict().items()}
         wrong = sorted(
             key for key in wanted.keys() | weights.keys() if key not in weights or weights[key].shape != wanted.get(key)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from elq.encoding.transformer import Encoder
+from elq.encoding.transformer import Encoder, without_memory
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import SURROGATES, read_jsonl
@@ -93,7 +92,7 @@ def read_encoder_config(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / "config.json"
     try:
         values = {"model_type": "bert", **json.loads(path.read_text(encoding="utf-8"))}
-        with torch.device("meta"):
+        with without_memory():
             config = Encoder(values).config
     except Exception as error:  # transformers names a bad value in many ways
         reason = " ".join(str(error).split())[:200]
@@ -130,7 +129,7 @@ def released_name(key: str) -> str:
 
 def question_weights(weights: Mapping[str, Array], config: ELQConfig, source: Path) -> dict[str, Array]:
     """The released weights under the names of :class:`elq.model.network.ELQ`; raises ElqError as :func:`_renamed`."""
-    with torch.device("meta"):
+    with without_memory():
         wanted = {key: tuple(value.shape) for key, value in ELQ(config).state_dict().items()}
     names = {released_name(key): (key, shape) for key, shape in wanted.items()}
     return _renamed(weights, names, QUESTION, source)
@@ -138,7 +137,7 @@ def question_weights(weights: Mapping[str, Array], config: ELQConfig, source: Pa
 
 def entity_weights(weights: Mapping[str, Array], config: ELQConfig, source: Path) -> dict[str, Array]:
     """The released entity encoder's weights under transformers' names; raises ElqError as :func:`_renamed`."""
-    with torch.device("meta"):
+    with without_memory():
         wanted = {key: tuple(value.shape) for key, value in Encoder(config.encoder).transformer.state_dict().items()}
     return _renamed(weights, {ENTITY + key: (key, shape) for key, shape in wanted.items()}, ENTITY, source)
 

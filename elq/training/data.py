@@ -6,7 +6,7 @@ order depends on the seed and the epoch only, so a resumed run sees what the unb
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,43 +18,18 @@ from elq.encoding.transformer import position_limit
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
+from elq.evaluation.evaluate import known_questions
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 from elq.questions.silver import with_silver
 from elq.questions.templates import bootstrap_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
+from elq.training.settings import ModelSettings
+from elq.training.stages import Stage
 from elq.types import Question
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Source:
-    """A question file, and how often each of its questions comes in an epoch.
-
-    ``partial``: not every mention is annotated. Names that no mention touches are then no negatives, and further entities of a
-    question become mentions (silver) where their longest name stands in the text, off all other mentions.
-    """
-
-    file: str
-    repeat: int = 1
-    partial: bool = False
-
-
-@dataclass
-class Stage:
-    """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue.
-
-    ``bootstrap`` counts the template questions, ``knobs`` are those of elq/questions/templates.py, and ``held_out`` names
-    question files whose entities no template question is about.
-    """
-
-    epochs: int = 1
-    sources: list[Source] = field(default_factory=list)
-    bootstrap: int = 0
-    knobs: dict[str, float] = field(default_factory=dict)
-    held_out: list[str] = field(default_factory=list)
 
 
 class QuestionData(LightningDataModule):
@@ -68,13 +43,11 @@ class QuestionData(LightningDataModule):
         columns: our field → the catalogue file's column, where the names differ.
         train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
         dev: question file on which epoch and threshold are chosen.
-        dev_bootstrap: that many template questions instead, other ones than in training, where nobody has annotated any.
+        test: question file that `elq test` measures; an entity that the catalogue lacks counts as null there.
+        dev_templates: that many template questions instead, other ones than in training, where nobody has annotated any.
         frames: YAML with further question frames for template questions.
         batch_size: questions per batch and device.
-        max_span_tokens: L, the model's own setting.
-        names: whether the model asks which spans are names, its own setting.
-        prior: columns of the table for it, the model's own setting.
-        question_tokens: questions are cut and masked as the released ELQ does, in score mode ``elq``; the model's own setting.
+        settings: the model's own, among them L, whether it asks for names, and how it reads questions.
         seed: of the order and of the template questions.
     """
 
@@ -85,37 +58,35 @@ class QuestionData(LightningDataModule):
         entities: str,
         train: list[Stage],
         dev: str | None = None,
-        dev_bootstrap: int = 0,
+        test: str | None = None,
+        dev_templates: int = 0,
         build: BuildSettings | None = None,
         encoder: str = DEFAULT,
         columns: dict[str, str] | None = None,
         frames: str | None = None,
         batch_size: int = 64,
-        max_span_tokens: int = 10,
-        names: bool = False,
-        prior: tuple[str, ...] = (),
-        question_tokens: int | None = None,
+        settings: ModelSettings | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not train or any(stage.epochs < 1 or not (stage.sources or stage.bootstrap) for stage in train):
+        if not train or any(stage.epochs < 1 or not (stage.sources or stage.templates) for stage in train):
             raise ElqError(f"data.train is {train}, but needs stages of at least one epoch, with sources or template questions")
-        if (dev is None) == (dev_bootstrap < 1):
+        if (dev is None) == (dev_templates < 1):
             raise ElqError(
-                f"data.dev is {dev} and data.dev_bootstrap {dev_bootstrap}: give a question file, or a number of"
+                f"data.dev is {dev} and data.dev_templates {dev_templates}: give a question file, or a number of"
                 " template questions instead"
             )
-        if batch_size < 1 or max_span_tokens < 1:
-            raise ElqError(f"batch_size is {batch_size} and max_span_tokens {max_span_tokens}, but both must be at least 1")
-        build = build or BuildSettings()
-        if build.prior and tuple(build.prior) != tuple(prior):
+        if batch_size < 1:
+            raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1")
+        self.settings, build = settings or ModelSettings(), build or BuildSettings()
+        prior = tuple(self.settings.prior)
+        if build.prior and tuple(build.prior) != prior:
             raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior {[*prior]}: set model.prior alone")
-        self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=tuple(prior)), encoder
+        self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
-        self.dev_file, self.dev_bootstrap = dev, dev_bootstrap
-        self.batch_size, self.max_span_tokens, self.names, self.seed = batch_size, max_span_tokens, names, seed
-        self.question_tokens = question_tokens
+        self.dev_file, self.test_file, self.dev_templates = dev, test, dev_templates
+        self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
         self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
@@ -123,7 +94,7 @@ class QuestionData(LightningDataModule):
     def prepare_data(self) -> None:
         """Check that every file is there, and build the entities (on one process per host)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
-        wanted = [*(file for file in (self.catalogue_file, self.dev_file) if file is not None), *used]
+        wanted = [*(file for file in (self.catalogue_file, self.dev_file, self.test_file) if file is not None), *used]
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
             raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
         if self.catalogue_file is None:
@@ -136,15 +107,18 @@ class QuestionData(LightningDataModule):
         self.entities: Entities = open_entities(self.entities_folder)
         sources = [source for part in self.stages for source in part.sources]
         fitted = stage == "fit" and any(source.partial for source in sources)  # what only training asks
-        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.names or fitted else None)
+        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.settings.names or fitted else None)
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
-        if self.question_tokens is not None:
-            self.tokenizer = self.tokenizer.released(self.question_tokens)
+        if self.settings.longest_question is not None:
+            self.tokenizer = self.tokenizer.released(self.settings.longest_question)
         # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
-        last = next((stage for stage in reversed(self.stages) if stage.bootstrap), Stage())
-        templates, seed = replace(last, bootstrap=self.dev_bootstrap), self.seed * 1_000_003 + 1_000_002
+        last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
+        templates, seed = replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002
         self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
+        if stage == "test" and self.test_file is not None:
+            self.test = known_questions(read_questions(self.test_file, self.entities.catalogue), self.entities.catalogue)
+            self._find_rows(self.test_file, self.test)
         epochs = sum(stage.epochs for stage in self.stages)
         if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
             log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)
@@ -159,13 +133,13 @@ class QuestionData(LightningDataModule):
                 read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)
             questions += read * source.repeat
-        if stage.bootstrap:
+        if stage.templates:
             questions += self._templates(stage, self.seed * 1_000_003 + number)
         log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
         return questions
 
     def _templates(self, stage: Stage, seed: int) -> list[Question]:
-        catalogue, count = self.entities.catalogue, stage.bootstrap
+        catalogue, count = self.entities.catalogue, stage.templates
         known = {
             m.entity
             for file in stage.held_out
@@ -197,7 +171,7 @@ class QuestionData(LightningDataModule):
     def stage_of(self, epoch: int) -> int:
         """Number of the stage that an epoch belongs to.
 
-        >>> stages = [Stage(epochs=1, bootstrap=9), Stage(epochs=2, bootstrap=9)]
+        >>> stages = [Stage(epochs=1, templates=9), Stage(epochs=2, templates=9)]
         >>> data = QuestionData("c.jsonl", entities="e", train=stages, dev="d.jsonl")
         >>> [data.stage_of(epoch) for epoch in range(5)]
         [0, 1, 1, 1, 1]
@@ -223,20 +197,28 @@ class QuestionData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the development questions, of similar length together."""
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        mine = sorted(self.dev[rank::world], key=lambda question: len(question.text))
-        whole = self.tokenizer if self.question_tokens is not None else load_tokenizer(self.encoder)
-        dictionary = self.dictionary if self.names else None
-        collator = QuestionCollator(whole, max_span_tokens=self.max_span_tokens, dictionary=dictionary)
-        return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
+        return self._measured(self.dev)
 
-    test_dataloader = val_dataloader
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """This process's share of the test questions, of similar length together."""
+        return self._measured(self.test)
+
+    def _measured(self, questions: Sequence[Question]) -> DataLoader[Batch]:
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        mine = sorted(questions[rank::world], key=lambda question: len(question.text))
+        cut = self.settings.longest_question is not None
+        collator = QuestionCollator(
+            self.tokenizer if cut else load_tokenizer(self.encoder),  # a linker reads a long question in windows
+            max_span_tokens=self.settings.max_span_tokens,
+            dictionary=self.dictionary if self.settings.names else None,
+        )
+        return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
 
     def _collator(self, dictionary: Dictionary | None) -> Collator:
         return Collator(
             self.tokenizer,
             self._rows,
-            max_span_tokens=self.max_span_tokens,
+            max_span_tokens=self.settings.max_span_tokens,
             dictionary=dictionary,
-            names=self.names,
+            names=self.settings.names,
         )

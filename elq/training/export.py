@@ -79,7 +79,7 @@ def best_model(trainer: Trainer, module: ELQModule) -> ELQ:
         return module.model
     log.info("best epoch: %s", checkpoint.best_model_path)
     # a module of its own: the trained one may be spread over processes
-    return ELQModule.load_from_checkpoint(checkpoint.best_model_path, weights_only=True, map_location="cpu").model
+    return ELQModule.load_from_checkpoint(checkpoint.best_model_path).model
 
 
 def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decision:
@@ -105,8 +105,8 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
         chosen |= {"objective": objective, "f1": reached.f1}
     return Decision(
         threshold=threshold,
-        candidates=module.retrieved,
-        score_mode=module.score_mode,
+        candidates=module.settings.candidates,
+        score_mode=module.settings.score_mode,
         calibration=calibration,
         chosen=chosen,
     )
@@ -130,8 +130,8 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         load_tokenizer(data.encoder),
         data.entities,
         threshold=SWEEP_FLOOR,
-        candidates=module.retrieved,
-        score_mode=module.score_mode,
+        candidates=module.settings.candidates,
+        score_mode=module.settings.score_mode,
         dictionary=data.dictionary,
     )
     observed = observe(linker, data.dev, threshold=min([SWEEP_FLOOR, *given]))

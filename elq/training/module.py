@@ -2,38 +2,30 @@
 
 import itertools
 import logging
-from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
-from torch.nn import functional
 
 from elq.encoding.pretrained import DEFAULT, load_tokenizer
-from elq.errors import ElqError
 from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE
 from elq.linking.linker import Linker
-from elq.linking.scoring import check_score_mode
 from elq.model.network import ELQ
 from elq.tensors import Batch
 from elq.training.data import QuestionData
-from elq.training.losses import (
-    candidate_rows,
-    mention_loss,
-    nearest_rows,
-    released_in_batch_loss,
-    released_loss,
-    sampled_loss,
-    sharded_table_loss,
-    table_loss,
-)
+from elq.training.entity_loss import make_entity_loss
+from elq.training.losses import mention_loss
+from elq.training.processes import Processes
+from elq.training.renamed import renamed_hyperparameters
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
-from elq.training.sweep import SharedSweep
+from elq.training.settings import ModelSettings
+from elq.training.sweep import SharedMetrics, SharedSweep
+from elq.types import Link
 
 log = logging.getLogger(__name__)
-CANDIDATE_KINDS = ("table", "sampled", "released")
 
 
 class ELQModule(LightningModule):
@@ -41,76 +33,28 @@ class ELQModule(LightningModule):
 
     Args:
         encoder: folder or name of the question encoder.
-        max_span_tokens: L, longest mention in tokens.
-        projection: a linear map of mention vectors that starts as the identity.
-        unit_norm: mention vectors of norm 1 times a learned scale.
-        scale: where that scale starts.
-        names: learned scores for spans that are a name of the catalogue, and for the entities that may be meant by it.
-        prior: features of the entities, with learned weights, see elq/entities/prior.py.
-        nil: "not in the catalogue" is one more candidate of every mention, learned from mentions without an entity.
-        frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
-        mention_weight: factor of the mention loss in the sum of both losses.
-        unsure_weight: what a name that nobody annotated counts as a negative, in a file with ``partial`` annotation.
-        candidates: of the disambiguation softmax: ``table`` (all entities, exact) or ``sampled`` (gold, in-batch and nearest
-            ones); ``released`` has the released ELQ's losses over in-batch or hard negatives instead.
-        hard_negatives: nearest entities per mention in ``sampled`` and ``released``.
-        table_sharding: with several processes, each holds a share of the rows in ``table`` (the same loss, less memory).
-        lr_encoder: peak learning rate of the encoder.
-        lr_heads: peak learning rate of scorer and pooler.
-        weight_decay: of matrices; vectors (biases, norms, the scale) have none.
-        warmup_steps: optimiser steps of linear warm-up; a linear decay to 0 over all epochs follows.
-        score_mode: of validation and export, see elq/linking/scoring.py; ``elq`` also trains on questions as it reads them.
-        question_tokens: longest question in score mode ``elq``.
-        retrieved: K of validation and export.
-        threshold: γ of the exported folder; None lets the development questions choose it, see elq/evaluation/sweep.py.
+        settings: fields of :class:`elq.training.settings.ModelSettings`.
     """
 
-    def __init__(
-        self,
-        encoder: str = DEFAULT,
-        *,
-        max_span_tokens: int = 10,
-        projection: bool = True,
-        unit_norm: bool = True,
-        scale: float = 20.0,
-        names: bool = False,
-        prior: tuple[str, ...] = (),
-        nil: bool = False,
-        frozen_words: bool = False,
-        mention_weight: float = 20.0,
-        unsure_weight: float = 0.0,
-        candidates: str = "table",
-        hard_negatives: int = 10,
-        table_sharding: bool = False,
-        lr_encoder: float = 5e-5,
-        lr_heads: float = 1e-3,
-        weight_decay: float = 0.01,
-        warmup_steps: int = 100,
-        score_mode: str = "candidates",
-        question_tokens: int = 32,
-        retrieved: int = 10,
-        threshold: float | None = None,
-    ) -> None:
+    def __init__(self, encoder: str = DEFAULT, **settings: Any) -> None:
         super().__init__()
-        if candidates not in CANDIDATE_KINDS:
-            raise ElqError(f"model.candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_KINDS)}")
-        if table_sharding and candidates != "table":
-            raise ElqError(f"model.table_sharding needs model.candidates to be table, not {candidates}: set one of them")
-        if (names or nil) and (table_sharding or candidates == "released"):
-            raise ElqError("model.names and model.nil need no table_sharding and other candidates than released: drop one")
-        check_score_mode(score_mode, names=names)
+        self.settings = ModelSettings(**settings)
         self.save_hyperparameters()
-        spans = {"max_span_tokens": max_span_tokens, "names": names, "question_tokens": question_tokens, "nil": nil}
-        pooling = {"projection": projection, "unit_norm": unit_norm, "scale": scale, "prior": tuple(prior)}
-        self.model = ELQ.from_encoder(encoder, **spans, **pooling)
-        self.model.encoder.transformer.get_input_embeddings().requires_grad_(not frozen_words)
-        self.candidates, self.hard_negatives, self.mention_weight = candidates, hard_negatives, mention_weight
-        self.table_sharding, self.unsure_weight = table_sharding, unsure_weight
-        self.lr_encoder, self.lr_heads, self.weight_decay, self.warmup_steps = lr_encoder, lr_heads, weight_decay, warmup_steps
-        self.score_mode, self.retrieved, self.threshold = score_mode, retrieved, threshold
+        self.model = ELQ.from_encoder(encoder, **self.settings.network())
+        self.model.encoder.transformer.get_input_embeddings().requires_grad_(not self.settings.frozen_words)
+        self.entity_loss = make_entity_loss(self.settings)
+        self.threshold = self.settings.threshold  # γ; `elq test` sets it where the settings do not
         self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
-        self._table: Tensor | None = None  # no buffer: a checkpoint must not hold it, nor DDP send it round
-        self._search_table: Tensor | None = None  # for hard negatives
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | Path, *, map_location: str = "cpu", weights_only: bool = True
+    ) -> "ELQModule":
+        """The module of a checkpoint, which may be of a run with old names of settings."""
+        checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=weights_only)
+        module = cls(**renamed_hyperparameters(checkpoint))
+        module.load_state_dict(checkpoint["state_dict"])
+        return module.to(map_location)
 
     @property
     def data(self) -> QuestionData:
@@ -124,25 +68,25 @@ class ELQModule(LightningModule):
             load_tokenizer(self.data.encoder),
             self.data.entities,
             threshold=SWEEP_FLOOR,
-            candidates=self.retrieved,
-            score_mode=self.score_mode,
+            candidates=self.settings.candidates,
+            score_mode=self.settings.score_mode,
             dictionary=self.data.dictionary,
         )
         self.sweep = SharedSweep(*(DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE))
 
     def on_fit_start(self) -> None:
-        """Put the table, or this process's share, beside the network: for a loss over all of it, else for the search."""
-        if self.candidates == "table":
-            rank, world = (self.global_rank, self.trainer.world_size) if self.table_sharding else (0, 1)
-            table, rows = self.data.entities.table, len(self.data.entities.table)
-            self._table = table.tensor(rows * rank // world, rows * (rank + 1) // world).to(self.device)
-        elif self.candidates == "sampled" and self.hard_negatives and self.data.entities.index.sees_all:
-            half = str(self.trainer.precision).startswith("bf16")  # which finds nearly the same ones three times as fast
-            self._search_table = self.data.entities.table.tensor().to(self.device, torch.bfloat16 if half else torch.float32)
+        """Prepare the disambiguation loss, which may put the table on the device."""
+        half = str(self.trainer.precision).startswith("bf16")
+        self.entity_loss.prepare(self.data.entities, self.device, self.processes, half=half)
 
     def on_fit_end(self) -> None:
         """Let the table go."""
-        self._table = self._search_table = None
+        self.entity_loss.release()
+
+    @property
+    def processes(self) -> Processes:
+        """The processes of the running trainer."""
+        return Processes(self.global_rank, self.trainer.world_size, self.all_gather)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout depend on seed, epoch, batch and rank alone: resuming, or building a table before, changes nothing."""
@@ -155,72 +99,29 @@ class ELQModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            mentions = mention_loss(logits, batch.mentions, batch.unsure, self.unsure_weight)
-            mention, entity = self.mean_over_processes([mentions, self.disambiguation_loss(vectors, batch)])
+            mentions = mention_loss(logits, batch.mentions, batch.unsure, self.settings.unsure_weight)
+            mention, entity = self.processes.means([mentions, self.disambiguation_loss(vectors, batch)])
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
-        return cast(Tensor, self.mention_weight * mention + entity)
-
-    def mean_over_processes(self, losses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """Means of (sum, number of terms) pairs: (losses,), whose average over the W processes is the mean over all terms."""
-        sums, counts = (torch.stack(column) for column in zip(*losses, strict=True))  # each (losses,)
-        if self.trainer.world_size > 1:
-            counts = self.stacked(counts).sum(0)  # (W, losses) → (losses,)
-        return sums * self.trainer.world_size / counts.clamp_min(1)
-
-    def stacked(self, value: Tensor, *, sync_grads: bool = False) -> Tensor:
-        """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
-        return cast(Tensor, self.all_gather(value, sync_grads=sync_grads))
+        return cast(Tensor, self.settings.mention_weight * mention + entity)
 
     def disambiguation_loss(self, vectors: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Loss of (M, D) mention vectors of a batch over the chosen candidates.
-
-        Returns:
-            Sum over the mentions that take part, and their number, as in elq/training/losses.py.
-        """
-        table, world, gold = self.data.entities.table, self.trainer.world_size, batch.rows
-        if self._table is not None and self.table_sharding and world > 1:
-            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
-            gather = partial(self.stacked, sync_grads=True)
-            return sharded_table_loss(vectors, gold, own, self._table, gather, self.global_rank)
-        bearers, bonus, nil = None, None, self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
+        """Loss of (M, D) mention vectors of a batch: a sum over the mentions that take part, and their number."""
+        nil = self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
+        bonus = None
         if batch.bearers is not None and self.model.name_bonus is not None:
-            bearers, bonus = batch.bearers.rows, self.model.name_bonus(batch.bearers.kinds)  # (M, E)
-        if self._table is not None:
-            return table_loss(vectors, gold, self._table, bearers, bonus, nil)
-        nearest = gold.new_empty(len(gold), 0)
-        if self._search_table is not None:
-            nearest = nearest_rows(vectors, self._search_table, self.hard_negatives)  # (M, K)
-        elif self.hard_negatives:
-            nearest = self.data.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
-        if self.candidates == "released":
-            if not self.hard_negatives:
-                everyone = self.stacked_rows(gold)  # (W, M⁺)
-                golds = table.gather(everyone[everyone >= 0]).to(vectors.device)  # (C, D)
-                return released_in_batch_loss(vectors, gold, golds, int((everyone[: self.global_rank] >= 0).sum()))
-            own = table.gather(gold.clamp_min(0)).to(vectors.device)  # (M, D)
-            found = table.gather(nearest.clamp_min(0)).to(vectors.device)  # (M, K, D)
-            return released_loss(vectors, gold, batch.mentions.question, own, nearest.to(gold.device), found)
-        if bearers is not None:
-            nearest = torch.cat([nearest.to(gold.device), bearers], -1)  # (M, K + E)
-        rows = candidate_rows(gold, nearest.to(gold.device))  # (C,)
-        # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
-        rows = candidate_rows(self.stacked_rows(rows).flatten(), rows.new_empty(0))
-        return sampled_loss(vectors, gold, rows, table.gather(rows).to(vectors.device), bearers, bonus, nil)
-
-    def stacked_rows(self, rows: Tensor) -> Tensor:
-        """Table rows (C,) of each of W processes, stacked: (W, C⁺), −1 behind those of a process that has fewer."""
-        if self.trainer.world_size == 1:
-            return rows.unsqueeze(0)
-        most = int(self.stacked(torch.tensor(len(rows), device=rows.device)).max())
-        return self.stacked(functional.pad(rows, (0, most - len(rows)), value=-1))
+            bonus = self.model.name_bonus(batch.bearers.kinds)  # (M, E)
+        return self.entity_loss(vectors, batch, bonus, nil)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Link the questions as the exported folder would, with everything above the sweep's floor."""
+        self.sweep.update(batch.questions, self.links(batch, SWEEP_FLOOR))
+
+    def links(self, batch: Batch, threshold: float) -> list[list[Link]]:
+        """The links of a batch of questions, from its own tokens."""
         texts = [question.text for question in batch.questions]
-        scorer, k = self.linker.scorer, self.linker.candidates
-        scored = scorer.score_tokens(texts, batch.tokens, floor=SWEEP_FLOOR, candidates=k)
-        self.sweep.update(batch.questions, scored.links(SWEEP_FLOOR))
+        scorer, k = self.linker.scorer, self.settings.candidates
+        return scorer.score_tokens(texts, batch.tokens, floor=threshold, candidates=k).links(threshold)
 
     def on_validation_epoch_end(self) -> None:
         """Choose γ and log the set-level scores at it."""
@@ -230,15 +131,31 @@ class ELQModule(LightningModule):
         when = f"epoch {self.current_epoch}" if self.trainer.state.fn == "fit" else "chosen epoch"
         log.info("%s: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f", when, *shown.values())
 
-    test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
+    def on_test_epoch_start(self) -> None:
+        """Begin to count."""
+        self.tested = SharedMetrics().to(self.device)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Link test questions at γ: that of the settings, or what ``threshold`` was set to since."""
+        self.tested.update(batch.questions, self.links(batch, cast(float, self.threshold)))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test questions."""
+        found = self.tested.compute()
+        shown = {f"test_{name}": found[f"set_in_catalogue_micro_{name}"] for name in ("f1", "precision", "recall")}
+        others = ("main_entity_recall", "set_all_micro_f1", "strong_micro_f1", "weak_micro_f1", "questions")
+        shown |= {"test_threshold": cast(float, self.threshold), **{f"test_{name}": found[name] for name in others}}
+        self.log_dict(shown)
+        log.info("test questions: " + ", ".join(f"{name} %.4f" for name in shown), *shown.values())
 
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
-        rates = {("encoder.",): self.lr_encoder, ("scorer.", "pooler.", "name_bonus.", "nil."): self.lr_heads}
-        groups = parameter_groups(self.model, rates, weight_decay=self.weight_decay, undecayed=self.undecayed)
+        wanted = self.settings
+        rates = {("encoder.",): wanted.lr_encoder, ("scorer.", "pooler.", "name_bonus.", "nil."): wanted.lr_heads}
+        groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
         fused = self.trainer.precision != "16-mixed"  # whose scaler wants the gradients first
         optimizer = torch.optim.AdamW(groups, fused=fused)
-        factor = partial(warmup_and_decay, warmup=self.warmup_steps, total=self.optimizer_steps())
+        factor = partial(warmup_and_decay, warmup=wanted.warmup_steps, total=self.optimizer_steps())
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -1,6 +1,6 @@
 """The training parser: Lightning's CLI over the module's and the data module's signatures.
 
-Two doors lead here, to the same run: ``python train.py`` composes conf/ with hydra and hands over plain values, and
+Two entry points lead here, to the same run: ``python train.py`` composes conf/ with hydra and hands over plain values, and
 ``elq fit --config config.yaml`` (or ``python -m elq.training.parser fit …`` on a cluster) reads the file that every run leaves
 behind.
 """
@@ -9,9 +9,12 @@ import itertools
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -23,7 +26,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from elq.errors import ElqError
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish
+from elq.training.mistakes import explain
 from elq.training.module import ELQModule
+from elq.training.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
+from elq.training.settings import DecisionSettings
 
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
     logging.getLogger(noisy).setLevel(logging.WARNING)  # which devices there are, and advertising
@@ -69,7 +75,7 @@ class ELQCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Callbacks that an experiment may set but not lose by replacing a list, and settings that two rooms share."""
+        """Callbacks that an experiment may set but not lose by replacing a list, and settings that model and data share."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LastStageStopping, "early_stopping")
         parser.set_defaults(
@@ -89,11 +95,7 @@ class ELQCLI(LightningCLI):
             }
         )
         parser.link_arguments("model.encoder", "data.encoder")
-        parser.link_arguments("model.max_span_tokens", "data.max_span_tokens")
-        parser.link_arguments("model.names", "data.names")
-        parser.link_arguments("model.prior", "data.prior")
-        scoring = ("model.score_mode", "model.question_tokens")
-        parser.link_arguments(scoring, "data.question_tokens", compute_fn=lambda mode, limit: limit if mode == "elq" else None)
+        parser.link_arguments("model.settings", "data.settings", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     @staticmethod
@@ -105,13 +107,32 @@ class ELQCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Plain values are taken as they are, and a list of arguments too: only None stands for the command line.
 
+        ``trainer.max_epochs`` is the sum of the stages' epochs where nobody gives it.
+
         Raises:
             ElqError: an unknown key or a value of the wrong type.
         """
         try:
-            self.config = parser.parse_object(args) if isinstance(args, dict) else parser.parse_args(args)  # type: ignore[arg-type]
+            if isinstance(args, dict):
+                self.config = parser.parse_object(renamed_values(args))
+            else:
+                self.config = parser.parse_args(renamed_arguments(sys.argv[1:] if args is None else args))  # type: ignore[arg-type]
         except ArgumentError as error:
-            raise ElqError(f"{' '.join(str(error).split())} (`elq fit --help` lists the settings)") from None
+            raise ElqError(explain(str(error), known_keys)) from None
+        command = self.config.get("subcommand")
+        values = self.config[command] if command else self.config
+        if values.trainer.max_epochs is None and values.data.train:
+            values.trainer.max_epochs = sum(stage.epochs for stage in values.data.train)
+
+    def _parse_ckpt_path(self) -> None:
+        """Take the settings of a checkpoint's network and training; how links are decided stays as the config says."""
+        values = self.config[self.config.subcommand] if self.config.get("subcommand") else {}
+        checkpoint = values.get("ckpt_path")
+        if checkpoint and Path(checkpoint).is_file():
+            found = renamed_hyperparameters(torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True))
+            decided = {field.name for field in fields(DecisionSettings)}
+            found = {key: value for key, value in found.items() if key not in decided}
+            self.config = self.parser.parse_object({self.config.subcommand: {"model": found}}, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose fit logs to ``metrics.csv`` in the run folder, with a progress bar on a terminal only."""
@@ -160,6 +181,19 @@ class ELQCLI(LightningCLI):
                 f" --ckpt_path {folder}/checkpoints/last.ckpt"
             )
 
+    def before_test(self) -> None:
+        """Choose γ on the development questions, unless the settings give one.
+
+        Raises:
+            ElqError: there is no test file.
+        """
+        if self.datamodule.test_file is None:
+            raise ElqError("data.test is missing: give a file of annotated questions by --data.test FILE")
+        if self.model.threshold is None:
+            checkpoint = self._get(self.config, "ckpt_path")
+            [scores] = self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False)
+            self.model.threshold = scores["dev_threshold"]
+
     def after_fit(self) -> None:
         """Choose γ, export, evaluate. Kept in ``metrics``."""
         self.metrics = finish(self.trainer, self.model, self.datamodule)
@@ -173,6 +207,37 @@ def _keep_log(folder: Path) -> None:
         (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
 
 
-def main(args: ArgsType = None) -> None:
-    """``elq fit | validate | test``."""
-    ELQCLI(args)
+class _Built(Exception):  # noqa: N818 (no error: it hands over the parser)
+    def __init__(self, parser: LightningArgumentParser) -> None:
+        self.parser = parser
+
+
+class _ParserOnly(ELQCLI):
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        raise _Built(parser)
+
+
+def settings_parser() -> LightningArgumentParser:
+    """The training parser, which has parsed nothing yet."""
+    try:
+        _ParserOnly(run=False)
+    except _Built as built:
+        return built.parser
+    raise AssertionError("the parser was not built")
+
+
+def known_keys() -> list[str]:
+    """Every dotted key that the training parser knows."""
+    keys = [action.dest for action in settings_parser()._actions]
+    return [key for key in keys if not key.endswith(".help") and key not in ("data.settings", "data.seed")]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """``elq fit | validate | test``; their ``--help`` is short, ``--help_all`` lists every setting."""
+    arguments = [*(sys.argv[1:] if args is None else args)]
+    if {"-h", "--help"} & {*arguments[1:]}:
+        from elq.training.overview import lightning_help
+
+        print(lightning_help(arguments[0]))
+        sys.exit(0)
+    ELQCLI(["--help" if argument == "--help_all" else argument for argument in arguments])

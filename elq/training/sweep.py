@@ -1,4 +1,4 @@
-"""The sweep of several processes: the states of elq/evaluation/sweep.py as a metric of torchmetrics, which reduces them."""
+"""What several processes measure together, as metrics of torchmetrics, which reduces their states: the sweep, and ratios."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from elq.evaluation.ratios import METRICS, Sums, question_sums, values_of
 from elq.evaluation.sweep import OBJECTIVES, Threshold, ThresholdSweep
 from elq.types import Link, Question
 
@@ -50,3 +51,30 @@ class SharedSweep(Metric):
     def _whole(self) -> ThresholdSweep:
         scores, correct = (dim_zero_cat(state).tolist() if len(state) else [] for state in (self.scores, self.correct))
         return replace(self.empty, scores=scores, correct=correct, gold=int(self.gold))
+
+
+class SharedMetrics(Metric):
+    """The metrics of links (elq/evaluation/ratios.py) over the questions of all processes."""
+
+    full_state_update = False
+    sums: Tensor  # (metrics, 2) float32: what the questions so far add to the sum on top and at the bottom
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = [name for name, metric in METRICS.items() if metric.needs == "links"]
+        self.add_state("sums", torch.zeros(len(self.names), 2), dist_reduce_fx="sum")
+
+    def update(self, questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> None:
+        """Add the sums of a batch. Raises ElqError if the numbers of questions and of lists of links differ."""
+        found = question_sums(questions, links)
+        rows = [[float(column.sum()) if column is not None else 0.0 for column in found[name]] for name in self.names]
+        self.sums += torch.tensor(rows, dtype=torch.float32, device=self.device)
+
+    def compute(self) -> dict[str, float]:
+        """Name → value of each metric."""
+        columns = self.sums.cpu().double().numpy()  # (metrics, 2)
+        sums = {
+            name: Sums(row[:1], None if METRICS[name].bottom is None else row[1:])
+            for name, row in zip(self.names, columns, strict=True)
+        }
+        return values_of(sums)

@@ -23,7 +23,8 @@ from elq.released.formats import ENTITY_TEXT
 from elq.released.importing import Release, import_release
 from elq.released.torch_files import read_tensor
 from elq.tensors import Spans
-from elq.training.losses import mention_loss, released_in_batch_loss, released_loss, released_negatives
+from elq.training.losses import mention_loss
+from elq.training.released_losses import released_in_batch_loss, released_loss, released_negatives
 
 CLOSE = 1e-4
 

@@ -16,6 +16,8 @@ TRAINERS = sorted(path.stem for path in (CONF / "trainer").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict:
+    if "+experiment=own_catalogue" in overrides and not any("data.catalogue" in override for override in overrides):
+        overrides = (*overrides, "data.catalogue=c.jsonl")  # which the experiment asks for
     with initialize_config_dir(str(CONF), version_base="1.3"):
         values = plain_values(compose("train", list(overrides)))
     values.pop("ckpt_path")
@@ -57,8 +59,9 @@ def test_both_doors_give_the_same_config(experiment, tmp_path):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_epochs_are_the_sum_of_the_stages(experiment):
-    values = composed(f"+experiment={experiment}")
-    assert values["trainer"]["max_epochs"] == sum(stage["epochs"] for stage in values["data"]["train"])
+    config = parsed(composed(f"+experiment={experiment}")).config
+    assert config.trainer.max_epochs == sum(stage.epochs for stage in config.data.train)
+    assert parsed(composed(f"+experiment={experiment}", "+trainer.max_epochs=77")).config.trainer.max_epochs == 77
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
@@ -66,12 +69,14 @@ def test_every_trainer_parses(trainer):
     parsed(composed("+experiment=webqsp", f"trainer={trainer}"))
 
 
-def test_an_experiment_keeps_the_checkpoint_and_what_two_rooms_share():
-    config = parsed(composed("+experiment=webqsp", "model.max_span_tokens=7", "seed_everything=5")).config
-    assert (config.checkpoint.monitor, config.checkpoint.mode) == ("dev_f1", "max")
-    assert config.data.max_span_tokens == 7
-    assert config.data.seed == 5
-    assert config.data.encoder == config.model.encoder
+def test_an_experiment_keeps_the_checkpoint_and_the_data_have_the_model_s_settings(encoder_folder):
+    overrides = ("model.max_span_tokens=7", "seed_everything=5", f"model.encoder={encoder_folder}")
+    cli = ELQCLI(composed("+experiment=webqsp", *overrides), run=False)
+    assert (cli.config.checkpoint.monitor, cli.config.checkpoint.mode) == ("dev_f1", "max")
+    assert cli.datamodule.settings is cli.model.settings
+    assert cli.datamodule.settings.max_span_tokens == 7
+    assert cli.config.data.seed == 5
+    assert cli.datamodule.encoder == cli.config.model.encoder == str(encoder_folder)
 
 
 def test_the_options_of_an_index_come_through_both_doors(tmp_path):
@@ -106,7 +111,7 @@ def test_an_unknown_key_or_a_wrong_type_is_one_sentence_through_both_doors(overr
     values = composed("+experiment=webqsp", override)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     for way in (values, ["fit", "--config", str(tmp_path / "config.yaml")]):
-        with pytest.raises(ElqError, match=r"(surprise|lr_heads).*`elq fit --help` lists the settings"):
+        with pytest.raises(ElqError, match=r"(surprise|lr_heads).*`elq fit --help_all` lists the settings"):
             parsed(way)
 
 

@@ -8,8 +8,9 @@ from elq.errors import ElqError
 from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
 from elq.linking.linker import Linker
 from elq.training.batches import POOL, Collator, ShuffledBatches
-from elq.training.data import QuestionData, Source, Stage
+from elq.training.data import QuestionData
 from elq.training.parser import ELQCLI
+from elq.training.stages import Source, Stage
 from elq.types import Mention, Question
 
 
@@ -66,7 +67,7 @@ def test_collator_finds_token_spans_and_rows(tokenizer, entities):
 @pytest.fixture
 def data(encoder_folder, catalogue_file, question_file, tmp_path):
     def make(**settings):
-        stages = [Stage(sources=[Source(str(question_file), repeat=2)]), Stage(epochs=2, bootstrap=10)]
+        stages = [Stage(sources=[Source(str(question_file), repeat=2)]), Stage(epochs=2, templates=10)]
         return QuestionData(
             str(catalogue_file),
             **{
@@ -98,7 +99,7 @@ def test_stages_follow_each_other(data):
 def test_template_questions_leave_out_what_is_held_out_and_have_their_knobs(data, question_file, tmp_path):
     held = tmp_path / "held.jsonl"
     held.write_text("".join(question_file.read_text().splitlines(keepends=True)[:2]))  # Q44578 and Q90
-    made = data(train=[Stage(bootstrap=200, knobs={"no_mention": 0.4, "two_mentions": 0.0}, held_out=[str(held)])])
+    made = data(train=[Stage(templates=200, knobs={"no_mention": 0.4, "two_mentions": 0.0}, held_out=[str(held)])])
     made.prepare_data()
     made.setup("fit")
     questions = made._training[0]
@@ -106,19 +107,19 @@ def test_template_questions_leave_out_what_is_held_out_and_have_their_knobs(data
     assert 0.3 < sum(not q.mentions for q in questions) / 200 < 0.5
     assert max(len(q.mentions) for q in questions) == 1
     with pytest.raises(ElqError, match="data files are missing"):
-        data(train=[Stage(bootstrap=9, held_out=["none.jsonl"])]).prepare_data()
+        data(train=[Stage(templates=9, held_out=["none.jsonl"])]).prepare_data()
 
 
 def test_template_questions_may_stand_in_for_a_dev_file(data):
-    stages = [Stage(bootstrap=30), Stage(bootstrap=30, knobs={"no_mention": 0.85})]
-    made = data(dev=None, dev_bootstrap=30, train=stages)
+    stages = [Stage(templates=30), Stage(templates=30, knobs={"no_mention": 0.85})]
+    made = data(dev=None, dev_templates=30, train=stages)
     made.prepare_data()
     made.setup("fit")
     assert len(made.dev) == 30
     for trained in made._training:
         assert [q.text for q in made.dev] != [q.text for q in trained]
     assert sum(not q.mentions for q in made.dev) > 15  # of the kind of the last stage
-    for settings in ({"dev": None}, {"dev_bootstrap": 3}):
+    for settings in ({"dev": None}, {"dev_templates": 3}):
         with pytest.raises(ElqError, match=r"data\.dev is .* give a question file, or a number of template questions"):
             data(**settings)
 
@@ -145,8 +146,8 @@ def test_the_threshold_is_chosen_among_those_that_are_nearly_as_good(choice, obj
     own, slack, depth = getattr(elq.training.module, choice)
     assert (slack, depth) == (0.005, 0.5 if choice == "DEV_CHOICE" else 1.0)
     monkeypatch.setattr(elq.training.module, choice, (own, 0.3, depth))  # of a few questions, half a point is less than one
-    stages = [{"epochs": 2, "bootstrap": 40, "knobs": {"no_mention": 0.3}}]
-    made = {"dev": None, "dev_bootstrap": 30} if choice == "TEMPLATE_CHOICE" else {}
+    stages = [{"epochs": 2, "templates": 40, "knobs": {"no_mention": 0.3}}]
+    made = {"dev": None, "dev_templates": 30} if choice == "TEMPLATE_CHOICE" else {}
     changed = {**values, "data": {**values["data"], "train": stages, **made}}
     fit(changed, tmp_path)
     linker = Linker.from_pretrained(tmp_path / "model")

@@ -19,12 +19,12 @@ from tests.recorder import recorded
 
 HERE = Path(__file__).parents[1]
 WAYS = {
-    "table": {"candidates": "table"},
-    "sharded table": {"candidates": "table", "table_sharding": True},
-    "sampled, no hard negatives": {"candidates": "sampled", "hard_negatives": 0},
-    "sampled": {"candidates": "sampled", "hard_negatives": 2},
-    "released, in-batch": {"candidates": "released", "hard_negatives": 0, "score_mode": "elq"},
-    "released": {"candidates": "released", "hard_negatives": 2, "score_mode": "elq"},
+    "table": {"loss": "table"},
+    "sharded table": {"loss": "table", "table_sharding": True},
+    "sampled, no hard negatives": {"loss": "sampled", "hard_negatives": 0},
+    "sampled": {"loss": "sampled", "hard_negatives": 2},
+    "released, in-batch": {"loss": "released", "hard_negatives": 0, "score_mode": "elq"},
+    "released": {"loss": "released", "hard_negatives": 2, "score_mode": "elq"},
 }
 
 
@@ -109,7 +109,7 @@ def cluster(values, tmp_path, monkeypatch):
         *(f"data.{key}={data[key]}" for key in ("catalogue", "entities", "dev")),
         f"data.train=[{{epochs: 6, sources: [{{file: {data['dev']}, repeat: 20}}]}}]",
         *("+data.build.precision=fp32", "data.batch_size=4", f"model.encoder={values['model']['encoder']}"),
-        *("trainer.max_epochs=6", "trainer.accelerator=cpu", "trainer.precision=32-true", "+model.retrieved=4"),
+        *("trainer.max_epochs=6", "trainer.accelerator=cpu", "trainer.precision=32-true", "+model.candidates=4"),
     ]
 
     def start(job: int) -> subprocess.Popen:
@@ -144,5 +144,5 @@ def test_a_pre_empted_cluster_job_goes_on_and_ends_as_the_unbroken_one(cluster, 
 
 
 def test_sharding_is_refused_where_there_is_no_table_to_shard():
-    with pytest.raises(ElqError, match=r"table_sharding needs model\.candidates to be table, not sampled"):
-        ELQModule(candidates="sampled", table_sharding=True)
+    with pytest.raises(ElqError, match=r"table_sharding needs model\.loss to be table, not sampled"):
+        ELQModule(loss="sampled", table_sharding=True)

@@ -21,7 +21,8 @@ from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.network import ELQ
 from elq.questions.annotated import read_questions
 from elq.training.batches import Collator
-from elq.training.losses import released_in_batch_loss, released_loss
+from elq.training.parser import ELQCLI
+from elq.training.released_losses import released_in_batch_loss, released_loss
 from elq.types import Link, Mention, Question
 from tests.conftest import write_lines
 
@@ -30,11 +31,11 @@ SETTINGS = {
     "projection": False,
     "unit_norm": False,
     "mention_weight": 1.0,
-    "candidates": "released",
+    "loss": "released",
     "hard_negatives": 4,
     "score_mode": "elq",
     "question_tokens": 12,
-    "retrieved": 4,
+    "candidates": 4,
     "lr_encoder": 1e-4,
     "lr_heads": 1e-3,
     "warmup_steps": 2,
@@ -113,12 +114,10 @@ def test_an_imported_folder_gives_its_encoder_to_a_build(imported, tmp_path):
 
 def test_the_score_mode_reaches_the_batches(imported, labelled, tmp_path):
     """[CLS] and [SEP] are spans that the loss sees, and questions are cut, in score mode elq only."""
-    from tests.training.test_config import parsed
-
     seen = {}
     for mode in ("elq", "candidates"):
-        config = parsed(values(imported, labelled, score_mode=mode)).config
-        seen[mode] = config["data"].get("question_tokens")
+        data = ELQCLI(values(imported, labelled, score_mode=mode), run=False).datamodule
+        seen[mode] = data.settings.longest_question
     assert seen == {"elq": 12, "candidates": None}
     linker = Linker.from_pretrained(imported)
     batch = Collator(linker.tokenizer, {}, max_span_tokens=5)([Question("1", f"who is the paris of{' the' * 40}?")])

@@ -14,16 +14,19 @@ from elq import Linker
 from elq.commands import run
 from elq.commands.train import fit
 from elq.entities.catalogue import Catalogue
+from elq.entities.manifest import open_entities
 from elq.errors import ElqError
 from elq.evaluation.evaluate import evaluate
 from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES
 from elq.questions.annotated import read_questions
-from elq.search.table import EntityTable
 from elq.tensors import Batch, Spans, TokenBatch
+from elq.training.entity_loss import make_entity_loss
 from elq.training.losses import table_loss
 from elq.training.module import ELQModule
 from elq.training.parser import ELQCLI
+from elq.training.processes import Processes
+from elq.training.settings import LossSettings
 
 
 def test_a_tiny_run_learns_its_questions_and_exports_them(run_folder, question_file):
@@ -181,8 +184,8 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
 @pytest.mark.parametrize(
     "change",
     [
-        {"candidates": "sampled", "hard_negatives": 1},
-        {"candidates": "sampled", "hard_negatives": 0},
+        {"loss": "sampled", "hard_negatives": 1},
+        {"loss": "sampled", "hard_negatives": 0},
         {"mention_weight": 1.0},
         {"projection": False},
         {"unit_norm": False},
@@ -196,9 +199,9 @@ def test_the_schedule_counts_the_steps_of_every_stage(trainer, steps, values, tm
         {"score_mode": "table"},
         {"score_mode": "elq"},
         {"score_mode": "elq", "question_tokens": 5},
-        {"candidates": "released"},
+        {"loss": "released"},
         {"threshold": -0.125},
-        {"names": True, "candidates": "sampled"},
+        {"names": True, "loss": "sampled"},
         {"nil": True},
     ],
 )
@@ -212,30 +215,31 @@ def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_pat
     assert differs or scores[0]["threshold"] != scores[1]["threshold"]
 
 
-def test_sampled_candidates_bound_the_table_loss_from_below(values, run_folder):
+def test_sampled_candidates_bound_the_table_loss_from_below(run_folder):
     """A softmax over fewer entities can only be easier; over all of them the two are the same number."""
-    table = EntityTable.open(run_folder / "model" / ENTITIES / "table.npy")
-    cli = ELQCLI({**values, "model": {**values["model"], "candidates": "sampled", "hard_negatives": 2}}, run=False)
-    cli.datamodule.prepare_data()
-    cli.datamodule.setup("validate")
-    cli.model.trainer = cli.trainer
-    cli.trainer._data_connector.attach_datamodule(cli.model, datamodule=cli.datamodule)
+    entities = open_entities(run_folder / "model" / ENTITIES)
+    table = entities.table
     vectors, gold, spans = torch.randn(3, table.width), torch.tensor([0, 4, 4]), Spans(torch.arange(3), *torch.ones(2, 3))
     batch = Batch(TokenBatch(*torch.zeros(3, 1, 1), ()), spans, gold, ())
     exact, mentions = table_loss(vectors, gold, table.tensor())
-    assert cli.model.disambiguation_loss(vectors, batch)[0] < exact
-    cli.model.hard_negatives = len(table)
-    torch.testing.assert_close(cli.model.disambiguation_loss(vectors, batch), (exact, mentions))
+
+    def sampled(hard_negatives):
+        loss = make_entity_loss(LossSettings(loss="sampled", hard_negatives=hard_negatives))
+        loss.prepare(entities, torch.device("cpu"), Processes())
+        return loss(vectors, batch)
+
+    assert sampled(2)[0] < exact
+    torch.testing.assert_close(sampled(len(table)), (exact, mentions))
 
 
 def test_bad_training_input(values, tmp_path):
     with pytest.raises(ElqError, match="data files are missing"):
         fit({**values, "data": {**values["data"], "dev": "none.jsonl"}}, tmp_path)
-    with pytest.raises(ElqError, match=r"model\.candidates is 'some'"):
-        fit({**values, "model": {**values["model"], "candidates": "some"}}, tmp_path)
+    with pytest.raises(ElqError, match=r"model\.loss is 'some'"):
+        fit({**values, "model": {**values["model"], "loss": "some"}}, tmp_path)
     with pytest.raises(ElqError, match="score mode 'x' is unknown"):
         fit({**values, "model": {**values["model"], "score_mode": "x"}}, tmp_path)
-    for odd in ({"score_mode": "elq"}, {"candidates": "released"}, {"table_sharding": True}):
+    for odd in ({"score_mode": "elq"}, {"loss": "released"}, {"table_sharding": True}):
         with pytest.raises(ElqError, match="names"):
             fit({**values, "model": {**values["model"], **odd, "names": True}}, tmp_path)
     with pytest.raises(ElqError, match=r"ckpt_path none\.ckpt does not exist"):

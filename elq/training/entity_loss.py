@@ -1,0 +1,183 @@
+"""Entity losses: one object for each strategy of the disambiguation loss, all behind one contract.
+
+An object holds what its strategy needs during a fit, such as the table on the device. It is no nn.Module, because a checkpoint
+must not hold the table, and DDP must not send it to the other processes. The mathematics is in elq/training/losses.py and
+elq/training/released_losses.py.
+"""
+
+from abc import ABC, abstractmethod
+from functools import partial
+
+import torch
+from torch import Tensor, device
+
+from elq.entities.manifest import Entities
+from elq.tensors import Batch
+from elq.training.losses import candidate_rows, nearest_rows, sampled_loss, sharded_table_loss, table_loss
+from elq.training.processes import Processes
+from elq.training.released_losses import released_in_batch_loss, released_loss
+from elq.training.settings import LossSettings
+
+
+class EntityLoss(ABC):
+    """The disambiguation loss of a batch: which entities does a mention's entity have to beat, and by which formula."""
+
+    entities: Entities
+    processes: Processes
+
+    def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
+        """Get ready for a fit.
+
+        Args:
+            entities: the opened entities.
+            target: the device of the mention vectors.
+            processes: which share the batches.
+            half: whether the trainer computes in bf16.
+        """
+        self.entities, self.processes = entities, processes
+
+    @abstractmethod
+    def __call__(
+        self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of a batch.
+
+        Args:
+            vectors: (M, D) vectors of the batch's gold mentions.
+            batch: gold rows, and who may be meant by the mentions' names.
+            bonus: (M, E) what is added to the scores of those who may be meant; None: nothing.
+            nil: (M,) score of NIL as one more candidate; None: it is none.
+
+        Returns:
+            Sum over the mentions that take part, and their number, both scalars.
+        """
+
+    def release(self) -> None:  # noqa: B027 (most strategies hold nothing)
+        """Let go of what :meth:`prepare` put on the device."""
+
+
+def bearers_of(batch: Batch, bonus: Tensor | None) -> Tensor | None:
+    """(M, E) rows of the entities that a batch's mentions may mean by their names; None where they get no bonus."""
+    return None if bonus is None or batch.bearers is None else batch.bearers.rows
+
+
+class TableLoss(EntityLoss):
+    """Cross-entropy over all N entities, exact. Holds the whole table."""
+
+    _table: Tensor | None = None
+
+    def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
+        """Put the table on the device."""
+        super().prepare(entities, target, processes, half=half)
+        self._table = entities.table.tensor().to(target)
+
+    def __call__(
+        self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss over the whole table."""
+        assert self._table is not None  # prepared
+        return table_loss(vectors, batch.rows, self._table, bearers_of(batch, bonus), bonus, nil)
+
+    def release(self) -> None:
+        """Let the table go."""
+        self._table = None
+
+
+class ShardedTableLoss(TableLoss):
+    """The same loss, where each process holds a share of the table's rows. One process has the whole table."""
+
+    def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
+        """Put this process's share of the table on the device."""
+        EntityLoss.prepare(self, entities, target, processes, half=half)
+        rank, world, rows = processes.rank, processes.world, len(entities.table)
+        self._table = entities.table.tensor(rows * rank // world, rows * (rank + 1) // world).to(target)
+
+    def __call__(
+        self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss over the shares of all processes; names and NIL have no part in it."""
+        if self.processes.world == 1:
+            return super().__call__(vectors, batch, bonus, nil)
+        assert self._table is not None  # prepared
+        own = self.entities.table.gather(batch.rows.clamp_min(0)).to(vectors.device)  # (M, D)
+        gather = partial(self.processes.stacked, sync_grads=True)
+        return sharded_table_loss(vectors, batch.rows, own, self._table, gather, self.processes.rank)
+
+
+class SampledLoss(EntityLoss):
+    """Cross-entropy over the gold entities of the batch and the nearest ones of every mention.
+
+    Args:
+        hard_negatives: how many nearest entities of each mention; 0: none.
+    """
+
+    _search_table: Tensor | None = None
+
+    def __init__(self, hard_negatives: int) -> None:
+        self.hard_negatives = hard_negatives
+
+    def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
+        """Put a table for the search on the device, if the index would look at every entity too."""
+        super().prepare(entities, target, processes, half=half)
+        if self.hard_negatives and entities.index.sees_all:
+            # bf16 finds nearly the same entities three times as fast
+            self._search_table = entities.table.tensor().to(target, torch.bfloat16 if half else torch.float32)
+
+    def __call__(
+        self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss over the candidates of the batch, of all processes."""
+        gold, bearers = batch.rows, bearers_of(batch, bonus)
+        near = self.nearest(vectors, gold)  # (M, K)
+        if bearers is not None:
+            near = torch.cat([near, bearers], -1)  # (M, K + E)
+        rows = candidate_rows(gold, near)  # (C,)
+        # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
+        rows = candidate_rows(self.processes.stacked_rows(rows).flatten(), rows.new_empty(0))
+        found = self.entities.table.gather(rows).to(vectors.device)  # (C, D)
+        return sampled_loss(vectors, gold, rows, found, bearers, bonus, nil)
+
+    def nearest(self, vectors: Tensor, gold: Tensor) -> Tensor:
+        """Rows (M, K) of the entities nearest to the mention vectors (M, D), on the device of ``gold``."""
+        if not self.hard_negatives:
+            return gold.new_empty(len(gold), 0)
+        if self._search_table is not None:
+            return nearest_rows(vectors, self._search_table, self.hard_negatives).to(gold.device)
+        return self.entities.index.search(vectors, self.hard_negatives)[1].to(gold.device)
+
+    def release(self) -> None:
+        """Let the table go."""
+        self._search_table = None
+
+
+class ReleasedLoss(EntityLoss):
+    """The released ELQ's losses: over in-batch negatives without hard negatives, else over the hard ones. No names, no NIL.
+
+    Args:
+        hard_negatives: how many nearest entities of each mention, from the index; 0: in-batch negatives instead.
+    """
+
+    def __init__(self, hard_negatives: int) -> None:
+        self.hard_negatives = hard_negatives
+
+    def __call__(
+        self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss over in-batch or hard negatives."""
+        gold, table, target = batch.rows, self.entities.table, vectors.device
+        if not self.hard_negatives:
+            everyone = self.processes.stacked_rows(gold)  # (W, M⁺)
+            golds = table.gather(everyone[everyone >= 0]).to(target)  # (C, D)
+            return released_in_batch_loss(vectors, gold, golds, int((everyone[: self.processes.rank] >= 0).sum()))
+        nearest = self.entities.index.search(vectors, self.hard_negatives)[1]  # (M, K)
+        own = table.gather(gold.clamp_min(0)).to(target)  # (M, D)
+        found = table.gather(nearest.clamp_min(0)).to(target)  # (M, K, D)
+        return released_loss(vectors, gold, batch.mentions.question, own, nearest.to(gold.device), found)
+
+
+def make_entity_loss(settings: LossSettings) -> EntityLoss:
+    """The strategy that the settings name."""
+    if settings.loss == "table":
+        return ShardedTableLoss() if settings.table_sharding else TableLoss()
+    kind = SampledLoss if settings.loss == "sampled" else ReleasedLoss
+    return kind(settings.hard_negatives)

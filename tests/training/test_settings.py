@@ -1,0 +1,37 @@
+"""The settings are declared once: the groups, the parser's keys and help, and config.json."""
+
+from dataclasses import asdict, fields
+
+import pytest
+
+from elq.errors import ElqError
+from elq.model.config import ELQConfig, NetworkSettings
+from elq.training.settings import GROUPS, ModelSettings
+from tests.training.test_config import parsed
+
+
+def test_the_groups_share_no_name_and_make_up_the_model_s_settings():
+    names = [field.name for group in GROUPS for field in fields(group)]
+    assert sorted(names) == sorted({field.name for field in fields(ModelSettings)})
+
+
+def test_the_parser_s_keys_and_defaults_are_those_of_the_settings(values):
+    model = parsed({**values, "model": {}}).config.model
+    defaults = asdict(ModelSettings())
+    assert set(model.keys()) == {"encoder", *defaults}
+    assert {key: model[key] for key in defaults} == {**defaults, "prior": list(model.prior)}
+
+
+def test_config_json_stays_flat():
+    names = {field.name for field in fields(NetworkSettings)}
+    assert asdict(ELQConfig(encoder={})).keys() == {"encoder", "format", *names}
+    assert ModelSettings(prior=["qid"], nil=True).network() == {**asdict(NetworkSettings()), "prior": ("qid",), "nil": True}
+
+
+def test_settings_that_do_not_fit_each_other_are_one_sentence():
+    for odd in ({"loss": "released"}, {"table_sharding": True}):
+        with pytest.raises(ElqError, match=r"model\.names and model\.nil need"):
+            ModelSettings(nil=True, **odd)
+    with pytest.raises(ElqError, match="max_span_tokens is 0"):
+        ModelSettings(max_span_tokens=0)
+    assert [ModelSettings(score_mode=mode).longest_question for mode in ("elq", "table")] == [32, None]
