@@ -14,14 +14,14 @@ from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import Entities, entity_files
 from elq.evaluation.evaluate import Observed, measure, observe
 from elq.evaluation.reliability import fit_calibration
-from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE, ThresholdSweep
+from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
 from elq.files import link_or_copy, replacing, replacing_folder, write_json
 from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER, METRICS, TRAINING
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
 from elq.training.data import QuestionData
-from elq.training.module import ELQModule
+from elq.training.module import ELQModule, choice_of
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def best_model(trainer: Trainer, module: ELQModule) -> ELQ:
 def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decision:
     """Choose γ and fit the calibration, from the links that development questions have above the sweep's floor."""
     low = observed.above(SWEEP_FLOOR)
-    objective, slack, depth = DEV_CHOICE if data.dev_file else TEMPLATE_CHOICE
+    objective, slack, depth = choice_of(data)
     sweep = ThresholdSweep(objective, slack, depth)
     sweep.update(low.questions, low.links)
     reached = sweep.compute()

@@ -28,6 +28,11 @@ from elq.types import Link
 log = logging.getLogger(__name__)
 
 
+def choice_of(data: QuestionData) -> tuple[str, float, float]:
+    """How γ is chosen on the development questions: objective, slack and depth of a sweep, see elq/evaluation/sweep.py."""
+    return DEV_CHOICE if data.dev_file else TEMPLATE_CHOICE
+
+
 class ELQModule(LightningModule):
     """Trains an :class:`elq.model.network.ELQ` against a frozen entity table.
 
@@ -72,7 +77,7 @@ class ELQModule(LightningModule):
             score_mode=self.settings.score_mode,
             dictionary=self.data.dictionary,
         )
-        self.sweep = SharedSweep(*(DEV_CHOICE if self.data.dev_file else TEMPLATE_CHOICE))
+        self.sweep = SharedSweep(*choice_of(self.data))
 
     def on_fit_start(self) -> None:
         """Prepare the disambiguation loss, which may put the table on the device."""
