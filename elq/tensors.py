@@ -50,15 +50,15 @@ class Spans:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearers:
+class NameMatches:
     """The entities that Q mentions may mean by their names; -1 behind those of a mention that has fewer."""
 
     rows: Tensor  # (Q, E) int64 catalogue row
     kinds: Tensor  # (Q, E) int64 in which way, see elq/names/lookup.py
 
-    def to(self, target: device | str) -> "Bearers":
+    def to(self, target: device | str) -> "NameMatches":
         """The same with its tensors on another device."""
-        return Bearers(self.rows.to(target), self.kinds.to(target))
+        return NameMatches(self.rows.to(target), self.kinds.to(target))
 
 
 class Batch:
@@ -72,10 +72,10 @@ class Batch:
         rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
         questions: the B questions.
         unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated; None: there are none.
-        bearers: who may be meant by the mentions' names; None: not asked for.
+        name_matches: who may be meant by the mentions' names; None: not asked for.
     """
 
-    __slots__ = ("bearers", "mentions", "questions", "rows", "tokens", "unsure")
+    __slots__ = ("mentions", "name_matches", "questions", "rows", "tokens", "unsure")
 
     def __init__(
         self,
@@ -84,13 +84,15 @@ class Batch:
         rows: Tensor,
         questions: tuple[Question, ...],
         unsure: Tensor | None = None,
-        bearers: Bearers | None = None,
+        name_matches: NameMatches | None = None,
     ) -> None:
         self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
-        self.unsure, self.bearers = unsure, bearers
+        self.unsure, self.name_matches = unsure, name_matches
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
         unsure = None if self.unsure is None else self.unsure.to(target)
-        bearers = None if self.bearers is None else self.bearers.to(target)
-        return Batch(self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure, bearers)
+        name_matches = None if self.name_matches is None else self.name_matches.to(target)
+        return Batch(
+            self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure, name_matches
+        )

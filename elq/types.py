@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 NIL = "NIL"  # the entity of a link whose mention means none of the catalogue
 # In which way a name may mean an entity (elq/names/lookup.py finds them, the network learns what each is worth).
-NAME_KINDS = ("name", "spelling", "slip", "adjective", "end", "beginning", "both ends", "more before", "more behind")
+NAME_KINDS = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
 
 
 @dataclass(frozen=True, slots=True)

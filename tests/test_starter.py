@@ -65,13 +65,13 @@ def test_entities_are_of_many_kinds_and_names_collide(catalogue):
     frames = load_frames()
     kinds = Counter(frames.kind_of(entity) for entity in catalogue.values())
     assert len([kind for kind, count in kinds.items() if count >= 3]) >= 25
-    bearers = defaultdict(set)
+    name_matches = defaultdict(set)
     for entity in catalogue.values():
         for name in (entity.label, bare(entity.title), *entity.aliases):
-            bearers[name.lower()].add(entity.id)
-    assert sum(len(ids) > 1 for ids in bearers.values()) >= 400
+            name_matches[name.lower()].add(entity.id)
+    assert sum(len(ids) > 1 for ids in name_matches.values()) >= 400
     for name in ("paris", "georgia", "queen", "java", "washington", "cambridge"):
-        assert len(bearers[name]) > 1, name
+        assert len(name_matches[name]) > 1, name
 
 
 def test_questions_are_many_and_their_splits_have_nothing_in_common(catalogue, questions):
@@ -93,13 +93,13 @@ def test_questions_are_many_and_their_splits_have_nothing_in_common(catalogue, q
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_questions_are_as_hard_as_they_should_be(split, catalogue, questions):
-    bearers = defaultdict(set)
+    name_matches = defaultdict(set)
     for entity in catalogue.values():
         for name in (entity.label, bare(entity.title), *entity.aliases):
-            bearers[name.lower()].add(entity.id)
+            name_matches[name.lower()].add(entity.id)
     mine = questions[split]
     mentions = [(q.text[m.start : m.end].lower(), m.entity) for q in mine for m in q.mentions]
-    ambiguous = sum(len(bearers[name] | {entity}) > 1 for name, entity in mentions)
+    ambiguous = sum(len(name_matches[name] | {entity}) > 1 for name, entity in mentions)
     assert ambiguous / len(mentions) >= 0.4
     assert sum(not q.mentions for q in mine) / len(mine) >= 0.1
     assert sum(len(q.mentions) > 1 for q in mine) / len(mine) >= 0.1

@@ -15,7 +15,7 @@ COMMANDS = {
     "validate": "measure a checkpoint on the development questions (Lightning CLI)",
     "test": "measure a checkpoint on a test file (Lightning CLI)",
     "build": "make the entities folder of a catalogue: table, index, manifest",
-    "bootstrap": "write training questions about a catalogue's entities",
+    "templates": "write training questions about a catalogue's entities, from sentences with a place for a name",
     "download": "fetch the files of the released ELQ, resumable and checked",
     "import": "make a model folder from the files of the released ELQ",
     "export": "write a model folder in the layout of the released ELQ",
@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "compare two files of predictions for the same annotated questions",
 }
 LIGHTNING = ("fit", "validate", "test")
+RENAMED = {"bootstrap": "templates"}  # an old name goes on working for one release
 
 
 def _usage() -> str:
@@ -37,6 +38,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # which instruction sets it tries
+    if name in RENAMED:
+        logging.getLogger(__name__).warning("`elq %s` is now `elq %s`; the old name works until 0.2", name, RENAMED[name])
+        name = RENAMED[name]
     if name in LIGHTNING:
         return speak(lambda: importlib.import_module("elq.training.parser").main([name, *arguments]))
     module = f"{name}_" if keyword.iskeyword(name) else name
@@ -54,7 +58,7 @@ def main() -> None:
 
         print(__version__)
         sys.exit(0)
-    if arguments[0] not in COMMANDS:
+    if arguments[0] not in (*COMMANDS, *RENAMED):
         print(f"elq: {arguments[0]!r} is no command: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     sys.exit(run(arguments[0], arguments[1:]))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
-from elq.linking.scoring import entity_log_probs, with_bearers, with_bonus, with_nil
+from elq.linking.scoring import entity_log_probs, with_bonus, with_name_matches, with_nil
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary, span_texts
 from elq.tensors import Spans, TokenBatch
@@ -67,14 +67,14 @@ class Retriever:
         else:
             scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
         if self.dictionary is not None and self.model.name_bonus is not None:
-            bearers = self.dictionary.bearers(span_texts(texts, tokens, spans))
-            if bearers.rows.numel():
-                bonus = self.model.name_bonus(bearers.kinds.to(vectors.device)).cpu()  # (Q, E)
-                named = self.entities.table.gather(bearers.rows.clamp_min(0))  # (Q, E, D)
+            name_matches = self.dictionary.name_matches(span_texts(texts, tokens, spans))
+            if name_matches.rows.numel():
+                bonus = self.model.name_bonus(name_matches.kinds.to(vectors.device)).cpu()  # (Q, E)
+                named = self.entities.table.gather(name_matches.rows.clamp_min(0))  # (Q, E, D)
                 products = torch.einsum("qd,qed->qe", vectors.float().cpu(), named)  # (Q, E)
-                scores, rows = with_bearers(scores, rows, products, bearers.rows, bonus)
+                scores, rows = with_name_matches(scores, rows, products, name_matches.rows, bonus)
                 if normaliser is not None:
-                    normaliser = with_bonus(normaliser, products, bearers.rows, bonus)
+                    normaliser = with_bonus(normaliser, products, name_matches.rows, bonus)
         nil = None
         if self.model.nil is not None:  # asked first: a batch is not sent to the device again for nothing
             nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)

@@ -46,26 +46,26 @@ def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Te
     return scores.float() - log_normaliser.float().unsqueeze(-1)  # (Q, K)
 
 
-def with_bearers(scores: Tensor, rows: Tensor, products: Tensor, bearers: Tensor, bonus: Tensor) -> tuple[Tensor, Tensor]:
+def with_name_matches(scores: Tensor, rows: Tensor, products: Tensor, matches: Tensor, bonus: Tensor) -> tuple[Tensor, Tensor]:
     """The K best of the retrieved candidates and the entities that may be meant by a mention's name.
 
     Args:
         scores, rows: of the retrieved candidates, (Q, K), without any bonus.
-        products: inner products of the bearers, (Q, E).
-        bearers: their rows, (Q, E), −1 where there is none.
+        products: inner products of the name matches, (Q, E).
+        matches: rows of the entities that the name may mean, (Q, E), −1 where there is none.
         bonus: what is added to their scores, (Q, E).
 
     Returns:
         Scores and rows (Q, K), best first.
     """
-    again = (rows.unsqueeze(-1) == bearers.unsqueeze(-2)).any(-1)  # (Q, K) retrieved, but without the bonus
-    everyone = torch.cat([scores.masked_fill(again, -torch.inf), (products + bonus).masked_fill(bearers < 0, -torch.inf)], -1)
+    again = (rows.unsqueeze(-1) == matches.unsqueeze(-2)).any(-1)  # (Q, K) retrieved, but without the bonus
+    everyone = torch.cat([scores.masked_fill(again, -torch.inf), (products + bonus).masked_fill(matches < 0, -torch.inf)], -1)
     best, order = everyone.topk(rows.shape[-1], dim=-1)  # (Q, K)
-    return best, torch.cat([rows, bearers], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
+    return best, torch.cat([rows, matches], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
 
 
-def with_bonus(log_normaliser: Tensor, products: Tensor, bearers: Tensor, bonus: Tensor) -> Tensor:
-    """log Σ exp over the whole table once the bearers' scores have their bonus: (Q,); arguments as in :func:`with_bearers`.
+def with_bonus(log_normaliser: Tensor, products: Tensor, matches: Tensor, bonus: Tensor) -> Tensor:
+    """log Σ exp over the whole table once the name matches have their bonus: (Q,); arguments as in :func:`with_name_matches`.
 
     >>> products, bonus = torch.tensor([[1.0, 9.0]]), torch.tensor([[2.0, 0.0]])
     >>> with_bonus(torch.tensor([1.0, 0.0]).logsumexp(-1, keepdim=True), products, torch.tensor([[0, -1]]), bonus)
@@ -73,7 +73,7 @@ def with_bonus(log_normaliser: Tensor, products: Tensor, bearers: Tensor, bonus:
     >>> torch.tensor([3.0, 0.0]).logsumexp(-1)
     tensor(3.0486)
     """
-    share = (products - log_normaliser.unsqueeze(-1)).exp().masked_fill(bearers < 0, 0.0)  # (Q, E) of the old sum
+    share = (products - log_normaliser.unsqueeze(-1)).exp().masked_fill(matches < 0, 0.0)  # (Q, E) of the old sum
     others = (1 - share.sum(-1)).clamp_min(0)  # (Q,) rounding may have left less than nothing
     return log_normaliser + (others + (share * bonus.exp()).sum(-1)).log()
 

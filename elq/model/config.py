@@ -10,7 +10,7 @@ from typing import Any
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 
-FORMAT = 4  # 4: slips among the kinds of names
+FORMAT = 4  # 4: misspellings among the kinds of names
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__

@@ -6,7 +6,11 @@ from torch import Tensor, nn
 from elq.types import NAME_KINDS
 
 NAME_SCORES = (4.0, 2.0, 0.0)  # where the scores of a name, another spelling, and a part of one start, logits
-START_BONUS = (4.0, 4.0, *[2.0] * (2 * len(NAME_KINDS) - 2))  # what each kind's bearers are worth at first, natural logarithms
+START_BONUS = (
+    4.0,
+    4.0,
+    *[2.0] * (2 * len(NAME_KINDS) - 2),
+)  # what each kind is worth at first, natural logarithms
 SINGLE_SCALE = 20.0  # of single learned values: a learning rate made for matrices takes small steps
 
 

@@ -16,7 +16,7 @@ from elq.entities.prior import QID
 from elq.names.lookup import NameIndex
 from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
 from elq.names.words import folded, words
-from elq.tensors import Bearers, Spans, TokenBatch
+from elq.tensors import NameMatches, Spans, TokenBatch
 from elq.types import Entity
 
 MOST_LETTERS = 3  # of a code, as VA is Virginia's
@@ -42,7 +42,7 @@ class Dictionary:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._bearers: dict[str, list[int]] = {}
+        self._rows_of: dict[str, list[int]] = {}
         codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, as of a state
         parts: list[tuple[str, str]] = []  # "Hampton", "Virginia": of names with a comma
         fame = array("d")
@@ -53,22 +53,22 @@ class Dictionary:
                 part, whole = map(folded, title.rsplit(", ", 1))
                 parts += [(part, whole)] if part else []
             for key in dict.fromkeys(map(folded, names_of(entity))):
-                if key in self._bearers:
-                    self._bearers[key].append(row)
+                if key in self._rows_of:
+                    self._rows_of[key].append(row)
                 elif key:
-                    self._bearers[key] = [row]  # of one place: nearly every name has one bearer
+                    self._rows_of[key] = [row]  # of one place: nearly every name has one bearer
                 if 0 < len(key) <= MOST_LETTERS:
                     codes.setdefault(row, []).append(key)
-        for rows in self._bearers.values():
+        for rows in self._rows_of.values():
             rows.sort(key=fame.__getitem__)  # equally famous ones stay in the catalogue's order
-        self._longest = max((key.count(" ") + 1 for key in self._bearers), default=0)
+        self._longest = max((key.count(" ") + 1 for key in self._rows_of), default=0)
         short = (
             (f"{name} {code}", f"{name} {whole}")
             for name, whole in dict.fromkeys(parts)
-            for row in self._bearers.get(whole, ())
+            for row in self._rows_of.get(whole, ())
             for code in codes.get(row, ())
         )
-        self._index = NameIndex(self._bearers, fame, FUNCTION_WORDS, short)
+        self._index = NameIndex(self._rows_of, fame, FUNCTION_WORDS, short)
 
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
         """Every run of words, at most so many, that may be a name: characters [start, end), and the folded words."""
@@ -83,22 +83,22 @@ class Dictionary:
             yield start, end, rows[0]
 
     def _names(self, text: str) -> Iterator[tuple[int, int, list[int]]]:
-        """Every name in a text: characters [start, end) and the rows of its bearers."""
+        """Every name in a text: characters [start, end) and the rows of the entities with that name."""
         for start, end, key in self._phrases(text):
-            if key in self._bearers and is_name(key):
-                yield start, end, self._bearers[key]
+            if key in self._rows_of and is_name(key):
+                yield start, end, self._rows_of[key]
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """Catalogue row of each id; −1 where there is none."""
         return [int(row) for row in self.catalogue.rows(ids)]
 
-    def bearers(self, names: Sequence[str]) -> Bearers:
+    def name_matches(self, names: Sequence[str]) -> NameMatches:
         """The entities that each of Q names may mean, and in which way (elq/names/lookup.py)."""
         found = [[*self._index.lookup(folded(name)).items()] for name in names]
         most = max(map(len, found), default=0)  # E
         padded = [[*pairs, *[(-1, -1)] * (most - len(pairs))] for pairs in found]
         rows, kinds = torch.tensor(padded, dtype=torch.int64).view(len(names), most, 2).unbind(-1)  # each (Q, E)
-        return Bearers(rows, kinds)
+        return NameMatches(rows, kinds)
 
     def spans_of(self, text: str, row: int) -> list[tuple[int, int]]:
         """Where the names of one entity stand in a text, longest first: characters [start, end)."""

@@ -1,7 +1,7 @@
 """Who may be meant by a name as people say it.
 
 Few questions spell a name out. They say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling), "brian cranston"
-(a slip), "gretzky" and "nobel prize" (a part), "hampton va" and "president andrew jackson" (more than it), or "japanese"
+(a misspelling), "gretzky" and "nobel prize" (a part), "hampton va" and "president andrew jackson" (more than it), or "japanese"
 (an adjective). Every such kind of bearer has a number, twice: for the most famous one, and for the others. The model learns
 what each is worth.
 """
@@ -16,7 +16,7 @@ from rapidfuzz.distance import OSA
 
 from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
 
-MOST_BEARERS = 16  # of one kind that are looked at
+MOST_MATCHES = 16  # of one kind that are looked at
 MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
 MOST_WORDS = 10  # of a phrase that may be another spelling
 MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
@@ -26,10 +26,10 @@ LAST = "\U0010ffff"  # of all characters
 
 
 class NameIndex:
-    """Finds the bearers of names as people say them.
+    """Finds the entities that names, as people say them, may mean.
 
     Args:
-        bearers: folded name → rows of its entities.
+        rows_of: folded name → rows of its entities.
         fame: of every row, lowest first.
         silent: function words.
         short: further spellings of names, each before its name.
@@ -37,17 +37,17 @@ class NameIndex:
 
     def __init__(
         self,
-        bearers: Mapping[str, Sequence[int]],
+        rows_of: Mapping[str, Sequence[int]],
         fame: Sequence[float],
         silent: frozenset[str],
         short: Iterable[tuple[str, str]] = (),
     ) -> None:
-        self._bearers, self._fame, self._silent = bearers, fame, silent
-        long = [key for key in bearers if " " in key]
+        self._rows_of, self._fame, self._silent = rows_of, fame, silent
+        long = [key for key in rows_of if " " in key]
         self._forward, self._backward = sorted(long), sorted(map(_backwards, long))
-        self._single = sorted(key for key in bearers if " " not in key)
+        self._single = sorted(key for key in rows_of if " " not in key)
         self._spellings: dict[str, list[str]] = {}
-        for key in bearers:
+        for key in rows_of:
             others = {spelling(key)} if " " not in key else {spelling(key), reordered(key), *initials(key, silent)}
             for other in others - {key, ""}:
                 self._spellings.setdefault(other, []).append(key)
@@ -56,7 +56,7 @@ class NameIndex:
 
     def kind(self, key: str) -> int:
         """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else."""
-        if key in self._bearers:
+        if key in self._rows_of:
             return 0
         if len(key) < 3 or not self._says_something(key):
             return -1
@@ -68,20 +68,20 @@ class NameIndex:
     def lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(NAME_KINDS) − 1.
 
-        An entity that may be meant in several ways has the lowest number of them. Of a kind the ``MOST_BEARERS`` most famous
+        An entity that may be meant in several ways has the lowest number of them. Of a kind the ``MOST_MATCHES`` most famous
         are looked at, and the others as no other kind either.
         """
         names: list[Collection[str]] = [[key]]
         if self._says_something(key):
-            spelled, people = self._spelled(key), [name for name in roots(key) if name in self._bearers]
-            slips = [] if spelled or people or key in self._bearers else self._misspelt(key)
-            names += [spelled, slips, people, *self._parts(key), *self._inside(key)]
+            spelled, people = self._spelled(key), [name for name in roots(key) if name in self._rows_of]
+            misspellings = [] if spelled or people or key in self._rows_of else self._misspelt(key)
+            names += [spelled, misspellings, people, *self._parts(key), *self._inside(key)]
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):
-            rows = set(chain.from_iterable(self._bearers.get(name, ()) for name in keys)) - seen
+            rows = set(chain.from_iterable(self._rows_of.get(name, ()) for name in keys)) - seen
             seen |= rows
-            for place, row in enumerate(nsmallest(MOST_BEARERS, rows, key=lambda row: (self._fame[row], row))):
+            for place, row in enumerate(nsmallest(MOST_MATCHES, rows, key=lambda row: (self._fame[row], row))):
                 found[row] = 2 * kind + (place > 0)
         return found
 
@@ -95,7 +95,7 @@ class NameIndex:
         forms = (spelling(key), reordered(key), key)
         alike = [self._spellings.get(form, ()) for form in forms]
         names = [*forms, *chain.from_iterable(names for names in alike if len(names) <= MOST_NAMES)]
-        return [name for name in dict.fromkeys(names) if name != key and name in self._bearers]
+        return [name for name in dict.fromkeys(names) if name != key and name in self._rows_of]
 
     def _misspelt(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of the first or last one (of one word: not its first two)."""
@@ -140,7 +140,7 @@ class NameIndex:
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
         """The longest names or spellings of names among words that are no name: those that end with them, and the others."""
         words = key.split()
-        for length in range(len(words) - 1, 0, -1) if key not in self._bearers else ():
+        for length in range(len(words) - 1, 0, -1) if key not in self._rows_of else ():
             parts = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
             names = [self._names_of(part) if self._says_something(part) else [] for part in parts]
             if any(names):
@@ -148,7 +148,7 @@ class NameIndex:
         return [], []
 
     def _names_of(self, key: str) -> list[str]:
-        return [key] if key in self._bearers else self._spelled(key)
+        return [key] if key in self._rows_of else self._spelled(key)
 
 
 def _near(words: Sequence[str], word: str) -> list[str]:

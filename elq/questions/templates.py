@@ -79,7 +79,7 @@ def usable_names(entity: Entity) -> list[str]:
 
 
 def misspell(name: str, draws: random.Random) -> str:
-    """The name with one slip of the keyboard behind its first letter: a letter dropped, doubled, replaced or swapped.
+    """The name with one wrong keystroke behind its first letter: a letter dropped, doubled, replaced or swapped.
 
     >>> misspell("Philadelphia", random.Random(1))
     'Phiadelphia'
@@ -89,8 +89,8 @@ def misspell(name: str, draws: random.Random) -> str:
     while wrong in (name, "") or wrong != wrong.strip():
         place = draws.choice(places)
         before, here, after = name[:place], name[place], name[place + 1 :]
-        slips = (after, here * 2 + after, draws.choice(ascii_lowercase) + after, after[:1] + here + after[1:])
-        wrong = before + draws.choice(slips)
+        misspellings = (after, here * 2 + after, draws.choice(ascii_lowercase) + after, after[:1] + here + after[1:])
+        wrong = before + draws.choice(misspellings)
     return wrong
 
 
@@ -187,7 +187,7 @@ class _Author:
         return Question(f"boot-{number}", text + mark, tuple(mentions))
 
 
-def bootstrap_questions(
+def template_questions(
     catalogue: Catalogue,
     count: int,
     *,

@@ -22,7 +22,7 @@ from elq.types import Entity, Link, Mention, Question
 
 MOST_TYPES = 10  # slices of entity types; the rest is one more
 LENGTHS = ((1, 4), (5, 6), (7, 8), (9, 11), (12, None))  # words
-BEARERS = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
+AMBIGUITY = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
 MENTIONS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, None))
 
 
@@ -158,13 +158,13 @@ def ambiguity_slices(observed: Observed, gold: Gold, dictionary: Dictionary) -> 
     texts = sorted(
         {question.text[m.start : m.end] for question, one in zip(observed.questions, gold, strict=True) for m, _ in one}
     )
-    kinds = dictionary.bearers(texts).kinds  # (Q, E)
+    kinds = dictionary.name_matches(texts).kinds  # (Q, E)
     numbers = dict(zip(texts, ((kinds >= 0) & (kinds <= 1)).sum(-1).tolist(), strict=True))  # of the very name
 
     def label(question: Question, mention: Mention, _entity: Entity) -> str:
-        return range_of(numbers[question.text[mention.start : mention.end]], BEARERS)
+        return range_of(numbers[question.text[mention.start : mention.end]], AMBIGUITY)
 
-    names = [range_name(*bounds) for bounds in BEARERS]
+    names = [range_name(*bounds) for bounds in AMBIGUITY]
     return mention_group("Ambiguity: entities that bear the mention's name", observed, label, names, gold)
 
 

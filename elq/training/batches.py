@@ -92,10 +92,10 @@ class Collator:
         question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
         mentions = Spans(question_of, start, end)
         unsure = None if named is None else unsure_spans(named, mentions, partial)
-        bearers = None
+        name_matches = None
         if self.dictionary is not None and self.names:
-            bearers = self.dictionary.bearers(span_texts(texts, tokens, mentions))
-        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, bearers)
+            name_matches = self.dictionary.name_matches(span_texts(texts, tokens, mentions))
+        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, name_matches)
 
 
 class QuestionCollator:

@@ -22,7 +22,7 @@ from elq.evaluation.evaluate import known_questions
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 from elq.questions.silver import with_silver
-from elq.questions.templates import bootstrap_questions
+from elq.questions.templates import template_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.training.settings import ModelSettings
@@ -147,7 +147,7 @@ class QuestionData(LightningDataModule):
             for m in q.mentions
             if m.entity is not None
         }
-        made = list(bootstrap_questions(catalogue, count, seed=seed, frames=self.frames, without=known, **stage.knobs))
+        made = list(template_questions(catalogue, count, seed=seed, frames=self.frames, without=known, **stage.knobs))
         self._find_rows("template questions", made)
         return made
 

@@ -56,9 +56,9 @@ class EntityLoss(ABC):
         """Let go of what :meth:`prepare` put on the device."""
 
 
-def bearers_of(batch: Batch, bonus: Tensor | None) -> Tensor | None:
+def name_matches_of(batch: Batch, bonus: Tensor | None) -> Tensor | None:
     """(M, E) rows of the entities that a batch's mentions may mean by their names; None where they get no bonus."""
-    return None if bonus is None or batch.bearers is None else batch.bearers.rows
+    return None if bonus is None or batch.name_matches is None else batch.name_matches.rows
 
 
 class TableLoss(EntityLoss):
@@ -76,7 +76,7 @@ class TableLoss(EntityLoss):
     ) -> tuple[Tensor, Tensor]:
         """The loss over the whole table."""
         assert self._table is not None  # prepared
-        return table_loss(vectors, batch.rows, self._table, bearers_of(batch, bonus), bonus, nil)
+        return table_loss(vectors, batch.rows, self._table, name_matches_of(batch, bonus), bonus, nil)
 
     def release(self) -> None:
         """Let the table go."""
@@ -127,15 +127,15 @@ class SampledLoss(EntityLoss):
         self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The loss over the candidates of the batch, of all processes."""
-        gold, bearers = batch.rows, bearers_of(batch, bonus)
+        gold, matches = batch.rows, name_matches_of(batch, bonus)
         near = self.nearest(vectors, gold)  # (M, K)
-        if bearers is not None:
-            near = torch.cat([near, bearers], -1)  # (M, K + E)
+        if matches is not None:
+            near = torch.cat([near, matches], -1)  # (M, K + E)
         rows = candidate_rows(gold, near)  # (C,)
         # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
         rows = candidate_rows(self.processes.stacked_rows(rows).flatten(), rows.new_empty(0))
         found = self.entities.table.gather(rows).to(vectors.device)  # (C, D)
-        return sampled_loss(vectors, gold, rows, found, bearers, bonus, nil)
+        return sampled_loss(vectors, gold, rows, found, matches, bonus, nil)
 
     def nearest(self, vectors: Tensor, gold: Tensor) -> Tensor:
         """Rows (M, K) of the entities nearest to the mention vectors (M, D), on the device of ``gold``."""

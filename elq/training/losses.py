@@ -45,7 +45,7 @@ def table_loss(
     vectors: Tensor,
     gold: Tensor,
     table: Tensor,
-    bearers: Tensor | None = None,
+    matches: Tensor | None = None,
     bonus: Tensor | None = None,
     nil: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ def table_loss(
         vectors: (M, D) mention vectors.
         gold: (M,) table rows; −1 (NIL) takes no part unless NIL is a candidate.
         table: (N, D) frozen entity vectors.
-        bearers: (M, E) rows of the entities that a mention may mean by its name, −1 behind them; None: nobody.
+        matches: (M, E) rows of the entities that a mention may mean by its name, −1 behind them; None: nobody.
         bonus: (M, E) what is added to their scores, as the linker does; 0 behind them.
         nil: (M,) score of NIL as one more candidate; None: it is none.
 
@@ -64,8 +64,8 @@ def table_loss(
     """
     part = gold >= 0 if nil is None else torch.ones_like(gold, dtype=torch.bool)  # (M,)
     scores, wanted = vectors[part] @ table.T, gold[part]  # (M', N), (M',)
-    if bearers is not None and bonus is not None:
-        scores = scores.scatter_add(1, bearers[part].clamp_min(0), bonus[part])
+    if matches is not None and bonus is not None:
+        scores = scores.scatter_add(1, matches[part].clamp_min(0), bonus[part])
     if nil is not None:
         scores = torch.cat([scores, nil.unsqueeze(-1)], -1)  # (M, N + 1)
         wanted = torch.where(wanted >= 0, wanted, len(table))
@@ -137,7 +137,7 @@ def sampled_loss(
     gold: Tensor,
     rows: Tensor,
     table_rows: Tensor,
-    bearers: Tensor | None = None,
+    matches: Tensor | None = None,
     bonus: Tensor | None = None,
     nil: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -151,13 +151,16 @@ def sampled_loss(
         gold: (M,) table rows, −1 for NIL. Every other one must be among ``rows``.
         rows: (C,) candidate rows, ascending, from :func:`candidate_rows`; of all processes where several share a batch.
         table_rows: (C, D) their vectors.
-        bearers, bonus, nil: as in :func:`table_loss`; a bearer that is no candidate of the batch takes no part.
+        matches, bonus, nil: as in :func:`table_loss`; a name match that is not among the rows takes no part.
 
     Returns:
         Sum over the mentions that take part, and their number, both scalars.
     """
-    if bearers is not None and bonus is not None and len(rows):
-        bearers, wanted = torch.searchsorted(rows, bearers.contiguous()).clamp_max(len(rows) - 1), bearers  # (M, E)
-        bonus = bonus.masked_fill(rows[bearers] != wanted, 0.0)  # (M, E)
+    if matches is not None and bonus is not None and len(rows):
+        matches, wanted = (
+            torch.searchsorted(rows, matches.contiguous()).clamp_max(len(rows) - 1),
+            matches,
+        )  # (M, E)
+        bonus = bonus.masked_fill(rows[matches] != wanted, 0.0)  # (M, E)
     places = torch.where(gold >= 0, torch.searchsorted(rows, gold), -1)  # (M,)
-    return table_loss(vectors, places, table_rows, bearers, bonus, nil)
+    return table_loss(vectors, places, table_rows, matches, bonus, nil)

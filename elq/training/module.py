@@ -114,8 +114,8 @@ class ELQModule(LightningModule):
         """Loss of (M, D) mention vectors of a batch: a sum over the mentions that take part, and their number."""
         nil = self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
         bonus = None
-        if batch.bearers is not None and self.model.name_bonus is not None:
-            bonus = self.model.name_bonus(batch.bearers.kinds)  # (M, E)
+        if batch.name_matches is not None and self.model.name_bonus is not None:
+            bonus = self.model.name_bonus(batch.name_matches.kinds)  # (M, E)
         return self.entity_loss(vectors, batch, bonus, nil)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -15,7 +15,7 @@ from elq.files import continuing
 from elq.linking.decision import Decision
 from elq.questions.annotated import read_questions
 from elq.questions.predicted import as_json, read_predictions
-from elq.questions.templates import bootstrap_questions
+from elq.questions.templates import template_questions
 from elq.training.export import export_folder
 from elq.types import Candidate, Link, Question
 from tests.conftest import QUESTIONS, write_lines
@@ -348,14 +348,16 @@ def test_a_bad_question_file_is_named_before_the_starter_is_trained(tmp_path, mo
         assert "training the starter" not in error
 
 
-def test_bootstrap_writes_the_questions_that_training_would_make(catalogue_file, entities, tmp_path):
+def test_templates_writes_the_questions_that_training_would_make(catalogue_file, entities, tmp_path, caplog):
     output = tmp_path / "q.jsonl"
     options = ["--catalogue", str(catalogue_file), "--output", str(output), "--count", "40"]
-    assert run("bootstrap", [*options, "--seed", "3", "--knobs", "no_mention=0.5,fame=0"]) == 0
-    expected = list(bootstrap_questions(entities.catalogue, 40, seed=3, no_mention=0.5, fame=0.0))
+    assert run("templates", [*options, "--seed", "3", "--knobs", "no_mention=0.5,fame=0"]) == 0
+    expected = list(template_questions(entities.catalogue, 40, seed=3, no_mention=0.5, fame=0.0))
     assert read_questions(output) == expected
     first = output.read_bytes()
+    assert "is now" not in caplog.text
     assert run("bootstrap", [*options, "--seed", "4", "--knobs", "no_mention=0.5,fame=0"]) == 0
+    assert "`elq bootstrap` is now `elq templates`; the old name works until 0.2" in caplog.text
     assert output.read_bytes() != first
 
 
@@ -370,9 +372,9 @@ def test_bootstrap_writes_the_questions_that_training_would_make(catalogue_file,
         (["--catalogue", "none.jsonl"], "none.jsonl does not exist"),
     ],
 )
-def test_bad_input_of_bootstrap_leaves_no_file(options, message, catalogue_file, tmp_path, capsys):
+def test_bad_input_of_templates_leaves_no_file(options, message, catalogue_file, tmp_path, capsys):
     output = tmp_path / "q.jsonl"
-    assert run("bootstrap", ["--catalogue", str(catalogue_file), "--output", str(output), *options]) == 2
+    assert run("templates", ["--catalogue", str(catalogue_file), "--output", str(output), *options]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -408,7 +410,7 @@ def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities
     assert "is neither a model folder (config.json) nor an entities folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["predict", "train", "build", "bootstrap", "info", "evaluate", "fit", "compare", "tune"])
+@pytest.mark.parametrize("name", ["predict", "train", "build", "templates", "info", "evaluate", "fit", "compare", "tune"])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as left:
         run(name, ["--help"])

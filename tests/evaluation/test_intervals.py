@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import elq.evaluation.intervals
 from elq.errors import ElqError
-from elq.evaluation import intervals as room
 from elq.evaluation.evaluate import Observed, measure, metric_ratios
 from elq.evaluation.intervals import Interval, Ratio, interval, intervals, resampled
 from tests.evaluation.test_counting import Pairs, link, many_pairs, question
@@ -65,7 +65,7 @@ def test_draws_depend_on_the_seed_alone_and_not_on_the_blocks(monkeypatch):
     ratios = metric_ratios(observed(PAIRS))
     whole = resampled(ratios, resamples=50, seed=1)
     other = resampled(ratios, resamples=50, seed=2)
-    monkeypatch.setattr(room, "CELLS", 20)
+    monkeypatch.setattr(elq.evaluation.intervals, "CELLS", 20)
     small = resampled(ratios, resamples=50, seed=1)
     for name, values in whole.items():
         np.testing.assert_array_equal(values, small[name])
@@ -74,7 +74,7 @@ def test_draws_depend_on_the_seed_alone_and_not_on_the_blocks(monkeypatch):
 
 def test_draws_are_held_one_block_at_a_time(monkeypatch):
     """All of them are resamples times questions: gigabytes for a large file."""
-    blocks, alive, draw = [], [], room.draw_counts
+    blocks, alive, draw = [], [], elq.evaluation.intervals.draw_counts
 
     def watched(*settings):
         for block in draw(*settings):
@@ -82,8 +82,8 @@ def test_draws_are_held_one_block_at_a_time(monkeypatch):
             alive.append(sum(one() is not None for one in blocks))
             yield block
 
-    monkeypatch.setattr(room, "CELLS", 20)
-    monkeypatch.setattr(room, "draw_counts", watched)
+    monkeypatch.setattr(elq.evaluation.intervals, "CELLS", 20)
+    monkeypatch.setattr(elq.evaluation.intervals, "draw_counts", watched)
     resampled(metric_ratios(observed(PAIRS)), resamples=50)
     assert len(alive) > 10
     assert max(alive) <= 3

@@ -74,13 +74,13 @@ def test_the_loss_is_cross_entropy_with_nil_behind_all_entities():
 def test_with_names_the_bonus_and_nil_stand_side_by_side():
     torch.manual_seed(0)
     table, vectors, nil, gold = torch.randn(9, 4), torch.randn(2, 4), torch.randn(2), torch.tensor([-1, 3])
-    bearers, bonus = torch.tensor([[4, -1], [3, 7]]), torch.tensor([[2.0, 0.0], [1.0, 3.0]])
+    name_matches, bonus = torch.tensor([[4, -1], [3, 7]]), torch.tensor([[2.0, 0.0], [1.0, 3.0]])
     scores = vectors @ table.T
     scores[0, 4] += 2
     scores[1, 3] += 1
     scores[1, 7] += 3
     log_probs = torch.cat([scores, nil.unsqueeze(-1)], -1).log_softmax(-1)
-    total, _ = table_loss(vectors, gold, table, bearers, bonus, nil)
+    total, _ = table_loss(vectors, gold, table, name_matches, bonus, nil)
     torch.testing.assert_close(total, -(log_probs[0, 9] + log_probs[1, 3]))
 
 
@@ -128,8 +128,8 @@ def test_links_equal_the_slow_oracle(linker, mode):
                 last = tokens.offsets[0][start + length][1]
                 scores = table @ vector
                 if model.name_bonus is not None:
-                    bearers = linker.dictionary.bearers([text[first:last]])
-                    for row, kind in zip(bearers.rows[0].tolist(), bearers.kinds[0].tolist(), strict=True):
+                    name_matches = linker.dictionary.name_matches([text[first:last]])
+                    for row, kind in zip(name_matches.rows[0].tolist(), name_matches.kinds[0].tolist(), strict=True):
                         scores[row] += SINGLE_SCALE * model.name_bonus.weight[kind]
                 named = 0 if tokens.named is None else int(tokens.named[0, start, length])
                 nil = model.nil.linear.weight[0] @ vector + SINGLE_SCALE * model.nil.value[named]

@@ -304,8 +304,8 @@ def test_bearers_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, en
             spans = Spans(torch.tensor([0]), torch.tensor([inside[0]]), torch.tensor([inside[-1] + 1]))
             with torch.inference_mode():
                 scores = (model.mention_vectors(model.encode(tokens), spans) @ table.T)[0].tolist()  # (N,)
-            bearers = dictionary.bearers([found.mention])
-            for row, kind in zip(bearers.rows[0].tolist(), bearers.kinds[0].tolist(), strict=True):
+            name_matches = dictionary.name_matches([found.mention])
+            for row, kind in zip(name_matches.rows[0].tolist(), name_matches.kinds[0].tolist(), strict=True):
                 scores[row] += 20 * model.name_bonus.weight[kind].item()
             scores = torch.tensor(scores)
             best = scores.topk(4).indices

@@ -25,11 +25,11 @@ def test_entity_log_probs_over_candidates_and_over_the_table():
     st.lists(st.tuples(st.floats(-100, 100, width=32), st.floats(-30, 30, width=32)), min_size=1, max_size=4),
     st.lists(st.floats(-100, 100, width=32), max_size=3),
 )
-def test_a_bonus_changes_the_normaliser_as_a_new_sum_would(bearers, others):
-    products, bonus = torch.tensor(bearers).unbind(-1)
+def test_a_bonus_changes_the_normaliser_as_a_new_sum_would(name_matches, others):
+    products, bonus = torch.tensor(name_matches).unbind(-1)
     old = torch.cat([products, torch.tensor(others)]).logsumexp(-1, keepdim=True)
     new = torch.cat([products + bonus, torch.tensor(others)]).double().logsumexp(-1, keepdim=True).float()
-    rows = torch.tensor([[*range(len(bearers)), -1]])
+    rows = torch.tensor([[*range(len(name_matches)), -1]])
     found = with_bonus(old, torch.cat([products, old]).unsqueeze(0), rows, torch.cat([bonus, torch.zeros(1)]).unsqueeze(0))
     lowest = old - 6  # what a malus leaves of a sum has only the digits that the sum had
     torch.testing.assert_close(found.maximum(lowest), new.maximum(lowest), atol=0.02, rtol=1e-5)

@@ -11,7 +11,7 @@ from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.model.heads import NameBonus
 from elq.model.spans import SpanScorer
 from elq.names.dictionary import Dictionary
-from elq.names.lookup import MOST_BEARERS, NameIndex
+from elq.names.lookup import MOST_MATCHES, NameIndex
 from elq.names.spelling import COUNTED, initials, reordered, roots, spelling
 from elq.names.surface import FUNCTION_WORDS
 from elq.types import NAME_KINDS, Entity
@@ -85,10 +85,10 @@ def dictionary(tmp_path_factory):
         "US": {"Q14": "name"},
         "Troy IL": {"Q16": "spelling", "Q17": "more before"},
         "troy": {"Q16": "beginning"},
-        "brian cranston": {"Q18": "slip"},
-        "bryan cranstone": {"Q18": "slip"},
+        "brian cranston": {"Q18": "misspelling"},
+        "bryan cranstone": {"Q18": "misspelling"},
         "brian cranstone": {},  # both ends wrong
-        "ruritanai": {"Q21": "slip"},
+        "ruritanai": {"Q21": "misspelling"},
         "ruritania president": {"Q19": "spelling", "Q21": "more behind"},
         "Ruritania's presidents": {"Q19": "spelling", "Q21": "more behind"},
         "lord of rings": {"Q20": "spelling"},
@@ -123,17 +123,18 @@ def dictionary(tmp_path_factory):
     }.items(),
 )
 def test_who_may_be_meant(said, meant, dictionary):
-    bearers, ids = dictionary.bearers([said]), [*NAMES]
+    name_matches, ids = dictionary.name_matches([said]), [*NAMES]
     found = {
-        ids[row]: NAME_KINDS[kind // 2] for row, kind in zip(bearers.rows[0].tolist(), bearers.kinds[0].tolist(), strict=True)
+        ids[row]: NAME_KINDS[kind // 2]
+        for row, kind in zip(name_matches.rows[0].tolist(), name_matches.kinds[0].tolist(), strict=True)
     }
     assert found == meant
 
 
 def test_the_most_famous_of_a_kind_has_a_number_of_its_own(dictionary):
-    bearers = dictionary.bearers(["hampton", "nobody", "andrew jackson"])
-    assert bearers.rows.tolist() == [[5, 10], [-1, -1], [6, 11]]
-    assert bearers.kinds.tolist() == [[0, 1], [-1, -1], [0, 10]]
+    name_matches = dictionary.name_matches(["hampton", "nobody", "andrew jackson"])
+    assert name_matches.rows.tolist() == [[5, 10], [-1, -1], [6, 11]]
+    assert name_matches.kinds.tolist() == [[0, 1], [-1, -1], [0, 10]]
 
 
 WORDS = ("ka", "bo", "the", "s", "ii", "k", "kas", "kans", "kasbok", "kasbo", "kabsok", "kaskbaska", "kasbasak")
@@ -210,9 +211,9 @@ def begins_and_ends(name: str, key: str) -> bool:
 )
 def test_the_index_finds_what_a_look_at_every_name_finds(names, said):
     keys, key = [" ".join(name) for name in names], " ".join(said)
-    bearers: dict[str, list[int]] = {}
+    name_matches: dict[str, list[int]] = {}
     for row, name in enumerate(keys):
-        bearers.setdefault(name, []).append(row)
+        name_matches.setdefault(name, []).append(row)
     fame = [float(len(keys) - row) for row in range(len(keys))]  # the last row is the most famous
     one = key.removesuffix(" s")
     if one == key and len(key) > 3 and key.endswith("s") and not key.endswith("ss"):
@@ -237,7 +238,7 @@ def test_the_index_finds_what_a_look_at_every_name_finds(names, said):
         rows = [row for row in range(len(keys)) if fits(keys[row]) and row not in slow]
         for place, row in enumerate(sorted(rows, key=lambda row: fame[row])):
             slow[row] = 2 * kind + min(place, 1)
-    assert NameIndex(bearers, fame, SILENT).lookup(key) == slow
+    assert NameIndex(name_matches, fame, SILENT).lookup(key) == slow
 
 
 def test_what_too_many_names_have_says_nothing():
@@ -246,7 +247,7 @@ def test_what_too_many_names_have_says_nothing():
     assert index.lookup("john") == {}
     assert index.kind("john") == -1
     few = NameIndex({key: rows for key, rows in many.items() if rows[0] < 100}, [0.0] * 300, FUNCTION_WORDS)
-    assert len(few.lookup("john")) == MOST_BEARERS
+    assert len(few.lookup("john")) == MOST_MATCHES
     assert few.kind("john") == 2
 
 
@@ -271,26 +272,26 @@ def test_what_very_many_names_share_is_no_spelling():
     index = NameIndex(names, [0.0] * 300, FUNCTION_WORDS)
     assert (index.kind("go"), index.lookup("go")) == (-1, {})
     few = NameIndex({key: rows for key, rows in names.items() if rows[0] < 200}, [0.0] * 300, FUNCTION_WORDS)
-    assert len(few.lookup("go")) == MOST_BEARERS
+    assert len(few.lookup("go")) == MOST_MATCHES
 
 
 def test_who_is_one_too_many_of_a_kind_is_of_no_other():
     smiths = {"smith": [*range(40)], "will smith": [3, 39], "smithson": [40]}
     found = NameIndex(smiths, [float(row) for row in range(41)], FUNCTION_WORDS).lookup("smith")
-    assert found == {row: min(row, 1) for row in range(MOST_BEARERS)}
+    assert found == {row: min(row, 1) for row in range(MOST_MATCHES)}
 
 
 def test_an_alias_without_a_word_is_no_code(tmp_path):
     titles = {"Q1": "Paris, Texas", "Q2": ", Texas", "Q3": "The, Texas", "Q4": "Texas"}
     entities = [Entity(entity, title, title, "", ("🤠",)) for entity, title in titles.items()]
     write_catalogue(entities, tmp_path / "catalogue")
-    bearers = Dictionary(Catalogue(tmp_path / "catalogue")).bearers(["paris"])
-    assert (bearers.rows.tolist(), NAME_KINDS[bearers.kinds[0, 0] // 2]) == ([[0]], "beginning")
+    name_matches = Dictionary(Catalogue(tmp_path / "catalogue")).name_matches(["paris"])
+    assert (name_matches.rows.tolist(), NAME_KINDS[name_matches.kinds[0, 0] // 2]) == ([[0]], "beginning")
 
 
 def test_kinds_of_spans(dictionary, tokenizer):
     kinds = {"hampton": 0, "mlb": 1, "gretzky": 2, "in literature": 2, "brian cranston": -1, "nobody": -1, "the": -1, "s": -1}
-    assert {key: dictionary._index.kind(key) for key in kinds} == kinds  # a slip is looked for where a mention is known
+    assert {key: dictionary._index.kind(key) for key in kinds} == kinds  # a misspelling is looked for where a mention is known
     scorer, mask = SpanScorer(4, max_tokens=2, names=True), torch.ones(1, 4, dtype=torch.bool)
     hidden, named = torch.randn(1, 4, 4), torch.tensor([[[0, 1], [2, 0], [3, 0], [0, 0]]])
     worth = scorer(hidden, mask, named) - scorer(hidden, mask, torch.zeros_like(named))

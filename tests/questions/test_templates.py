@@ -15,7 +15,7 @@ from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.entities.records import read_entities
 from elq.errors import ElqError
 from elq.questions.frames import ROOT, load_frames
-from elq.questions.templates import Knobs, _Author, bootstrap_questions, usable_names
+from elq.questions.templates import Knobs, _Author, template_questions, usable_names
 from elq.types import Entity, Question
 
 SHARED = Path(__file__).parents[3] / "shared" / "catalogue" / "wikidata_154k.jsonl"
@@ -41,7 +41,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 
 
 def made(catalogue: Catalogue, count: int = 400, **knobs: float) -> list[Question]:
-    return list(bootstrap_questions(catalogue, count, **{**PLAIN, **knobs}))
+    return list(template_questions(catalogue, count, **{**PLAIN, **knobs}))
 
 
 def mentioned(questions: list[Question]) -> Iterator[tuple[str, str]]:
@@ -93,16 +93,16 @@ def test_two_mentions_are_two_entities_in_reading_order_and_do_not_overlap(catal
 
 
 def test_same_seed_same_questions_and_a_longer_run_begins_alike(catalogue: Catalogue) -> None:
-    long = list(bootstrap_questions(catalogue, 60, seed=3))
-    assert long[:25] == list(bootstrap_questions(catalogue, 25, seed=3))
-    assert long != list(bootstrap_questions(catalogue, 60, seed=4))
+    long = list(template_questions(catalogue, 60, seed=3))
+    assert long[:25] == list(template_questions(catalogue, 25, seed=3))
+    assert long != list(template_questions(catalogue, 60, seed=4))
 
 
 def test_questions_do_not_depend_on_the_hash_seed(catalogue: Catalogue, tmp_path: Path) -> None:
     write_catalogue(RECORDS, tmp_path / "c.arrow")
     code = (
-        "from elq.questions.templates import bootstrap_questions; from elq.entities.catalogue import Catalogue\n"
-        f"print([q.text for q in bootstrap_questions(Catalogue({str(tmp_path / 'c.arrow')!r}), 40)])"
+        "from elq.questions.templates import template_questions; from elq.entities.catalogue import Catalogue\n"
+        f"print([q.text for q in template_questions(Catalogue({str(tmp_path / 'c.arrow')!r}), 40)])"
     )
     runs = [
         subprocess.run(
@@ -110,7 +110,7 @@ def test_questions_do_not_depend_on_the_hash_seed(catalogue: Catalogue, tmp_path
         )
         for seed in ("1", "2")
     ]
-    assert runs[0].stdout == runs[1].stdout == f"{[q.text for q in bootstrap_questions(catalogue, 40)]}\n"
+    assert runs[0].stdout == runs[1].stdout == f"{[q.text for q in template_questions(catalogue, 40)]}\n"
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.3, 80, 160), (1.0, 400, 400)])
@@ -155,7 +155,7 @@ def test_possessives_follow_the_name_and_lie_outside_the_span(tmp_path: Path) ->
     content = {"replace": True, "kinds": {ROOT: {"frames": ["{entity}'s mayor"]}}, "no_mention": ["hello"]}
     frames, places = write_frames(tmp_path / "own.yaml", content), Catalogue(tmp_path / "c.arrow")
     for share, expected in [(0.0, {"Paris' mayor", "Rome's mayor"}), (1.0, {"Paris mayor", "Romes mayor"})]:
-        questions = list(bootstrap_questions(places, 50, frames=frames, **{**PLAIN, "bare_possessive": share}))
+        questions = list(template_questions(places, 50, frames=frames, **{**PLAIN, "bare_possessive": share}))
         assert {question.text for question in questions} == expected
         assert {name for name, _ in mentioned(questions)} == {"Paris", "Rome"}
 
@@ -187,26 +187,26 @@ def test_articles_fit_the_name(tmp_path: Path) -> None:
     write_catalogue([Entity("Q1", "actor", "actor"), Entity("Q2", "baker", "baker")], tmp_path / "c.arrow")
     content = {"replace": True, "kinds": {ROOT: {"frames": ["Name a {entity}"]}}, "no_mention": ["hello"]}
     frames = write_frames(tmp_path / "own.yaml", content)
-    texts = {question.text for question in bootstrap_questions(Catalogue(tmp_path / "c.arrow"), 40, frames=frames, **PLAIN)}
+    texts = {question.text for question in template_questions(Catalogue(tmp_path / "c.arrow"), 40, frames=frames, **PLAIN)}
     assert texts == {"Name an actor", "Name a baker"}
 
 
 def test_a_users_file_may_replace_ours(catalogue: Catalogue, tmp_path: Path) -> None:
     alone = {"replace": True, "kinds": {ROOT: {"frames": ["Say {entity}"]}}, "no_mention": ["Ahoy"]}
-    questions = bootstrap_questions(catalogue, 50, frames=write_frames(tmp_path / "own.yaml", alone), **PLAIN)
+    questions = template_questions(catalogue, 50, frames=write_frames(tmp_path / "own.yaml", alone), **PLAIN)
     assert all(question.text.startswith("Say ") for question in questions)
 
 
 def test_bad_values_are_refused_at_once(catalogue: Catalogue) -> None:
     for count in (0, -5):
         with pytest.raises(ElqError, match=rf"count is {count}.*at least 1"):
-            bootstrap_questions(catalogue, count)
+            template_questions(catalogue, count)
     for knob in ("no_mention", "alias", "fame", "namesake"):
         for value in (-0.1, 1.5, float("nan")):
             with pytest.raises(ElqError, match=rf"{knob} is {value}.*0 to 1"):
-                bootstrap_questions(catalogue, 1, **{knob: value})
+                template_questions(catalogue, 1, **{knob: value})
     with pytest.raises(ElqError, match="add up to"):
-        bootstrap_questions(catalogue, 1, no_mention=0.6, two_mentions=0.6)
+        template_questions(catalogue, 1, no_mention=0.6, two_mentions=0.6)
 
 
 @pytest.mark.data
@@ -214,7 +214,7 @@ def test_bad_values_are_refused_at_once(catalogue: Catalogue) -> None:
 def test_the_real_catalogue(tmp_path: Path) -> None:
     write_catalogue(read_entities(SHARED), tmp_path / "c.arrow")
     catalogue, start = Catalogue(tmp_path / "c.arrow"), time.perf_counter()
-    questions = list(bootstrap_questions(catalogue, 5000, misspelling=0.0))
+    questions = list(template_questions(catalogue, 5000, misspelling=0.0))
     assert time.perf_counter() - start < 15
     frames, kinds = load_frames(), Counter[str]()
     ids = [mention.entity or "" for question in questions for mention in question.mentions]
@@ -247,8 +247,8 @@ def test_part_of_a_name_is_what_others_do_not_share(tmp_path):
     assert parts["O'Hare Airport"] == {"O'Hare"}
     assert parts["The Airport"] == {"The Airport"}  # nothing of its own
     assert parts["Paris (Texas)"] == {"Paris (Texas)"}  # that part is another entity's name
-    questions = list(bootstrap_questions(catalogue, 300, partial=0.0))
-    assert questions == list(bootstrap_questions(catalogue, 300))  # no draw is spent where nobody asks for parts
-    mentions = {q.text[m.start : m.end].lower() for q in bootstrap_questions(catalogue, 300, partial=1.0) for m in q.mentions}
+    questions = list(template_questions(catalogue, 300, partial=0.0))
+    assert questions == list(template_questions(catalogue, 300))  # no draw is spent where nobody asks for parts
+    mentions = {q.text[m.start : m.end].lower() for q in template_questions(catalogue, 300, partial=1.0) for m in q.mentions}
     assert "schiphol" in mentions
     assert "schiphol airport" not in mentions

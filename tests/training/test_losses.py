@@ -79,19 +79,19 @@ def test_a_sharded_batch_without_mentions_costs_nothing():
 def test_the_bonus_of_the_bearers_of_a_name_stands_in_the_loss():
     torch.manual_seed(0)
     vectors, table, gold = torch.randn(3, 4), torch.randn(6, 4), torch.tensor([2, -1, 5])
-    bearers, bonus = torch.tensor([[2, 0], [1, -1], [-1, -1]]), torch.tensor([[1.5, 0.5], [3.0, 0.0], [0.0, 0.0]])
-    total, number = table_loss(vectors, gold, table, bearers, bonus)
+    name_matches, bonus = torch.tensor([[2, 0], [1, -1], [-1, -1]]), torch.tensor([[1.5, 0.5], [3.0, 0.0], [0.0, 0.0]])
+    total, number = table_loss(vectors, gold, table, name_matches, bonus)
     slow = []
     for m, row in ((0, 2), (2, 5)):
         scores = vectors[m] @ table.T
-        for bearer, value in zip(bearers[m].tolist(), bonus[m].tolist(), strict=True):
+        for bearer, value in zip(name_matches[m].tolist(), bonus[m].tolist(), strict=True):
             if bearer >= 0:
                 scores[bearer] += value
         slow.append(torch.nn.functional.cross_entropy(scores, torch.tensor(row)))
     torch.testing.assert_close((total, number), (sum(slow), torch.tensor(2)))
-    assert table_loss(vectors, gold, table, bearers, torch.zeros(3, 2))[0] == table_loss(vectors, gold, table)[0]
+    assert table_loss(vectors, gold, table, name_matches, torch.zeros(3, 2))[0] == table_loss(vectors, gold, table)[0]
     rows = torch.tensor([0, 2, 3, 5])  # of all candidates of the batch; entity 1 is none of them
-    some = sampled_loss(vectors, gold, rows, table[rows], bearers, bonus)
+    some = sampled_loss(vectors, gold, rows, table[rows], name_matches, bonus)
     places = torch.tensor([[1, 0], [-1, -1], [-1, -1]])
     kept = torch.tensor([[1.5, 0.5], [0.0, 0.0], [0.0, 0.0]])
     torch.testing.assert_close(some, table_loss(vectors, torch.tensor([1, -1, 3]), table[rows], places, kept))

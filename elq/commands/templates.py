@@ -1,4 +1,4 @@
-"""``elq bootstrap``: a catalogue file → annotated training questions, without anyone annotating."""
+"""``elq templates``: a catalogue file → annotated training questions, without anyone annotating."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def parse_knobs(text: str) -> dict[str, float]:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
-        prog="elq bootstrap",
+        prog="elq templates",
         description="Write training questions about a catalogue's entities: sentences with a slot for a name or an alias.",
     )
     made.add_argument(
@@ -57,13 +57,13 @@ def main(arguments: Sequence[str]) -> None:
     from elq.entities.records import read_entities
     from elq.files import replacing
     from elq.progress import track
-    from elq.questions.templates import bootstrap_questions
+    from elq.questions.templates import template_questions
 
     with tempfile.TemporaryDirectory() as folder:
         mapped = Path(folder) / "catalogue.arrow"
         write_catalogue(track(read_entities(options.catalogue, columns), "reading the catalogue"), mapped)
         catalogue, count, seed = Catalogue(mapped), options.count, options.seed
-        questions = bootstrap_questions(catalogue, count, seed=seed, frames=options.frames, without=(), **knobs)
+        questions = template_questions(catalogue, count, seed=seed, frames=options.frames, without=(), **knobs)
         with replacing(options.output) as stream:
             for question in track(questions, "writing questions", count):
                 mentions = [{"start": m.start, "end": m.end, "entity": m.entity} for m in question.mentions]
