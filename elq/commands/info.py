@@ -80,7 +80,8 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
     yield "files", ", ".join(megabytes.values())
     yield "table", f"{about.entities:,} × {about.width} {about.dtype}, by {about.encoder} ({about.pooling}, {about.precision})"
     yield "entity text", ", ".join(f"{name} {value}" for name, value in about.text.items())
-    yield "index", about.index
+    chosen = ", ".join(f"{name}={value}" for name, value in about.index_options.items())
+    yield "index", f"{about.index} ({chosen})" if chosen else about.index
     yield "catalogue sha256", about.catalogue_sha256
 
 

@@ -52,10 +52,12 @@ def default_model() -> Path:
 def as_text(question: Question, links: Sequence[Link]) -> str:
     """The question with its mentions in brackets, and a line for each link.
 
-    >>> link = Link(8, 12, "peru", "Q419", "Peru", "country in South America", -0.25)
+    A link shows its probability; one without (the model has no calibration, or it is a link to NIL) shows its score.
+
+    >>> link = Link(8, 12, "peru", "Q419", "Peru", "country in South America", -0.25, probability=0.934)
     >>> print(as_text(Question("1", "what is peru?"), [link]))
     what is [peru]?
-      peru → Q419  Peru  country in South America  (score -0.250)
+      peru → Q419  Peru  country in South America  (probability 0.93)
     """
     marked, at = "", 0
     for link in links:
@@ -64,7 +66,8 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
     lines = [marked + question.text[at:]]
     for link in links:
         about = shorten(link.description, DESCRIPTION, placeholder=" …")
-        parts = [f"  {link.mention} → {link.entity}", link.title, about, f"(score {link.score:.3f})"]
+        sure = f"score {link.score:.3f}" if link.probability is None else f"probability {link.probability:.2f}"
+        parts = [f"  {link.mention} → {link.entity}", link.title, about, f"({sure})"]
         lines.append("  ".join(part for part in parts if part))
     return "\n".join(lines).encode("utf-8", "replace").decode()  # half a character (a lone surrogate) cannot be written
 

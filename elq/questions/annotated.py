@@ -7,12 +7,14 @@ is required, and keys we do not know are passed over.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.files import read_jsonl
 from elq.types import Mention, Question
+
+if TYPE_CHECKING:
+    from elq.entities.catalogue import Catalogue
 
 
 def question_from_record(record: Mapping[str, Any], number: int) -> Question:
@@ -48,7 +50,7 @@ def _mention(record: object, text: str) -> Mention:
     return Mention(start, end, entity)
 
 
-def question_from_el4qa(record: Mapping[str, Any], number: int, catalogue: Catalogue) -> Question:
+def question_from_el4qa(record: Mapping[str, Any], number: int, catalogue: "Catalogue") -> Question:
     """Check one raw record of the released questions (EL4QA).
 
     Format: ``id``, ``text``, ``mentions`` ([start, end] in characters), ``label_id`` (the entity's row in entity.jsonl, −1 for
@@ -73,7 +75,7 @@ def question_from_el4qa(record: Mapping[str, Any], number: int, catalogue: Catal
     return question_from_record({"id": record.get("id", number), "text": record.get("text"), "mentions": mentions}, number)
 
 
-def read_questions(path: str | Path, catalogue: Catalogue | None = None) -> list[Question]:
+def read_questions(path: str | Path, catalogue: "Catalogue | None" = None) -> list[Question]:
     """Read a question file, in our format or that of the released questions (EL4QA).
 
     Args:
