@@ -266,7 +266,7 @@ def test_a_release_without_an_entity_encoder_is_imported_without(released, tmp_p
     assert run("import", flags(released, tmp_path / "m", weights=weights)) == 0
     assert "x has no entity encoder: vectors of further entities cannot be made" in caplog.text
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
-        *("config.json", "entities", "model.safetensors", "tokenizer.json")
+        *("config.json", "decision.json", "entities", "model.safetensors", "tokenizer.json")
     ]
 
 
