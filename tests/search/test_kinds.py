@@ -266,3 +266,26 @@ def test_registering_the_same_class_again_changes_nothing():
     before = dict(INDEX_KINDS)
     assert register(HnswIndex) is HnswIndex
     assert before == INDEX_KINDS
+
+
+def test_ten_lines_are_a_kind(encoder_folder, catalogue_file, tmp_path):
+    @register
+    class Plain(EntityIndex):
+        kind = "plain"
+        memory_bytes = disk_bytes = classmethod(lambda cls, rows, width, options: rows * width * 4)
+
+        def _search(self, vectors, k, normalise):
+            scores, rows = (vectors @ self.table.tensor().T).topk(k)
+            return scores, rows, scores[:, 0]
+
+    try:
+        settings = BuildSettings(encoder=str(encoder_folder), precision="fp32", index="plain")
+        build_entities(catalogue_file, tmp_path / "e", settings)
+        index = open_entities(tmp_path / "e").index
+        assert type(index) is Plain
+        queries = torch.randn(5, index.table.width, generator=torch.Generator().manual_seed(1))
+        found, expected = index.search(queries, 3), ExactIndex(index.table).search(queries, 3)
+        torch.testing.assert_close(found[0], expected[0])
+        assert found[1].tolist() == expected[1].tolist()
+    finally:
+        del INDEX_KINDS["plain"]
