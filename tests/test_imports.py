@@ -80,6 +80,14 @@ def test_records_and_catalogues_need_no_torch():
     assert not loaded_after(reading) & {"torch", "transformers", "datasets", "pandas"}
 
 
+def test_linking_a_question_imports_no_pandas():
+    folder = Path(__file__).parent / "data" / "format4" / "model"
+    linking = (
+        f"from elq import Linker\nassert Linker.from_pretrained({str(folder)!r}).link('who directed titanic?', threshold=-9.0)"
+    )
+    assert not loaded_after(linking) & {"pandas", "datasets", "lightning", "torchmetrics"}
+
+
 def test_every_public_name_is_there():
     assert all(getattr(elq, name) is not None for name in elq.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
