@@ -81,7 +81,7 @@ def short_tree(root: Path) -> list[str]:
         names = ", ".join(path.stem for path in modules(folder))
         lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 22, subsequent_indent=" " * 22)
     lines += lines_of({"starter/": STARTER}, "  ", room=18)
-    lines += lines_of({path.name: purpose(path) for path in modules(root / "elq")}, "  ", room=18)
+    lines += lines_of({"modules of elq": ", ".join(path.stem for path in modules(root / "elq"))}, "  ", room=18)
     return lines + lines_of(BELOW, room=20)
 
 
