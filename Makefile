@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help venv demo test test-slow coverage lint format docs wheel train clean
+.PHONY: help venv demo test test-slow coverage lint format tree docs wheel train clean
 
 help:
 	@echo "make venv    set up .venv with the versions in constraints.txt"
@@ -11,6 +11,7 @@ help:
 	@echo "make format  put the code into shape"
 	@echo "make test-slow  every command of README and docs that trains"
 	@echo "make coverage  the tests again, with a report of the lines that none of them runs"
+	@echo "make tree    what is where, in README and CONTRIBUTING, from the docstrings"
 	@echo "make docs    the pages of docs/ as a site in site/"
 	@echo "make wheel   sdist and wheel in dist/, and the wheel tried in an environment of its own"
 	@echo "make train   python train.py +experiment=webqsp"
@@ -48,6 +49,9 @@ test-slow: venv
 
 coverage: venv
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --cov --cov-report=term
+
+tree: venv
+	$(BIN)/python tools/tree.py
 
 docs: venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'

@@ -1,11 +1,16 @@
 """Every command and code block in README and docs/ runs. Those that train are marked slow (`make test-slow`)."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +28,7 @@ SET_UP = (
     "pip ",
     "git ",
     "cd ",
+    "cp ",
     "elq download ",
 )  # what a test cannot do in its own environment; CI does the first
 CLUSTER = (
@@ -47,7 +53,11 @@ class Block:
 
     @property
     def slow(self) -> bool:
-        return any("train.py" in command or "elq fit" in command for command in self.commands)
+        return any("train.py" in command or command.startswith(("elq fit", "elq train")) for command in self.commands)
+
+    @property
+    def serves(self) -> bool:
+        return "serve_forever" in self.text
 
 
 def blocks() -> list[Block]:
@@ -71,6 +81,7 @@ def checkout(run_folder, released, question_file, tmp_path, monkeypatch) -> Path
         (place / name).symlink_to(ROOT / name)
     (place / "runs" / "starter").mkdir(parents=True)
     shutil.copytree(run_folder, place / "runs" / "starter" / "latest")  # `elq tune` changes it
+    (place / "starter").symlink_to(ROOT / "elq" / "starter")  # as copied from an installed package
     for latest in ("own_catalogue", "webqsp"):
         (place / "runs" / latest).mkdir(exist_ok=True)
         (place / "runs" / latest / "latest").symlink_to(run_folder)
@@ -103,10 +114,38 @@ def test_pictures_are_here_small_and_described_for_light_and_dark():
         assert not re.search(r"href|url\((?!#)|@import", text)  # it asks for nothing outside
 
 
-@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "python"], ids=lambda b: f"{b.page}-{b.number}")
+@pytest.mark.parametrize(
+    "block", [b for b in blocks() if b.language == "python" and not b.serves], ids=lambda b: f"{b.page}-{b.number}"
+)
 def test_python_blocks_run(block, checkout, capsys):
     exec(compile(block.text, block.page, "exec"), {})
     assert "titanic" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("block", [b for b in blocks() if b.serves], ids=lambda b: f"{b.page}-{b.number}")
+def test_a_service_answers(block, checkout):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (checkout / "service.py").write_text(block.text.replace("8000", str(port)))
+    service = subprocess.Popen([sys.executable, "service.py"], cwd=checkout, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        links = json.loads(answer(f"http://127.0.0.1:{port}/link?q=who+directed+titanic", service))
+    finally:
+        service.terminate()
+        service.wait(30)
+    assert "titanic" in [link["mention"] for link in links]
+
+
+def answer(address: str, service: subprocess.Popen) -> bytes:
+    """What a service that is just starting says, as soon as it says something."""
+    for _ in range(600):
+        assert service.poll() is None, "the service has ended"
+        try:
+            return urllib.request.urlopen(address, timeout=30).read()
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError("the service did not start within a minute")
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language == "json"], ids=lambda b: f"{b.page}-{b.number}")
