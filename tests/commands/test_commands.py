@@ -213,7 +213,7 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
     [
         (["predict"], "give either questions or --input FILE"),
         (["predict", "--input", "none.txt"], "--input none.txt does not exist"),
-        (["predict", "who?", "--model", "none/none"], "model none/none is neither a folder nor"),
+        (["predict", "who?", "--model", "none/none"], "model none/none is not a folder and cannot be downloaded"),
         (["evaluate", "--questions", "none.jsonl", "--model", "x"], "none.jsonl does not exist"),
         (["build", "--catalogue", "none.jsonl", "--output", "e"], "catalogue none.jsonl does not exist"),
         (["train", "+experiment=typo"], "Could not find 'experiment/typo'"),

@@ -75,7 +75,7 @@ def test_a_score_is_the_likeness_and_the_weighted_prior(with_prior, encoder_fold
 def test_a_model_without_prior_does_not_fit_a_table_with_one(with_prior, encoder_folder, tokenizer):
     for prior in ((), ("popularity", "qid")):
         model = ELQ.from_encoder(encoder_folder, max_span_tokens=3, prior=prior)
-        with pytest.raises(ElqError, match=r"the entity table has \['qid', 'popularity'\]: build it with the model's"):
+        with pytest.raises(ElqError, match=r"the entity table has \['qid', 'popularity'\]: build the entities with `elq build"):
             Linker(model, tokenizer, with_prior, threshold=-1.0)
 
 

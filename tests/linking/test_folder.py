@@ -145,7 +145,7 @@ def test_a_pickle_is_refused_and_nothing_in_it_runs(name, write, model_folder, t
 
 
 def test_damaged_folders_are_refused_or_work(tmp_path):
-    """A short round of the long trial in tests/soak/fuzz_folder.py."""
+    """A short version of the long test in tests/soak/fuzz_folder.py."""
     random.seed(1)
     good = make_folder(tmp_path)
     assert attempt(good) == "works"
