@@ -40,7 +40,7 @@ class HnswIndex(EntityIndex):
     kind = "hnsw"
     options = HnswOptions
     files = (HNSW_FILE,)
-    prior_refused = "misses entities with it"
+    prior_refused = "misses many of the best entities of a table with a prior"
 
     def __init__(self, table: EntityTable, graph: Any, ef_search: int) -> None:
         super().__init__(table)

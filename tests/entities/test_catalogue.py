@@ -68,7 +68,7 @@ def test_jsonl_csv_and_parquet_give_the_same_entities(tmp_path):
         (b'{"id": "Q2", "title": "x", "popularity": -1}', "line 2: popularity is -1, but must be a whole number"),
         (b'{"id": "Q2", "title": "x", "popularity": Infinity}', "line 2: popularity is inf"),
         (b'{"id": "Q2", "title": "x", "popularity": 1e30}', r"line 2: popularity is 1e\+30"),
-        (b'{"id": "Q2", "title": "\\ud83d"}', r"line 2: title is '\\ud83d', which holds half of a character"),
+        (b'{"id": "Q2", "title": "\\ud83d"}', r"line 2: title is '\\ud83d', which contains half of a character"),
         (b'{"id": "Q2", "title": "x", "aliases": ["\\ud83d"]}', "line 2: aliases is .* half of a character"),
         (b'{"id": "Q2", "title": "x"', "line 2: not valid JSON"),
         (b'["Q2"]', "line 2: holds a list, but must hold an object"),

@@ -174,7 +174,7 @@ def test_a_catalogue_may_not_have_the_id(tmp_path, capsys):
     file = write_lines(tmp_path / "catalogue.jsonl", [{"id": "Q1", "title": "One"}, {"id": "NIL", "title": "Nilpferd"}])
     assert run("build", ["--catalogue", str(file), "--output", str(tmp_path / "entities")]) == 2
     error = capsys.readouterr().err
-    assert "line 2: an entity has the id NIL, which stands for none of the catalogue in links: give it another id" in error
+    assert 'line 2: an entity has the id NIL, which means "not in the catalogue" in links: give it another id' in error
     assert not (tmp_path / "entities").exists()
 
 

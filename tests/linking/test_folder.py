@@ -102,7 +102,7 @@ def test_missing_and_broken_manifests(folder):
 def test_a_folder_whose_files_have_other_sizes_than_the_manifest_says_is_refused(folder):
     with (folder / TABLE).open("ab") as stream:
         stream.write(b"\0")
-    with pytest.raises(ElqError, match=r"holds files of .*, but the manifest says .*: build the folder again"):
+    with pytest.raises(ElqError, match=r"has files of .*, but the manifest says .*: make the entities folder again"):
         open_entities(folder)
 
 
