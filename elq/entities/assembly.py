@@ -175,7 +175,7 @@ def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalog
                     yield None
             if not np.isfinite(vectors).all():
                 raise ElqError(
-                    f"{recipe.maker} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another encoder"
+                    f"{recipe.maker} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another encoder or table"
                     + (", or --dtype float32" if table.dtype == "float16" else "")
                 )
             _refuse_another(work, recipe.plan)

@@ -288,7 +288,7 @@ def test_a_model_that_asks_for_names_links_in_batches_as_one_by_one(encoder_fold
 
 
 @pytest.mark.parametrize("mode", ["candidates", "table"])
-def test_bearers_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, encoder_folder, tokenizer, entities):
+def test_entities_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, encoder_folder, tokenizer, entities):
     torch.manual_seed(2)
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, names=True).eval()
     with torch.no_grad():
