@@ -1,1 +1,1 @@
-"""The network: a score for every span, a vector for every mention."""
+"""The network: gives every span a score and every mention a vector."""
