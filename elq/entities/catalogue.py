@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elq.errors import ElqError
+from elq.errors import AGAIN, ElqError
 from elq.files import replacing
 from elq.types import Entity
 
@@ -107,14 +107,11 @@ class Catalogue:
             self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
             self._table.validate(full=True)  # later reads use the offsets in the file without checking them
         except (OSError, pa.ArrowInvalid) as error:
-            raise ElqError(
-                f"{path} is not a readable catalogue ({error}): make the entities folder again with `elq build` or `elq import`"
-            ) from None
+            raise ElqError(f"{path} is not a readable catalogue ({error}): {AGAIN}") from None
         self.sha256: str = (self._table.schema.metadata or {}).get(HASH_KEY.encode(), b"").decode()
         if self._table.schema != SCHEMA:
             raise ElqError(
-                f"{path} has the columns {self._table.column_names}, but needs {SCHEMA.names} with their types: make the"
-                " entities folder again with `elq build` or `elq import`"
+                f"{path} has the columns {self._table.column_names}, but needs {SCHEMA.names} with their types: {AGAIN}"
             )
 
     def __len__(self) -> int:

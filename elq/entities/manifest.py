@@ -8,7 +8,7 @@ from typing import Any
 
 from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
-from elq.errors import ElqError
+from elq.errors import AGAIN, ElqError
 from elq.files import write_json
 from elq.search.index import EntityIndex
 from elq.search.kinds import INDEX_KINDS, index_files, index_options, open_index
@@ -24,7 +24,6 @@ MOVED_TO_DECISION = (
 MANIFEST = "manifest.json"
 CATALOGUE = "catalogue.arrow"
 TABLE = "table.npy"
-AGAIN = "make the entities folder again with `elq build` or `elq import`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,7 +244,7 @@ def test_without_options_the_plan_and_the_manifest_are_those_of_before(settings,
     [
         ({"typo": 1}, "names 'typo', which is unknown: the hnsw index has links=32, ef_construction=200, ef_search=128"),
         ({"ef_search": 0}, "has ef_search 0, but it must be a whole number from 1 to 100000: the hnsw index has links=32"),
-        ([1], "is \\[1\\], but must be options and their values"),
+        ([1], "is \\[1\\], but must be a mapping from options to values"),
         ({"links": [1]}, "has links \\[1\\], but it must be"),
     ],
 )

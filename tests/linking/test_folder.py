@@ -191,9 +191,9 @@ def test_a_graph_that_links_to_an_entity_below_its_layer_is_refused(tmp_path):
     index = faiss.IndexHNSWFlat(8, 4, faiss.METRIC_INNER_PRODUCT)
     index.add(vectors)
     parts = (getattr(index.hnsw, name) for name in ("neighbors", "offsets", "levels", "cum_nneighbor_per_level"))
-    neighbors, offsets, levels, room = (faiss.rev_swig_ptr(part.data(), part.size()) for part in parts)
+    neighbors, offsets, levels, slots = (faiss.rev_swig_ptr(part.data(), part.size()) for part in parts)
     above, below = int(np.argmax(levels > 1)), int(np.argmax(levels == 1))
-    neighbors[int(offsets[above]) + int(room[1])] = below  # faiss would read the links that it has on layer 1: none of its own
+    neighbors[int(offsets[above]) + int(slots[1])] = below  # faiss would read the links that it has on layer 1: none of its own
     faiss.write_index(index, str(tmp_path / HNSW_FILE))
-    with pytest.raises(ElqError, match="a graph that leads out of its 200 vectors"):
+    with pytest.raises(ElqError, match="a graph with links to places outside its 200 vectors"):
         open_index("hnsw", EntityTable(vectors), tmp_path)
