@@ -71,7 +71,7 @@ def test_jsonl_csv_and_parquet_give_the_same_entities(tmp_path):
         (b'{"id": "Q2", "title": "\\ud83d"}', r"line 2: title is '\\ud83d', which contains half of a character"),
         (b'{"id": "Q2", "title": "x", "aliases": ["\\ud83d"]}', "line 2: aliases is .* half of a character"),
         (b'{"id": "Q2", "title": "x"', "line 2: not valid JSON"),
-        (b'["Q2"]', "line 2: holds a list, but must hold an object"),
+        (b'["Q2"]', "line 2: the line is a list, but must be a JSON object"),
         (b'{"id": "Q2", "title": "\xff"}', r"line 2: byte 23 \(0xff\) is not UTF-8"),
         (b'{"id": "Q1", "title": "x"}', r"1 ids occur more than once in the catalogue \('Q1' 2 times\)"),
     ],
