@@ -47,7 +47,7 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ElqError(f"{path} does not exist: give the path of a JSON-lines file")
+        raise ElqError(f"{path} does not exist: give the path of a file with one JSON object a line")
     with path.open("rb") as stream:
         for line, raw in enumerate(stream, 1):
             if raw.strip():

@@ -75,7 +75,7 @@ class QuestionTokenizer:
         try:
             encodings = self._tokenizer.encode_batch([SURROGATES.sub("\ufffd", text) for text in texts])
         except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
-            raise ElqError(f"the tokenizer cannot be used ({error}): give a folder whose tokenizer.json is whole") from None
+            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
         rows = [_kept(encoding, self.max_tokens) for encoding in encodings]
         width = max((len(ids) for ids, *_ in rows), default=0)
 

@@ -27,8 +27,8 @@ def position_limit(config: Mapping[str, Any]) -> int:
     >>> position_limit({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1})
     512
     """
-    kin = ("roberta", "camembert", "mpnet", "xlm-roberta", "xlm-roberta-xl")
-    reserved = config["pad_token_id"] + 1 if config.get("model_type") in kin else 0
+    related = ("roberta", "camembert", "mpnet", "xlm-roberta", "xlm-roberta-xl")
+    reserved = config["pad_token_id"] + 1 if config.get("model_type") in related else 0
     return int(config["max_position_embeddings"]) - int(reserved)
 
 

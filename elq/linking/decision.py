@@ -1,4 +1,4 @@
-"""The decision of one model: the thresholds and settings that turn scores into links.
+"""The decision of one model: the settings that turn its scores into links.
 
 File format: ``decision.json`` in the model folder, with the fields of :class:`Decision`. The entities folder contains only
 facts about the entities, so that many models can use the same entities folder. A model folder of format 4 has no
@@ -62,8 +62,8 @@ class Decision:
             )
         if type(self.candidates) is not int or self.candidates < 1:
             raise ElqError(
-                f"{DECISION} has candidates {self.candidates!r}, but it must be a whole number of at least 1: write one, such"
-                " as 10, into the file, then choose the threshold again with `elq tune`"
+                f"{DECISION} has candidates {self.candidates!r}, but it must be a whole number of at least 1: write such a"
+                " number, for example 10, into the file, then choose the threshold again with `elq tune`"
             )
         for name in ("threshold", "mention_threshold"):
             value = getattr(self, name)
@@ -71,8 +71,8 @@ class Decision:
                 continue
             if type(value) not in (int, float) or math.isnan(value):
                 raise ElqError(
-                    f"{DECISION} has the {name} {value!r}, but it must be a number: write one, such as -3.0, into the file,"
-                    " then choose it again with `elq tune`"
+                    f"{DECISION} has the {name} {value!r}, but it must be a number: write a number, such as -3.0, into the"
+                    " file, then choose it again with `elq tune`"
                 )
         if self.calibration is not None:
             check_calibration(self.calibration)
@@ -104,7 +104,7 @@ class Decision:
 
 
 def _of_format_4(folder: Path) -> Decision:
-    """The decision of a model folder of format 4, which stands in the manifest of its entities."""
+    """The decision of a model folder of format 4, which is in the manifest of its entities."""
     values = {key: value for key, value in manifest_values(folder / ENTITIES).items() if key in MOVED_TO_DECISION}
     if values.get("threshold") is None:
         raise ElqError(

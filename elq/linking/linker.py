@@ -107,8 +107,8 @@ class Linker:
         mode = scoring or decision.score_mode
         if mode != decision.score_mode:
             log.warning(
-                "the threshold γ = %.3f was chosen for the score mode %s, but the score mode is %s: give another threshold"
-                " (--threshold)",
+                "the threshold γ = %.3f was chosen for the score mode %s, but the score mode is %s: give a threshold for this"
+                " score mode (--threshold)",
                 *(decision.threshold, decision.score_mode, mode),
             )
         return cls(

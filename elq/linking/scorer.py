@@ -1,4 +1,4 @@
-"""The scorer: encodes and searches questions once, so that decoding can be repeated.
+"""The scorer: encodes and searches questions once, for any number of decodings.
 
 Encoding and searching take nearly all of the time. The threshold γ, the mention threshold, NIL and overlaps are applied to the
 scores afterwards. So what needs links at several thresholds (evaluation, calibration, `elq tune`) scores its questions once.

@@ -1,1 +1,1 @@
-"""The network: gives every span a score and every mention a vector."""
+"""The network: scores spans, and makes the vectors of mentions."""

@@ -1,4 +1,4 @@
-"""The configuration of a network: what must be known before its weights are loaded."""
+"""The configuration of a network: its settings, and their file config.json."""
 
 import json
 import math
@@ -42,16 +42,16 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
             if type(value := getattr(self, name)) is not int or value < least:
-                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}: set it to one")
+                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}: correct it")
         if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
-            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0: set it to one, such as 20.0")
+            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0: set it to 20.0, the default")
         if not isinstance(self.prior, list | tuple):
             raise ElqError(f"prior is {self.prior!r}, but must be a list of features: set it to a list, such as [qid]")
         object.__setattr__(self, "prior", tuple(self.prior))  # JSON gives a list
         prior_columns(self.prior)
         for name in ("projection", "unit_norm", "names", "nil"):
             if type(getattr(self, name)) is not bool:
-                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: set it to one of these")
+                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: correct it")
 
 
 @dataclass(frozen=True, kw_only=True)

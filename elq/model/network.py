@@ -1,4 +1,4 @@
-"""The network ELQ: one encoder pass gives a score to every span and a vector to every mention.
+"""The network ELQ: gives every span a score and every mention a vector.
 
 The network contains no entities: their frozen vectors are in the table (elq/search/table.py). The inner products of mention
 vectors and entity vectors are computed in the index (elq/search/index.py) or in the loss (elq/training/losses.py).

@@ -1,4 +1,4 @@
-"""Spans: scores all spans of at most L tokens, keeps the best, and pools their tokens.
+"""Spans: scores all spans of at most L tokens, and pools the tokens of the best.
 
 The equations are those of Li et al., "Efficient One-Pass End-to-End Entity Linking for Questions" (EMNLP 2020), section 3. The
 scores of spans form a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.

@@ -59,8 +59,8 @@ def _link(record: object, text: str) -> Link:
     start, end, entity = record.get("start"), record.get("end"), record.get("entity")
     if type(start) is not int or type(end) is not int or not 0 <= start <= end <= len(text):
         raise ElqError(
-            f"a link has start {start!r} and end {end!r}, but both must lie in the text of {len(text)} characters: count"
-            " characters from 0"
+            f"a link has start {start!r} and end {end!r}, but both must lie in the text of {len(text)} characters:"
+            " correct them (characters are counted from 0, and end is the place after the last one)"
         )
     if (mention := record.get("mention", text[start:end])) != text[start:end]:
         raise ElqError(

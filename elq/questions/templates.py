@@ -1,8 +1,8 @@
 """Template questions: makes training questions from the records of a catalogue.
 
 A template question is a template sentence (elq/questions/frames.py) whose slots are filled with names of entities. People who
-have a catalogue of their own rarely have annotated questions too. Template questions teach a model which words stand around a
-name and which entity a name means. They contain no facts: the answer to a question such as "did she play for them" may be no.
+have a catalogue of their own rarely have annotated questions too. Template questions teach a model which words are around a
+name, and which entity a name means. They contain no facts: the answer to a question such as "did she play for them" may be no.
 """
 
 import random

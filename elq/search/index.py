@@ -104,7 +104,7 @@ class EntityIndex(ABC):
         if vectors.shape[-1] != self.table.width:
             raise ElqError(
                 f"query vectors have width {vectors.shape[-1]}, but the entity table has width {self.table.width}:"
-                " use the entities that were built with the encoder of the model"
+                " build the entities with the encoder with which the model was trained (`elq build --encoder`)"
             )
         if k < 1:
             raise ElqError(f"{k} candidates were asked for, but at least 1 is needed: raise the number (--candidates)")
