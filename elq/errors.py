@@ -1,8 +1,11 @@
-"""The one error a user is meant to read."""
+"""Errors: the one exception whose message is written for users."""
+
+# The remedy for a damaged file in an entities folder.
+AGAIN = "make the entities folder again with `elq build` or `elq import`"
 
 
 class ElqError(Exception):
-    """Input that cannot be used: its message names the value, the limit and the remedy in one sentence.
+    """Input that cannot be used. The message says the value, the limit and the remedy in one sentence.
 
-    Commands print the message on standard error and leave with exit code 2; Python callers catch it.
+    Commands print the message on standard error and end with exit code 2. Python programs can catch the exception.
     """

@@ -1,4 +1,4 @@
-"""Files: JSON lines read with line numbers, and writes that appear whole or not at all."""
+"""Files: reads JSON lines, and writes files that are never half-written."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from elq.errors import ElqError
 
 
 def parse_json_line(raw: bytes, source: str, line: int) -> dict[str, Any]:
-    """One line of a JSON-lines file as an object.
+    """Parse one line of a JSON-lines file.
 
     Raises:
-        ElqError: invalid UTF-8, invalid JSON or not an object, with the source and the line.
+        ElqError: the line is not UTF-8, not JSON, or not a JSON object; the message says the source and the line.
 
     >>> parse_json_line(b'{"text": "who?"}', "questions.jsonl", 1)
     {'text': 'who?'}
@@ -32,19 +32,22 @@ def parse_json_line(raw: bytes, source: str, line: int) -> dict[str, Any]:
         raise ElqError(f"{source}, line {line}: not valid JSON ({error}): correct the line or remove it") from None
     if not isinstance(record, dict):
         kind = type(record).__name__
-        raise ElqError(f'{source}, line {line}: holds a {kind}, but must hold an object like {{"text": "…"}}')
+        raise ElqError(
+            f'{source}, line {line}: the line is a {kind}, but must be a JSON object such as {{"text": "…"}}: correct it or'
+            " remove it"
+        )
     return record
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Stream (line number, object) of a JSON-lines file; empty lines are passed over.
+    """Yield the line number and the object of each line of a JSON-lines file. Empty lines are skipped.
 
     Raises:
-        ElqError: a missing file or a bad line.
+        ElqError: the file is missing, or a line is bad.
     """
     path = Path(path)
     if not path.is_file():
-        raise ElqError(f"{path} does not exist: give the path of a JSON-lines file")
+        raise ElqError(f"{path} does not exist: give the path of a file with one JSON object a line")
     with path.open("rb") as stream:
         for line, raw in enumerate(stream, 1):
             if raw.strip():
@@ -53,22 +56,24 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say in one sentence that a path could not be written."""
+    """Turn an OSError in the block into an ElqError that says that ``path`` could not be written."""
     try:
         yield
     except OSError as error:
-        raise ElqError(f"{path} could not be written ({error.strerror}): free space or choose another folder") from error
+        raise ElqError(
+            f"{path} could not be written ({error.strerror}): free space on the disk, or choose another folder"
+        ) from error
 
 
 @contextmanager
 def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary neighbour of ``path`` for writing; rename it onto ``path`` when the block ends well.
+    """Open a temporary file beside ``path`` for writing; rename it to ``path`` when the block ends without an error.
 
     Raises:
         ElqError: the folder cannot be written to, or the disk is full. The old file then stays as it was.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # /dev/null, a pipe: nothing to replace
+    if path.exists() and not path.is_file():  # /dev/null or a pipe, which cannot be replaced
         with path.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
             yield stream
         return
@@ -87,34 +92,34 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[tuple[IO[str], int]]:
-    """Write lines in whole chunks to a hidden neighbour of ``path`` that outlives a kill; rename it when the block ends well.
+    """Write lines to a hidden file beside ``path``, so that a run that is killed can resume; rename it to ``path`` at the end.
 
     Args:
-        path: the file that appears in the end.
-        plan: what the lines are made from; lines of another plan are thrown away.
-        chunk: lines written at a time. What follows the last whole chunk is dropped, so that a run which goes on works on
-            the same chunks as an unbroken one.
+        path: the file to make. It appears when the block ends without an error.
+        plan: the input from which the lines are made. Lines that were made from another plan are deleted.
+        chunk: lines that are written together. Lines after the last whole chunk are deleted, so that a run that resumes has
+            the same chunks as a run that was not killed.
 
     Returns:
-        The stream, and how many lines stand there already.
+        The stream, and the number of lines that an earlier run has written.
     """
     path = Path(path)
-    partial, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
+    unfinished, about = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "plan"))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not holds_json(about, plan):
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             write_json(about, plan)
-        done, size = _whole_chunks(partial, chunk)
-        with partial.open("a", encoding="utf-8") as stream:
+        done, size = _whole_chunks(unfinished, chunk)
+        with unfinished.open("a", encoding="utf-8") as stream:
             stream.truncate(size)
             yield stream, done
-        partial.replace(path)
+        unfinished.replace(path)
         about.unlink()
 
 
 def holds_json(path: Path, value: object) -> bool:
-    """Whether a file holds this JSON value; not if it is missing or no JSON."""
+    """Whether a file contains this JSON value; False if the file is missing or is not JSON."""
     try:
         return bool(json.loads(path.read_text(encoding="utf-8")) == value)
     except (OSError, ValueError):
@@ -122,7 +127,7 @@ def holds_json(path: Path, value: object) -> bool:
 
 
 def _whole_chunks(path: Path, chunk: int) -> tuple[int, int]:
-    """(lines, bytes) of the whole chunks in a file; (0, 0) where it is missing."""
+    """The number of lines and of bytes of the whole chunks in a file; (0, 0) if the file is missing."""
     done = size = position = 0
     if path.is_file():
         with path.open("rb") as stream:
@@ -134,14 +139,14 @@ def _whole_chunks(path: Path, chunk: int) -> tuple[int, int]:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write one JSON value, whole or not at all."""
+    """Write one JSON value to a file. If writing fails, the old file stays as it was."""
     with replacing(path) as stream:
         json.dump(value, stream, ensure_ascii=False, indent=2)
         stream.write("\n")
 
 
 def promote(folder: Path, path: Path) -> None:
-    """Rename a finished folder onto ``path``; an older one there is removed once the new one has its name."""
+    """Rename a finished folder to ``path``. An older folder of that name is removed after the new one has the name."""
     retired = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         if path.exists():
@@ -156,10 +161,10 @@ def promote(folder: Path, path: Path) -> None:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a temporary neighbour folder; it takes the name ``path`` when the block ends well.
+    """Make a temporary folder beside ``path``; rename it to ``path`` when the block ends without an error.
 
     Raises:
-        ElqError: it cannot be written, or the disk is full. The old folder then stays as it was.
+        ElqError: the folder cannot be written, or the disk is full. The old folder then stays as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -173,7 +178,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Give a file a second name (a hard link costs no disk), or copy it where the file system cannot."""
+    """Make a hard link to a file, which needs no disk space; copy the file if the file system has no hard links."""
     try:
         os.link(Path(source).resolve(), target)
     except OSError:
@@ -184,7 +189,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def digest_of(paths: Sequence[Path], also: str = "") -> str:
-    """sha256 over the contents of files, and over a text."""
+    """The sha256 sum over a text and the contents of files."""
     digest = hashlib.sha256(also.encode())
     for path in paths:
         with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a log line now and then elsewhere, nothing when silenced."""
+"""Progress: shows how far long work is, as a bar or in the log."""
 
 import logging
 import os
@@ -8,19 +8,19 @@ from typing import TypeVar
 
 log = logging.getLogger(__name__)
 
-SILENCE = "ELQ_NO_PROGRESS"  # environment variable; any value silences
+SILENCE = "ELQ_NO_PROGRESS"  # environment variable: with any value that is not empty, no progress is shown
 LOG_SECONDS = 30.0
 
 Item = TypeVar("Item")
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Pass items through while showing how many have gone by.
+    """Yield the items, and show how many were yielded: as a bar on a terminal, otherwise as a log line every 30 seconds.
 
     Args:
-        items: what to go through.
-        description: what is being done, for the bar or the log.
-        total: number of items, where it is known and ``items`` has no length.
+        items: the items.
+        description: the name of the work, for the bar or the log.
+        total: the number of items, if it is known and ``items`` has no length.
     """
     if os.environ.get(SILENCE):
         yield from items

@@ -1,4 +1,4 @@
-"""Records of tensors at the borders between packages.
+"""Tensors: the records of tensors that packages give to each other.
 
 Shape letters, used on every line that changes a shape:
 B questions, T tokens, L span lengths (1..L), S spans, K candidates, D width, N entities, M gold mentions, Q query rows.
@@ -23,9 +23,7 @@ class TokenBatch:
     attention: Tensor  # (B, T) bool, False on padding
     text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
-    named: Tensor | None = (
-        None  # (B, T, L) int64, how a span is a name of the catalogue (elq/names/lookup.py); None: not looked up
-    )
+    named: Tensor | None = None  # (B, T, L) int64, the kind of name of each span (elq/names/dictionary.py); None if unknown
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
@@ -51,28 +49,28 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class NameMatches:
-    """The entities that Q mentions may mean by their names; -1 behind those of a mention that has fewer."""
+    """The entities that the names of Q mentions may mean. If a mention has fewer than E of them, −1 follows them."""
 
     rows: Tensor  # (Q, E) int64 catalogue row
-    kinds: Tensor  # (Q, E) int64 in which way, see elq/names/lookup.py
+    kinds: Tensor  # (Q, E) int64 kind of the match, see elq/names/lookup.py
 
     def to(self, target: device | str) -> "NameMatches":
-        """The same with its tensors on another device."""
+        """The same matches with their tensors on another device."""
         return NameMatches(self.rows.to(target), self.kinds.to(target))
 
 
 class Batch:
-    """What a training or validation step gets: tokens, gold mentions as token spans, and the questions themselves.
+    """The input of a training or validation step: tokens, gold mentions as token spans, and the questions.
 
-    No dataclass: Lightning's precision plugins open one and refuse what is frozen in it.
+    It is not a dataclass, since the precision plugins of Lightning change the fields of dataclasses, and fail at frozen ones.
 
     Args:
-        tokens: of B questions.
-        mentions: M gold mentions that lie within L tokens.
-        rows: (M,) int64 catalogue row of the gold entity, -1 where it has none.
+        tokens: the tokens of B questions.
+        mentions: M gold mentions of at most L tokens.
+        rows: (M,) int64 catalogue rows of the gold entities, −1 for a mention whose entity is not in the catalogue.
         questions: the B questions.
-        unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated; None: there are none.
-        name_matches: who may be meant by the mentions' names; None: not asked for.
+        unsure: (B, T, L) bool, True for spans that may be mentions although they are not annotated; None if there are none.
+        name_matches: the entities that the names of the mentions may mean; None if the model does not use names.
     """
 
     __slots__ = ("mentions", "name_matches", "questions", "rows", "tokens", "unsure")

@@ -1,15 +1,18 @@
-"""The records that a user of elq sees: questions, entities and links. All are frozen, and none needs torch."""
+"""Types: the records that users of elq see: questions, entities and links.
+
+All of them are frozen, and none of them needs torch.
+"""
 
 from dataclasses import dataclass
 
-NIL = "NIL"  # the entity of a link whose mention means none of the catalogue
-# In which way a name may mean an entity (elq/names/lookup.py finds them, the network learns what each is worth).
+NIL = "NIL"  # the entity of a link whose mention means no entity of the catalogue
+# The ways in which a name may mean an entity. elq/names/lookup.py finds them, and the network learns a bonus for each.
 NAME_KINDS = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A gold mention: characters ``[start, end)`` of the text, and its entity id (None: not in the catalogue, NIL)."""
+    """A gold mention: characters ``[start, end)`` of the text, and its entity id (None: it is not in the catalogue, NIL)."""
 
     start: int
     end: int
@@ -18,10 +21,10 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and, where it is annotated, its gold mentions in reading order of the file.
+    """A question and, if it is annotated, its gold mentions in the order of the file.
 
-    ``other_entities`` are further gold entities without an annotated span: they count in set-level scores only. ``partial``:
-    further mentions may stand in the text, so that a name which is none says nothing.
+    ``other_entities`` are further gold entities without an annotated span: they count only in metrics over sets of entities.
+    ``partial`` means that the annotation is incomplete: a name in the text without a gold mention may still be a mention.
     """
 
     id: str
@@ -33,7 +36,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One catalogue record. ``popularity`` is a count of page views, 0 where it is unknown."""
+    """One record of the catalogue. ``popularity`` is a number of page views, or 0 if it is unknown."""
 
     id: str
     title: str
@@ -46,7 +49,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An entity considered for a mention; ``score`` is log p(entity | mention), a natural logarithm."""
+    """One of the K entities that were retrieved for a mention. ``score`` is log p(entity | mention), a natural logarithm."""
 
     entity: str
     title: str
@@ -55,13 +58,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A linked mention: characters ``[start, end)`` of the original text and the chosen entity.
+    """A linked mention: characters ``[start, end)`` of the original text, and the chosen entity.
 
-    ``score`` is the joint score log p(mention) + log p(entity | mention) (natural logarithm, at most 0);
-    ``candidates`` holds the retrieved entities, best first. ``mention_score`` is log p(mention) alone. ``probability`` that the
-    entity is one the question asks for, from the model's calibration (None: it has none, see elq/linking/calibration.py).
+    ``score`` is the joint score log p(mention) + log p(entity | mention) (a natural logarithm, at most 0), and
+    ``mention_score`` is log p(mention). ``candidates`` are the retrieved entities, best first. ``probability`` is the
+    probability that the link is right, from the calibration of the model (elq/linking/calibration.py); it is None if the model
+    has no calibration.
 
-    On request a link may have the entity "NIL", none of the catalogue: without title, description and probability.
+    If NIL was asked for, the entity of a link may be "NIL" ("not in the catalogue"). Such a link has no title, no description
+    and no probability.
     """
 
     start: int

@@ -1,1 +1,1 @@
-"""Encoding: question text to token vectors."""
+"""Encoding: turns the text of questions into token vectors."""

@@ -1,4 +1,4 @@
-"""Devices: where the encoder computes, and in which precision."""
+"""Devices: chooses the device and the precision of the encoder."""
 
 import os
 
@@ -11,17 +11,19 @@ def resolve_device(name: str) -> torch.device:
     """The device of a name such as ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
-        ElqError: no such device on this machine, or in this build of torch.
+        ElqError: this machine has no such device, or this build of torch cannot use it.
     """
     try:
         return torch.zeros(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise ElqError(f"device {name!r} cannot be used ({reason}): give cpu, or a device that this machine has") from None
+        raise ElqError(
+            f"device {name!r} cannot be used ({reason}): give cpu, or a device of this machine, such as cuda"
+        ) from None
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """``bf16`` or ``fp32``; ``auto`` is bf16 where the processor computes in it."""
+    """The precision ``bf16`` or ``fp32``; ``auto`` becomes bf16 if the processor of the device supports it."""
     if precision != "auto":
         return precision
     if torch.device(device).type == "cuda":
@@ -31,7 +33,7 @@ def resolve_precision(precision: str, device: str) -> str:
 
 
 def own_device(name: str) -> str:
-    """``cuda`` is the card of this process where torchrun or srun started one process a card; any other name is itself."""
+    """The device of this process: ``cuda`` becomes this process's own card if torchrun or srun started one process for each."""
     import torch
 
     place, cards = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID"), torch.cuda.device_count()

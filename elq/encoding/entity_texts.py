@@ -1,4 +1,4 @@
-"""The entity encoder: entity texts → frozen vectors, in batches of similar length."""
+"""The entity encoder: turns entity texts into frozen vectors."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -16,14 +16,14 @@ BATCH = 128  # texts in one encoder pass
 
 
 class EntityEncoder:
-    """Texts → vectors of one frozen encoder.
+    """Makes the vectors of texts with an encoder that is not trained.
 
     Args:
-        encoder: folder or name.
-        pooling: ``mean`` (unit norm) or ``cls``.
-        max_tokens: a longer text is cut there.
+        encoder: folder or name of the encoder.
+        pooling: ``mean`` (mean of the token vectors, unit norm) or ``cls`` (vector of the first token).
+        max_tokens: longer texts are cut to this number of tokens.
         precision: ``bf16``, ``fp32``, or ``auto``.
-        device: where it runs.
+        device: the device on which the encoder runs.
 
     Raises:
         ElqError: the encoder cannot be found or loaded.
@@ -49,7 +49,11 @@ class EntityEncoder:
         return torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
     def batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Tensor]]:
-        """Encode in batches of similar length, which leaves little padding: (places in ``texts``, vectors (B, D) fp32)."""
+        """Encode texts in batches of similar length, which need little padding.
+
+        Yields:
+            For each batch, the places of its texts in ``texts``, and their vectors (B, D) fp32.
+        """
         order = np.argsort([len(text) for text in texts], kind="stable")
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH]

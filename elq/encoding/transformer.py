@@ -1,4 +1,4 @@
-"""The encoder: one transformer pass over a question, and where its weights come from."""
+"""The encoder: a transformer that turns token ids into token vectors."""
 
 import json
 import logging
@@ -15,24 +15,25 @@ from elq.errors import ElqError
 
 log = logging.getLogger(__name__)
 
-NOT_DATA = ("auto_map", "attn_implementation", "_attn_implementation", "experts_implementation")  # may name code to fetch
+# Keys of a configuration that are ignored, since they may name code that transformers would download and run.
+NOT_DATA = ("auto_map", "attn_implementation", "_attn_implementation", "experts_implementation")
 
 
 def position_limit(config: Mapping[str, Any]) -> int:
-    """Longest input in tokens, special ones included, that a transformers configuration allows.
+    """The length of the longest input that a transformers configuration allows, in tokens with the special tokens.
 
-    RoBERTa and its kin count positions from behind the padding id, and so lose some.
+    RoBERTa and related models count positions from the padding id + 1, so they have fewer positions for tokens.
 
     >>> position_limit({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1})
     512
     """
-    kin = ("roberta", "camembert", "mpnet", "xlm-roberta", "xlm-roberta-xl")
-    reserved = config["pad_token_id"] + 1 if config.get("model_type") in kin else 0
+    related = ("roberta", "camembert", "mpnet", "xlm-roberta", "xlm-roberta-xl")
+    reserved = config["pad_token_id"] + 1 if config.get("model_type") in related else 0
     return int(config["max_position_embeddings"]) - int(reserved)
 
 
 def _modern_name(key: str, prefix: str) -> str:
-    """A weight's name without the prefix of a model with a head or of ours, with the layer norm's names of today.
+    """The current name of a weight: without the prefix of a model with a head or of elq, and with new names of layer norms.
 
     >>> _modern_name("bert.embeddings.LayerNorm.gamma", "bert.")
     'embeddings.LayerNorm.weight'
@@ -43,8 +44,8 @@ def _modern_name(key: str, prefix: str) -> str:
 
 @contextmanager
 def without_memory() -> Iterator[None]:
-    """Networks that are made inside have shapes, but no weights: a wrong configuration could ask for any amount of memory."""
-    from transformers import AutoModel  # noqa: F401  (torch 2.6 cannot import it where there is no memory)
+    """Networks that are made inside have shapes, but no weights, since a wrong configuration could need very much memory."""
+    from transformers import AutoModel  # noqa: F401  (torch 2.6 cannot import it on the meta device)
 
     with torch.device("meta"):
         yield
@@ -62,18 +63,18 @@ class Encoder(nn.Module):
         from transformers import AutoConfig, AutoModel
 
         if config.get("model_type") is None:
-            raise ElqError("the encoder's config.json names no model_type: give the folder of a transformers encoder")
+            raise ElqError("the config.json of the encoder has no model_type: give the folder of a transformers encoder")
         values = {key: value for key, value in config.items() if key not in NOT_DATA}
         self.transformer = AutoModel.from_config(AutoConfig.for_model(values.pop("model_type"), **values))  # type: ignore[no-untyped-call]
         if hasattr(self.transformer, "pooler"):
-            self.transformer.pooler = None  # nothing reads it, and its weights would count as unused in training
+            self.transformer.pooler = None  # it is not used, and in training its weights would count as unused
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> "Encoder":
         """Build an encoder and load its weights (fp32).
 
         Raises:
-            ElqError: see :func:`resolve_encoder`; or the file lacks weights that the configuration asks for.
+            ElqError: the encoder is not found (see :func:`resolve_encoder`), or a weight is missing.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -89,16 +90,19 @@ class Encoder(nn.Module):
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())
             raise ElqError(
-                f"encoder folder {folder} cannot be loaded ({reason}): give a whole one of the BERT family"
+                f"encoder folder {folder} cannot be loaded ({reason}): give the folder of an encoder of the BERT family, with"
+                " all its files"
             ) from None
         if missing:
-            raise ElqError(f"{folder} lacks the encoder weights {', '.join(missing[:3])} …: give the folder of a whole encoder")
+            raise ElqError(
+                f"{folder} lacks the encoder weights {', '.join(missing[:3])} …: give an encoder folder with all weights"
+            )
         return encoder
 
     @property
     def config(self) -> dict[str, Any]:
         """The transformers configuration as plain values."""
-        values: dict[str, Any] = json.loads(self.transformer.config.to_json_string(use_diff=False))  # as it reads from a file
+        values: dict[str, Any] = json.loads(self.transformer.config.to_json_string(use_diff=False))  # with the types of JSON
         return values
 
     @property
@@ -108,22 +112,22 @@ class Encoder(nn.Module):
 
     @property
     def max_tokens(self) -> int:
-        """Longest input in tokens, special ones included."""
+        """The length of the longest input, in tokens with the special tokens."""
         return position_limit(self.config)
 
     @property
     def padding(self) -> int:
-        """Vocabulary id that stands on padding."""
+        """The vocabulary id of the padding token."""
         return int(self.transformer.config.pad_token_id or 0)
 
     def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
-        """Token vectors (B, T, D) in fp32 for ids (B, T) and attention (B, T), False on padding."""
+        """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
         hidden: Tensor = self.transformer(input_ids=ids, attention_mask=attention).last_hidden_state
         return hidden.float()  # (B, T, D)
 
 
 def mean_vectors(hidden: Tensor, attention: Tensor) -> Tensor:
-    """Mean of each text's token vectors, unit norm: (B, T, D), (B, T) → (B, D).
+    """The mean of each text's token vectors, with unit norm: (B, T, D), (B, T) → (B, D).
 
     >>> mean_vectors(torch.tensor([[[2.0, 0.0], [4.0, 0.0], [9.0, 9.0]]]), torch.tensor([[True, True, False]]))
     tensor([[1., 0.]])
@@ -133,7 +137,7 @@ def mean_vectors(hidden: Tensor, attention: Tensor) -> Tensor:
 
 
 def cls_vectors(hidden: Tensor, attention: Tensor) -> Tensor:
-    """First token's vector of each text, as released BLINK and ELQ tables hold it: (B, T, D) → (B, D)."""
+    """The vector of each text's first token, as in the released tables of BLINK and ELQ: (B, T, D) → (B, D)."""
     return hidden[:, 0]  # (B, D)
 
 

@@ -1,8 +1,8 @@
-"""Windows: texts of more tokens than the encoder takes, in overlapping passes.
+"""Windows: encodes texts that have more tokens than the encoder takes.
 
-Neighbouring windows share half of their tokens. Every token takes its vector from the window in whose middle it lies most
-nearly, which is where it sees most on both sides; everything behind the encoder then goes on as after a single pass, so spans
-across a window's edge are scored and pooled like any other, and nothing is found twice.
+A long text is encoded in overlapping windows; neighbouring windows share half of their tokens. The vector of a token is taken
+from the window whose middle is nearest to the token, since there the token has most context on both sides. The result has the
+shape of a single pass. So spans across the edge of a window are scored and pooled like all others, and no span is found twice.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from torch import Tensor
 from elq.encoding.transformer import Encoder
 from elq.tensors import TokenBatch
 
-WINDOWS = 16  # in one encoder pass
+WINDOWS = 16  # windows in one encoder pass
 
 
 def window_starts(length: int, size: int) -> list[int]:
-    """Where windows of ``size`` tokens begin in a text of ``length``: half a window apart, the last one ends with the text.
+    """The starts of windows of ``size`` tokens in a text of ``length`` tokens. The last window ends where the text ends.
 
     >>> window_starts(10, 4)
     [0, 2, 4, 6]
@@ -31,7 +31,7 @@ def window_starts(length: int, size: int) -> list[int]:
 
 
 def nearest_window(length: int, size: int) -> list[int]:
-    """For each token, the number of the window whose middle is nearest (ties: the earlier).
+    """For each token, the number of the window whose middle is nearest; of two equally near windows, the earlier one.
 
     >>> nearest_window(9, 4)
     [0, 0, 0, 1, 1, 2, 2, 3, 3]
@@ -41,18 +41,18 @@ def nearest_window(length: int, size: int) -> list[int]:
 
 
 def _row_windows(ids: Tensor, text: Tensor, limit: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """One text's windows: their ids (≤ limit,), and which of their places fill which tokens of the text."""
+    """Yield the windows of one text: the ids (≤ limit,), the places in the window that are used, and the tokens they fill."""
     if len(ids) <= limit:
         everything = torch.arange(len(ids))
         yield ids, everything, everything
         return
     places = text.nonzero().flatten()
-    first, after = int(places[0]), int(places[-1]) + 1  # special tokens stand before and behind
+    first, after = int(places[0]), int(places[-1]) + 1  # special tokens are before and after the text
     size, length = limit - first - (len(ids) - after), after - first
     chosen = torch.tensor(nearest_window(length, size))  # (length,)
     for number, start in enumerate(window_starts(length, size)):
         window = torch.cat([ids[:first], ids[first + start : first + start + size], ids[after:]])  # (limit,)
-        mine = (chosen == number).nonzero().flatten()  # text tokens that this window is nearest to
+        mine = (chosen == number).nonzero().flatten()  # text tokens to which this window is nearest
         at, to = first + mine - start, first + mine
         if number == 0:
             at, to = torch.cat([torch.arange(first), at]), torch.cat([torch.arange(first), to])
@@ -63,7 +63,7 @@ def _row_windows(ids: Tensor, text: Tensor, limit: int) -> Iterator[tuple[Tensor
 
 
 def encode_windows(encoder: Encoder, tokens: TokenBatch) -> Tensor:
-    """Token vectors (B, T, D) fp32 for texts of any length; equal to a single pass for those that fit into one."""
+    """Token vectors (B, T, D) fp32 of texts of any length. For a text that fits into one pass they equal those of the pass."""
     batch, width = tokens.ids.shape
     hidden = torch.zeros(batch, width, encoder.width, device=tokens.ids.device)  # (B, T, D)
     windows: list[tuple[int, Tensor, Tensor, Tensor]] = []

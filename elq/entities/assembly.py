@@ -1,9 +1,10 @@
-"""Assembly: how an entities folder comes to be, whatever its vectors come from. Catalogue → table → index → manifest.
+"""Assembly: makes an entities folder: catalogue, then table, index and manifest.
 
-Work goes on in a hidden neighbour of the output folder, part by part (elq/entities/parts.py): the table file is there in full
-size from the start, and a marker file says that a part's rows are in it. A killed run finds the markers and does only what is
-missing. The same work started on several processes, by torchrun, srun or by hand, shares the parts. The output folder appears
-when everything is done.
+The vectors of the table may come from any source (:class:`VectorSource`). The files are made in a hidden folder beside the
+output folder. The table file has its full size from the start and is filled part by part (elq/entities/parts.py); a marker file
+says that the rows of a part are written. A run that was killed and is started again finds the markers and does only the missing
+parts. Several processes, started by torchrun, by srun or by hand, may do the same work: they share the parts. The hidden folder
+gets the name of the output folder when everything is done.
 """
 
 import json
@@ -32,40 +33,40 @@ from elq.types import Entity
 
 log = logging.getLogger(__name__)
 
-PART = 8_192  # rows done between two markers
+PART = 8_192  # rows of one part
 PLAN, PARTS = "plan.json", "parts"
-PLAN_FORMAT = 3  # of what a build makes; another number makes every folder anew
+PLAN_FORMAT = 3  # part of every plan: with another number, every folder is built again
 
 
 class VectorSource(Protocol):
-    """Where the rows of a table come from."""
+    """The source of the vectors of a table."""
 
     width: int  # D
 
     def announce(self, catalogue: Catalogue, rows: int) -> None:
-        """Say what so many rows will take."""
+        """Log how long this number of rows will take."""
 
     def steps(self, rows: int) -> int:
-        """How many pieces a part of so many rows comes in."""
+        """The number of pieces into which :meth:`pieces` divides this number of rows."""
 
     def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[Array | slice, Array]]:
-        """Rows [start, end) piece by piece: their places within the part, and their vectors (…, D)."""
+        """Yield the rows [start, end) piece by piece: their places within the part, and their vectors (…, D)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an entities folder is made from.
+    """Everything from which an entities folder is made.
 
     Args:
-        plan: names all of it, in JSON; two runs of one plan make the same folder.
+        plan: a JSON object that identifies the result: two runs with the same plan make the same folder.
         entities: reads the records in order.
-        vectors: opens the source of the vectors; called only where there is something to do.
-        maker: what made the vectors, for messages.
-        dtype: of the table.
-        index: kind.
-        index_options: of the kind, those that were chosen.
-        index_files: the finished files of an index over the same vectors, taken instead of building one: name → file.
-        facts: the manifest's fields that tell how the vectors were made.
+        vectors: opens the source of the vectors; it is called only if there is something to do.
+        maker: the name of what made the vectors, for messages.
+        dtype: data type of the table.
+        index: kind of the index.
+        index_options: the options of the index that were chosen; the others have their defaults.
+        index_files: the finished files of an index over the same vectors (name → file). If they are given, no index is built.
+        facts: the fields of the manifest that say how the vectors were made.
     """
 
     plan: Mapping[str, object]
@@ -80,12 +81,12 @@ class Recipe:
 
 
 def assemble(output: Path, recipe: Recipe) -> Manifest:
-    """Make an entities folder, or return at once where it is already made from the same plan.
+    """Make an entities folder, or return at once if it exists and was made from the same plan.
 
     Several processes may make the same folder: they share the work, and all return when it is done.
 
     Raises:
-        ElqError: a bad catalogue, no room on the disk, or vectors that are not numbers.
+        ElqError: the catalogue is bad, the disk has too little free space, or a vector contains NaN or Inf.
     """
     work, locks = (output.with_name(f".{output.name}.{ending}") for ending in ("building", "locks"))
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -95,30 +96,31 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
             log.info("%s is up to date", output)
             return Manifest.load(output)
         if output.exists() and not (output / PLAN).is_file():
-            raise ElqError(f"{output} exists and was not made by `elq build`: choose another output folder or remove it")
+            raise ElqError(f"{output} exists and was not made by `elq build`: choose another --output or remove the folder")
         source = recipe.vectors()
         _prepare(work, recipe, source.width)
-        catalogue, table = Catalogue(work / CATALOGUE), EntityTable.open(work / TABLE)  # from now on the folder may move
+        # the files are opened while the lock is held: later another process may rename the folder
+        catalogue, table = Catalogue(work / CATALOGUE), EntityTable.open(work / TABLE)
     _fill(work, locks, recipe, source, catalogue, table)
     with alone:
-        if not holds(output, recipe.plan):  # else another process was first
+        if not holds(output, recipe.plan):  # otherwise another process has finished the folder
             _refuse_another(work, recipe.plan)
             _finish(work, recipe)
             promote(work, output)
             shutil.rmtree(output / PARTS, ignore_errors=True)
-            log.info("%s holds %s entities", output, f"{len(table):,}")
+            log.info("%s is complete: it contains %s entities", output, f"{len(table):,}")
         shutil.rmtree(locks, ignore_errors=True)
     return Manifest.load(output)
 
 
 def _prepare(work: Path, recipe: Recipe, width: int) -> None:
-    """Make the catalogue and the table file in its full size, where an earlier run has not."""
+    """Make the catalogue, and the table file in its full size, unless an earlier run has made them."""
     if not holds(work, recipe.plan):
         shutil.rmtree(work, ignore_errors=True)
         digest = write_catalogue(track(recipe.entities(), "reading the catalogue"), work / CATALOGUE)
         write_json(work / PLAN, {**recipe.plan, "catalogue_sha256": digest})
     if not (work / TABLE).is_file():
-        shutil.rmtree(work / PARTS, ignore_errors=True)  # markers of rows that are gone
+        shutil.rmtree(work / PARTS, ignore_errors=True)  # old markers, whose rows do not exist any more
         _allocate(work / TABLE, len(Catalogue(work / CATALOGUE)), width, recipe)
     (work / PARTS).mkdir(exist_ok=True)
 
@@ -133,26 +135,32 @@ def holds(folder: Path, plan: Mapping[str, object]) -> bool:
 
 
 def _allocate(path: Path, rows: int, width: int, recipe: Recipe) -> None:
-    """Make the table file in its full size, so that a full disk is found before the work and not in it."""
+    """Make the table file in its full size, so that a full disk is noticed before the work starts."""
     kind = kind_of(recipe.index)
     options = kind.options(**index_options(recipe.index, recipe.index_options))
     size = rows * width * np.dtype(recipe.dtype).itemsize
     size += 0 if recipe.index_files else kind.disk_bytes(rows, width, options)
     memory = kind.memory_bytes(rows, width, options)
-    said = "%s entities: %.0f MB of disk, and %.0f MB of memory for the %s index"
+    said = "the build of %s entities needs %.0f MB of disk, and %.0f MB of memory for the %s index"
     log.info(said, f"{rows:,}", size / 1e6, memory / 1e6, recipe.index)
     if size > (free := shutil.disk_usage(path.parent).free):
-        raise ElqError(f"the build needs {size / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: free some")
+        raise ElqError(
+            f"the build needs {size / 1e6:.0f} MB, but {path.parent} has {free / 1e6:.0f} MB free: delete files there, or"
+            " choose an --output on a larger disk"
+        )
     allocate_table(path, rows, width, recipe.dtype)
 
 
 def _refuse_another(work: Path, plan: Mapping[str, object]) -> None:
     if not holds(work, plan):
-        raise ElqError(f"{work} was taken by a build from another catalogue or with other settings: start again after that one")
+        raise ElqError(
+            f"{work} was taken by a build from another catalogue or with other settings: wait until that build ends, then start"
+            " this one again, or choose another --output"
+        )
 
 
 def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalogue: Catalogue, table: EntityTable) -> None:
-    """Fill the table part by part; parts with a marker are in it already."""
+    """Fill the table part by part. Parts that have a marker are skipped, since their rows are written."""
     parts = [(row, min(row + PART, len(table))) for row in range(0, len(table), PART)]
     if not (todo := open_parts(work / PARTS, parts)):
         return
@@ -161,14 +169,17 @@ def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalog
     def steps() -> Iterator[None]:
         for start, end in claimed_parts(work / PARTS, locks, parts):
             vectors = np.empty((end - start, table.width), table.dtype)
-            with np.errstate(over="ignore"):  # Inf is refused below
+            with np.errstate(over="ignore"):  # a number that is too large for the dtype becomes Inf, which is refused below
                 for places, found in source.pieces(catalogue, start, end):
                     vectors[places] = found
                     yield None
             if not np.isfinite(vectors).all():
-                raise ElqError(f"{recipe.maker} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another")
+                raise ElqError(
+                    f"{recipe.maker} gave NaN or Inf in {table.dtype} for rows {start} to {end}: use another encoder or table"
+                    + (", or --dtype float32" if table.dtype == "float16" else "")
+                )
             _refuse_another(work, recipe.plan)
-            with (work / TABLE).open("r+b") as stream:  # written, not mapped: a full disk is then an error, not a crash
+            with (work / TABLE).open("r+b") as stream:  # not memory-mapped, since a full disk would then crash the process
                 stream.seek(table.vectors.offset + table.vectors[0].nbytes * start)  # type: ignore[attr-defined]
                 stream.write(vectors.tobytes())
                 stream.flush()
@@ -179,7 +190,7 @@ def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalog
 
 
 def _finish(work: Path, recipe: Recipe) -> None:
-    """Index the finished table and write the manifest, which says that the folder is complete."""
+    """Index the finished table and write the manifest. A folder with a manifest is complete."""
     table = EntityTable.open(work / TABLE)
     for name, file in recipe.index_files.items():
         (work / name).unlink(missing_ok=True)
@@ -190,7 +201,7 @@ def _finish(work: Path, recipe: Recipe) -> None:
         index = build_index(recipe.index, table, recipe.index_options)
         index.save(work)
     if not index.sees_all:
-        log.info("the %s index finds %.1f%% of the true 10 nearest", index.kind, 100 * recall_against_exact(index))
+        log.info("the %s index finds %.1f%% of the true 10 nearest entities", index.kind, 100 * recall_against_exact(index))
     made = json.loads((work / PLAN).read_text(encoding="utf-8"))
     Manifest(
         entities=len(table),

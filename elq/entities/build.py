@@ -1,4 +1,7 @@
-"""Build: an entities folder from a catalogue and an entity encoder. How the folder comes to be is elq/entities/assembly.py."""
+"""Build: makes an entities folder from a catalogue and an entity encoder.
+
+elq/entities/assembly.py makes the files of the folder; this module says which vectors and settings they have.
+"""
 
 import json
 import logging
@@ -26,34 +29,39 @@ from elq.tensors import Array
 
 log = logging.getLogger(__name__)
 
-LATER_SETTINGS = ("prior", "index_options")  # not in a plan where they are empty: folders of before stay up to date
+LATER_SETTINGS = ("prior", "index_options")  # a plan omits them if they are empty: so folders of older versions stay valid
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
 class BuildSettings:
-    """Everything that changes what a build makes; each is a knob of ``elq build``."""
+    """All settings that change the result of a build; each is an option of ``elq build``."""
 
-    encoder: str | None = None  # None: the question encoder in training, the default encoder in `elq build`
+    encoder: str | None = None  # if None: the question encoder in training, the default encoder in `elq build`
     pooling: str = "mean"
     text: EntityText = field(default_factory=EntityText)
     max_tokens: int = 64
     dtype: str = "float16"
-    precision: str = "auto"  # of the encoder: bf16, fp32, or bf16 where the processor has it
+    precision: str = "auto"  # of the encoder: bf16, fp32, or auto (bf16 if the processor supports it)
     index: str = DEFAULT_INDEX  # a kind of elq/search/kinds.py
-    index_options: dict[str, Value] = field(default_factory=dict)  # of the kind; the others keep the kind's defaults
-    prior: tuple[str, ...] = ()  # features of elq/entities/prior.py, a few columns behind the vector
+    index_options: dict[str, Value] = field(default_factory=dict)  # the chosen options; the others have their defaults
+    prior: tuple[str, ...] = ()  # features of elq/entities/prior.py; each adds columns to the table
 
     def __post_init__(self) -> None:
         precisions = ("auto", "bf16", "fp32")
         for name, allowed in (("pooling", POOLINGS), ("dtype", DTYPES), ("precision", precisions), ("index", INDEX_KINDS)):
             if getattr(self, name) not in allowed:
-                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}")
-        object.__setattr__(self, "index_options", index_options(self.index, self.index_options))  # in their own types
+                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}: choose one")
+        object.__setattr__(self, "index_options", index_options(self.index, self.index_options))  # text becomes numbers
         if prior_columns(self.prior) and (reason := kind_of(self.index).prior_refused):
             others = " or ".join(name for name, kind in INDEX_KINDS.items() if not kind.prior_refused)
-            raise ElqError(f"prior is {', '.join(self.prior)}, but the {self.index} index {reason}: use {others}")
+            raise ElqError(
+                f"prior is {', '.join(self.prior)}, but the {self.index} index {reason}: use index {others}, or leave out the"
+                " prior"
+            )
         if self.max_tokens < 3:
-            raise ElqError(f"max_tokens is {self.max_tokens}, but a text needs at least 3 (two of them special)")
+            raise ElqError(
+                f"max_tokens is {self.max_tokens}, but must be at least 3 (one token of text and two special tokens): raise it"
+            )
 
 
 def build_entities(
@@ -64,19 +72,19 @@ def build_entities(
     columns: Mapping[str, str] | None = None,
     device: str = "cpu",
 ) -> Manifest:
-    """Make an entities folder from a catalogue file, or return at once where it is already made from the same content.
+    """Make an entities folder from a catalogue file, or return at once if it exists and was made from the same input.
 
     Several processes may build the same folder from the same input: they share the work, and all return when it is done.
 
     Args:
         source: JSONL, CSV or Parquet file.
-        output: the folder to make; one made from other content or settings is replaced when the new one is complete.
+        output: the folder to make. An entities folder that was made from other input is replaced when the new one is complete.
         settings: encoder, text, table and index.
-        columns: our field → the source's column.
-        device: where the encoder runs.
+        columns: the name of our field → the name of the column in ``source``, for the fields whose names differ.
+        device: the device on which the encoder runs.
 
     Raises:
-        ElqError: a bad catalogue, no room on the disk, or vectors that are not numbers.
+        ElqError: the catalogue is bad, the disk has too little free space, or a vector contains NaN or Inf.
     """
     settings, output, source = settings or BuildSettings(), Path(output), Path(source)
     resolve_device(device)
@@ -106,7 +114,7 @@ def build_entities(
 
 
 class EncodedTexts:
-    """Vectors of the entities' texts, by an encoder."""
+    """The vectors that an encoder makes of the entities' texts."""
 
     def __init__(self, settings: BuildSettings, device: str) -> None:
         self.settings = settings
@@ -120,7 +128,7 @@ class EncodedTexts:
         self.width = self.encoder.encoder.width + prior_columns(settings.prior)
 
     def announce(self, catalogue: Catalogue, rows: int) -> None:
-        """Say what the encoding will take: rows, and time measured on a sample spread over the catalogue."""
+        """Log how many rows will be encoded and how long that will take, measured on a sample from the whole catalogue."""
         sample = [self.settings.text(catalogue[row]) for row in range(0, len(catalogue), -(-len(catalogue) // (8 * BATCH)))]
         self.encoder(sample[:BATCH])  # the first pass is slower
         began = time.perf_counter()
@@ -128,17 +136,17 @@ class EncodedTexts:
         seconds = (time.perf_counter() - began) / len(sample) * rows
         kind = kind_of(self.settings.index)
         log.info(
-            "%s of %s entities to encode: about %.1f minutes (%s)%s",
+            "encoding %s of %s entities will take about %.1f minutes (%s)%s",
             *(f"{rows:,}", f"{len(catalogue):,}", seconds / 60, self.encoder.precision),
-            f", and then the {kind.kind} index" if kind.files else "",
+            f"; then the {kind.kind} index is built" if kind.files else "",
         )
 
     def steps(self, rows: int) -> int:
-        """Encoder passes."""
+        """The number of encoder passes for this number of rows."""
         return -(-rows // BATCH)
 
     def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[Array, Array]]:
-        """The vectors of rows [start, end), a batch at a time."""
+        """Yield the vectors of the rows [start, end) batch by batch, with their places within the part."""
         entities = [catalogue[row] for row in range(start, end)]
         for places, found in self.encoder.batches([self.settings.text(entity) for entity in entities]):
             yield places, with_prior(found.numpy(), [entities[place] for place in places], self.settings.prior)

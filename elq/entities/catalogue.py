@@ -1,7 +1,7 @@
-"""The catalogue: entity records in a stable order, memory-mapped, with a content hash.
+"""The catalogue: the entity records, memory-mapped, with a hash of their content.
 
-File format: one Arrow IPC file with the columns of :class:`elq.types.Entity`. Rows keep the order of the source, so that
-row n of the catalogue is row n of the table and of the index.
+File format: one Arrow IPC file with the columns of :class:`elq.types.Entity`. The rows have the order of the source, so that
+row n of the catalogue, of the table and of the index is the same entity.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elq.errors import ElqError
+from elq.errors import AGAIN, ElqError
 from elq.files import replacing
 from elq.types import Entity
 
@@ -35,10 +35,10 @@ CHUNK = 10_000  # records turned into Python objects at a time
 
 
 def write_catalogue(entities: Iterable[Entity], path: str | Path) -> str:
-    """Write the memory-mappable catalogue file and return its content hash (sha256 over the records in order).
+    """Write a catalogue file and return the hash of its content (sha256 over the records in order).
 
     Raises:
-        ElqError: no records at all, or an id that occurs twice.
+        ElqError: there are no records, or an id occurs twice.
     """
     path = Path(path)
     with replacing(path.with_suffix(".records"), "wb") as stream:
@@ -49,7 +49,7 @@ def write_catalogue(entities: Iterable[Entity], path: str | Path) -> str:
         pa.ipc.open_file(source) as records,
         pa.ipc.new_file(stream, SCHEMA.with_metadata({HASH_KEY: digest})) as writer,
     ):
-        for number in range(records.num_record_batches):  # the hash is known last, but stands in the file's header
+        for number in range(records.num_record_batches):  # a second file, since the header contains the hash of all records
             writer.write_batch(records.get_batch(number))
     path.with_suffix(".records").unlink()
     return digest
@@ -74,7 +74,7 @@ def _write_records(entities: Iterable[Entity], stream: IO[bytes]) -> str:
         if chunk:
             flush()
     if not ids:
-        raise ElqError("the catalogue has no records: a linker needs at least one entity")
+        raise ElqError("the catalogue has no records, but a linker needs at least one entity: give a file with records")
     _refuse_duplicates(pa.chunked_array(ids))
     return digest.hexdigest()
 
@@ -86,40 +86,44 @@ def _refuse_duplicates(ids: pa.ChunkedArray) -> None:
         example = repeated[0].as_py()
         raise ElqError(
             f"{len(repeated)} ids occur more than once in the catalogue ({example['values']!r} {example['counts']} times):"
-            " every entity needs an id of its own"
+            " remove the repeated records, or give every entity a different id"
         )
 
 
 class Catalogue:
-    """A memory-mapped catalogue file. N entities; ``catalogue[row]`` builds one record when it is asked for.
+    """A memory-mapped catalogue file with N entities. ``catalogue[row]`` reads one record.
+
+    The attribute ``sha256`` is the hash of the content, as it is written in the file.
 
     Args:
-        path: what :func:`write_catalogue` wrote. ``sha256`` is the content hash that stands in it.
+        path: a file that :func:`write_catalogue` wrote.
 
     Raises:
-        ElqError: the file is missing, cut short, or no catalogue.
+        ElqError: the file is missing, incomplete, or not a catalogue.
     """
 
     def __init__(self, path: str | Path) -> None:
         try:
             self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-            self._table.validate(full=True)  # its offsets are followed without a further look
+            self._table.validate(full=True)  # later reads use the offsets in the file without checking them
         except (OSError, pa.ArrowInvalid) as error:
-            raise ElqError(f"{path} is not a readable catalogue ({error}): build the folder again") from None
+            raise ElqError(f"{path} is not a readable catalogue ({error}): {AGAIN}") from None
         self.sha256: str = (self._table.schema.metadata or {}).get(HASH_KEY.encode(), b"").decode()
         if self._table.schema != SCHEMA:
-            raise ElqError(f"{path} has the columns {self._table.column_names}, but needs {SCHEMA.names}: build it again")
+            raise ElqError(
+                f"{path} has the columns {self._table.column_names}, but needs {SCHEMA.names} with their types: {AGAIN}"
+            )
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
     def __getitem__(self, row: int) -> Entity:
         if not 0 <= row < len(self):
-            raise IndexError(f"row {row} is outside the catalogue's {len(self)} rows")
+            raise IndexError(f"row {row} does not exist: the catalogue has {len(self)} rows, counted from 0")
         return _entity(self._table.slice(row, 1).to_pylist()[0])
 
     def records(self, rows: Iterable[int]) -> dict[int, Entity]:
-        """The records of many rows, read at once; negative rows, which stand for no entity, are left out."""
+        """The records of several rows, read together; negative rows mean "no entity" and are skipped."""
         wanted = sorted({row for row in rows if row >= 0})
         if not wanted:
             return {}
@@ -132,7 +136,7 @@ class Catalogue:
             yield from map(_entity, batch.to_pylist())
 
     def rows(self, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Row of each id, int64 of the same length; -1 where the catalogue has none."""
+        """The row of each id, int64; −1 for an id that the catalogue does not contain."""
         found = pc.index_in(pa.array(ids, pa.string()), value_set=self._table.column("id"))
         return np.asarray(pc.fill_null(found, -1)).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""The manifest of an entities folder: what the folder holds, and how it was made."""
+"""The manifest: describes the content of an entities folder and how it was made."""
 
 import json
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from typing import Any
 
 from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
-from elq.errors import ElqError
+from elq.errors import AGAIN, ElqError
 from elq.files import write_json
 from elq.search.index import EntityIndex
 from elq.search.kinds import INDEX_KINDS, index_files, index_options, open_index
 from elq.search.options import Value
 from elq.search.table import EntityTable
 
-FORMAT = 4  # 4: facts only; the decisions of a model are in its decision.json
-# What a manifest of format 3 held beside its facts: linking/decision.py reads it from there.
+FORMAT = 4  # since format 4 a manifest contains facts only; the decision of a model is in its decision.json
+# The keys of a manifest of format 3 that belong to the decision of a model; elq/linking/decision.py reads them.
 MOVED_TO_DECISION = (
     *("score_mode", "score_unit", "candidates", "threshold", "mention_threshold", "calibration"),
     "tuned",
@@ -28,35 +28,36 @@ TABLE = "table.npy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an entities folder holds, and how it was made. One such folder serves many models."""
+    """The content of an entities folder, and how it was made. Many models can use the same folder."""
 
     entities: int  # N
     width: int  # D
     dtype: str  # of the table
     metric: str = "inner_product"
-    encoder: str  # that made the table
+    encoder: str  # the encoder that made the table
     pooling: str
     text: dict[str, Any]  # fields of EntityText
-    prior: Sequence[str] = ()  # features behind the vectors, see elq/entities/prior.py
+    prior: Sequence[str] = ()  # features that have columns in the table, see elq/entities/prior.py
     precision: str  # of the encoder while it made the table
     catalogue_sha256: str  # over the records in order
-    source_sha256: str  # of the file the records came from, and of the column mapping
-    index: str  # kind, see elq/search/kinds.py
-    index_options: dict[str, Value] = field(default_factory=dict)  # of the kind, only those that were chosen
-    files: dict[str, int]  # bytes of every file beside the manifest
+    source_sha256: str  # of the file from which the records were read, and of the column mapping
+    index: str  # kind of the index, see elq/search/kinds.py
+    index_options: dict[str, Value] = field(default_factory=dict)  # only the options that were chosen
+    files: dict[str, int]  # the size in bytes of the catalogue, table and index files
     format: int = FORMAT
 
     def __post_init__(self) -> None:
         for name, allowed in (("index", INDEX_KINDS), ("metric", ("inner_product",))):
             if getattr(self, name) not in allowed:
-                raise ElqError(f"manifest has {name} {getattr(self, name)!r}, but must have one of {', '.join(allowed)}")
+                known = ", ".join(allowed)
+                raise ElqError(f"{MANIFEST} has {name} {getattr(self, name)!r}, but must have one of {known}: {AGAIN}")
         index_options(self.index, self.index_options)
         if self.format != FORMAT:
             raise ElqError(
-                f"manifest has format {self.format}, but formats {FORMAT - 1} and {FORMAT} can be read: build it again"
+                f"{MANIFEST} has format {self.format}, but this version of elq reads formats {FORMAT - 1} and {FORMAT}: {AGAIN}"
             )
         if not isinstance(self.prior, list | tuple):
-            raise ElqError(f"manifest has the prior {self.prior!r}, but it must be a list of features: build the folder again")
+            raise ElqError(f"{MANIFEST} has the prior {self.prior!r}, but it must be a list of features: {AGAIN}")
         prior_columns(self.prior)
 
     def save(self, folder: str | Path) -> None:
@@ -68,7 +69,7 @@ class Manifest:
         """Read ``manifest.json`` of an entities folder.
 
         Raises:
-            ElqError: missing, not JSON, unknown or missing keys, or a value that is not allowed.
+            ElqError: the file is missing, is not JSON, has unknown or missing keys, or has a value that is not allowed.
         """
         values = manifest_values(folder)
         if values.get("format") == FORMAT - 1:
@@ -77,56 +78,60 @@ class Manifest:
             return cls(**values)
         except TypeError as error:
             names = ", ".join(each.name for each in fields(cls))
-            raise ElqError(f"{Path(folder) / MANIFEST} is not a manifest ({error}): it needs the keys {names}") from None
+            raise ElqError(
+                f"{Path(folder) / MANIFEST} is not a manifest ({error}): it needs the keys {names}, so {AGAIN}"
+            ) from None
 
 
 def manifest_values(folder: str | Path) -> dict[str, Any]:
-    """The values of ``manifest.json`` as they stand there, of any format.
+    """The values of ``manifest.json`` as they are in the file, whatever its format number.
 
     Raises:
-        ElqError: the file is missing, or holds no JSON object.
+        ElqError: the file is missing or does not contain a JSON object.
     """
     path = Path(folder) / MANIFEST
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ElqError(f"{folder} has no {MANIFEST}: build the entities with `elq build`") from None
+        raise ElqError(
+            f"{folder} has no {MANIFEST}, so it is not a complete entities folder: make one with `elq build`, and give its path"
+        ) from None
     except (OSError, ValueError) as error:
-        raise ElqError(f"{path} is not a manifest ({error}): build the entities again with `elq build`") from None
+        raise ElqError(f"{path} is not a manifest ({error}): {AGAIN}") from None
     if not isinstance(values, dict):
-        raise ElqError(f"{path} is not a manifest (it holds no object): build the entities again with `elq build`")
+        raise ElqError(f"{path} is not a manifest (it is not a JSON object): {AGAIN}")
     return values
 
 
 def entity_files() -> tuple[str, ...]:
-    """The files that an entities folder may have beside the manifest, those of every registered index kind included."""
+    """The files that an entities folder may have besides the manifest, including those of every registered index kind."""
     return (CATALOGUE, TABLE, *index_files())
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
-    """Bytes of the catalogue, table and index files that an entities folder holds."""
+    """The size in bytes of the catalogue, table and index files of an entities folder."""
     return {name: (folder / name).stat().st_size for name in entity_files() if (folder / name).is_file()}
 
 
 def refuse_links_out(folder: Path, names: Sequence[str]) -> None:
-    """Refuse files that are symbolic links to places outside their folder: what is loaded is what the folder holds.
+    """Refuse files that are symbolic links to places outside the folder, so that only files of the folder are loaded.
 
-    The Hub's cache, whose folders link to the files of the same repository beside them, is one folder in this sense.
+    In the cache of the Hub, the files of a folder are links to other files of the same repository; these are allowed.
 
     Raises:
-        ElqError: such a link.
+        ElqError: a file is a link to a place outside the folder.
     """
     root = folder.resolve()
     root = next((path.parent for path in root.parents if path.name == "snapshots" and (path.parent / "blobs").is_dir()), root)
     for name in names:
         target = (folder / name).resolve()
         if not target.is_relative_to(root):
-            raise ElqError(f"{folder / name} is a link to {target}, outside the folder: put a copy of the file in its place")
+            raise ElqError(f"{folder / name} is a link to {target}, outside the folder: replace the link by a copy of the file")
 
 
 @dataclass(frozen=True, slots=True)
 class Entities:
-    """An opened entities folder; every part is memory-mapped and has the same N."""
+    """An opened entities folder: catalogue, table and index have the same N, and their files are memory-mapped."""
 
     manifest: Manifest
     catalogue: Catalogue
@@ -138,13 +143,13 @@ def open_entities(folder: str | Path) -> Entities:
     """Open an entities folder.
 
     Raises:
-        ElqError: a part is missing, unreadable or a link out of the folder, or contradicts the manifest (both values named).
+        ElqError: a file is missing, unreadable or a link to a place outside the folder, or it contradicts the manifest.
     """
     folder = Path(folder)
     refuse_links_out(folder, (MANIFEST, *entity_files()))
     manifest = Manifest.load(folder)
     if (sizes := file_sizes(folder)) != manifest.files:
-        raise ElqError(f"{folder} holds files of {sizes} bytes, but the manifest says {manifest.files}: build the folder again")
+        raise ElqError(f"{folder} has files of {sizes} bytes, but the manifest says {manifest.files}: {AGAIN}")
     catalogue, table = Catalogue(folder / CATALOGUE), EntityTable.open(folder / TABLE)
     for what, actual, expected in (
         (f"{CATALOGUE} rows", len(catalogue), manifest.entities),
@@ -154,5 +159,5 @@ def open_entities(folder: str | Path) -> Entities:
         (f"{TABLE} dtype", table.dtype, manifest.dtype),
     ):
         if actual != expected:
-            raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: build the folder again")
+            raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: {AGAIN}")
     return Entities(manifest, catalogue, table, open_index(manifest.index, table, folder, manifest.index_options))

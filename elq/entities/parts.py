@@ -1,7 +1,8 @@
-"""Parts: long work in pieces that outlives a kill, and that several processes may share.
+"""Parts: divides long work so that it can resume and be shared by processes.
 
-A marker file says that a part is done. A lock, which the system lets go when its process dies, says that one is being done; so
-any number of processes on one file system, started at any time, share the parts, and a dead one's part goes to another.
+A marker file says that a part is done. A file lock says that a process is doing a part; the operating system releases the lock
+when the process ends. So any number of processes on the same file system, started at any time, can share the parts, and the
+part of a killed process is done by another one.
 """
 
 import time
@@ -12,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from elq.files import write_json
 
-WAIT_SECONDS = 0.2  # between two looks at the parts that other processes are doing
+WAIT_SECONDS = 0.2  # before checking again the parts that other processes are doing
 
 
 def open_parts(markers: Path, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -21,14 +22,15 @@ def open_parts(markers: Path, parts: Sequence[tuple[int, int]]) -> list[tuple[in
 
 
 def claimed_parts(markers: Path, locks: Path, parts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Give out the parts that nobody has done or is doing; end when every part is done, whoever did it.
+    """Yield the parts that no process has done or is doing; end when all parts are done, by this process or another.
 
-    A part that was given out is marked when the next one is asked for, and given back if the loop ends with an error.
+    A part is marked as done when the caller asks for the next part. If the caller's loop ends with an error, the part is not
+    marked, and any process may do it.
 
     Args:
-        markers: folder of the markers. It may be taken away once every part is marked.
-        locks: folder of the locks, which lives on its own.
-        parts: all of them.
+        markers: folder of the markers. It may be removed when every part is marked.
+        locks: folder of the locks. It must not be the folder of the markers, which may be moved or removed.
+        parts: all parts [start, end).
     """
     while markers.is_dir() and (waiting := open_parts(markers, parts)):
         busy = False
@@ -38,7 +40,7 @@ def claimed_parts(markers: Path, locks: Path, parts: Sequence[tuple[int, int]]) 
             except Timeout:
                 busy = True
                 continue
-            with held:  # asked again: since then it may have been done, and the folder moved
+            with held:  # checked again: meanwhile another process may have done the part and moved the folder
                 if markers.is_dir() and open_parts(markers, [part]):
                     yield part
                     write_json(markers / str(part[0]), part[1])

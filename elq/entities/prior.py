@@ -1,8 +1,9 @@
-"""The prior: how likely an entity is to be asked for at all, before any question is read.
+"""The prior: how likely an entity is before the question is read (its fame).
 
-Every feature has further columns of the entity table, and the model learns a weight for each, which stands in the same columns
-of every mention vector. So the prior is part of the inner product, and exact search needs nothing more. An HNSW graph does: its
-links lead to what is alike, and a query with a prior is like no entity (top-1 81% of exact search on 7,711 entities).
+Every feature of the prior adds columns to the entity table. The model learns a weight for each column, and these weights are in
+the same columns of every mention vector. So the prior is part of the inner product, and exact search works without a change. An
+HNSW graph does not: its links connect entities that are similar, but a query with a prior is not similar to any entity (its
+best entity was that of exact search for 81% of the queries, on 7,711 entities).
 """
 
 import math
@@ -15,24 +16,29 @@ from elq.errors import ElqError
 from elq.tensors import Array
 from elq.types import Entity
 
-QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; more digits are no number of theirs
+QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; Wikidata has no ids with more digits
 PRIORS = ("qid", "popularity")
-COLUMNS = 2  # of each: the value, and whether it is unknown
-LARGEST = math.log10(200_000_000)  # somewhat above today's Wikidata ids
+COLUMNS = 2  # columns of each feature: its value, and whether the value is unknown
+LARGEST = math.log10(200_000_000)  # a number larger than all current Wikidata ids
 
 
 def prior_columns(features: Sequence[str]) -> int:
-    """P, the number of columns. Raises ElqError for an unknown feature."""
+    """P, the number of columns of these features.
+
+    Raises:
+        ElqError: a feature is unknown.
+    """
     for feature in features:
         if feature not in PRIORS:
-            raise ElqError(f"prior names the feature {feature!r}, but the features are {', '.join(PRIORS)}")
+            raise ElqError(f"prior names the feature {feature!r}, but the features are {', '.join(PRIORS)}: use only these")
     return COLUMNS * len(features)
 
 
 def prior_of(entity: Entity, features: Sequence[str]) -> list[float]:
-    """An entity's P columns: values from 0 (obscure) to about 1 (famous), each with 1 behind it where it is unknown.
+    """The P columns of an entity: for each feature a value from 0 (obscure) to about 1 (famous), then 1 if it is unknown.
 
-    A low Wikidata id is the better sign of fame, since entries were made in that order; page views are unknown for most.
+    The Wikidata id is the better feature: famous entities have low ids, since their entries were made first, while the number
+    of page views is unknown for most entities.
 
     >>> [round(value, 2) for value in prior_of(Entity("Q90", "Paris", "Paris"), ("qid", "popularity"))]
     [0.76, 0.0, 0.0, 1.0]
@@ -49,6 +55,6 @@ def prior_of(entity: Entity, features: Sequence[str]) -> list[float]:
 
 
 def with_prior(vectors: Array, entities: Sequence[Entity], features: Sequence[str]) -> Array:
-    """(B, D) vectors with the P columns of their entities behind them: (B, D + P) fp32."""
+    """Append the P columns of the entities to their vectors (B, D): (B, D + P) fp32."""
     columns = np.array([prior_of(entity, features) for entity in entities], np.float32).reshape(len(vectors), -1)  # (B, P)
     return np.concatenate([vectors, columns], axis=1)  # (B, D + P)

@@ -1,4 +1,4 @@
-"""Entity texts: how a catalogue record becomes the text that the entity encoder reads."""
+"""Entity texts: makes the text that the encoder reads from a catalogue record."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from elq.types import Entity
 
 @dataclass(frozen=True)  # no slots: the training parser reads its __dict__
 class EntityText:
-    """How a record becomes the text that is encoded: ``title (aliases) [types]: description``, parts selectable.
+    """Makes the text of an entity: ``title (aliases) [types]: description``, of which only the chosen fields are written.
 
     >>> EntityText()(Entity("Q1", "Paris", "Paris", "capital of France", ("City of Light",), ("city",)))
     'Paris (City of Light): capital of France'
@@ -25,11 +25,15 @@ class EntityText:
         known = ("title", "label", "aliases", "types", "description")
         for field in self.fields:
             if field not in known:
-                raise ElqError(f"entity text names the field {field!r}, but the fields are {', '.join(known)}")
+                raise ElqError(
+                    f"the entity text names the field {field!r}, but the fields are {', '.join(known)}: use only these"
+                )
         if min(self.max_aliases, self.max_types) < 0:
-            raise ElqError(f"max_aliases is {self.max_aliases} and max_types {self.max_types}, but both must be at least 0")
+            raise ElqError(
+                f"max_aliases is {self.max_aliases} and max_types is {self.max_types}, but both must be at least 0: raise them"
+            )
         if not {"title", "label"} & set(self.fields):
-            raise ElqError(f"entity text has the fields {list(self.fields)}, but needs title or label")
+            raise ElqError(f"the entity text has the fields {list(self.fields)}, but it needs title or label: add one of them")
 
     def __call__(self, entity: Entity) -> str:
         """The text of one entity."""

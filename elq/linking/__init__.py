@@ -1,1 +1,1 @@
-"""Linking: question text to links."""
+"""Linking: turns the text of questions into links to entities."""

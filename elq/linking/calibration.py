@@ -1,8 +1,9 @@
-"""Calibration: what a link's score is worth, as a probability that can be read.
+"""Calibration: turns a link's score into the probability that the link is right.
 
-A logistic regression on the log-odds of the two factors of the joint score: a temperature for each, and an offset. Softmax
-scores are over-confident, p(mention) and p(entity | mention) by different amounts, so one temperature would not do.
-elq/evaluation/reliability.py fits it to annotated questions, and measures it.
+The calibration is a logistic regression. Its inputs are the log-odds of the two factors of the joint score; each has a slope
+of its own, and there is one offset. Softmax scores are over-confident, and p(mention) and p(entity | mention) are so by
+different amounts; therefore a single temperature for both is not enough. elq/evaluation/reliability.py fits the calibration to
+annotated questions and measures how good it is.
 """
 
 import math
@@ -16,9 +17,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from elq.errors import ElqError
 
-LIMIT = 12.0  # of log-odds: float32 tells nothing apart beyond (1 − p = 6e-6)
-PENALTY = 1e-2  # L2 on the sum of the losses: all it does is to keep a fit finite where a line parts right from wrong
-LARGEST = 1e6  # of a value in a saved calibration: beyond it lies no fit, and next comes infinity
+LIMIT = 12.0  # the largest log-odds: float32 cannot distinguish probabilities beyond it (1 − p = 6e-6)
+PENALTY = 1e-2  # weight of an L2 penalty: it keeps the fit finite where a line separates all right links from all wrong ones
+LARGEST = 1e6  # the largest absolute value in a saved calibration; no fit reaches it, so a larger value is damage
 
 
 class Calibration(NamedTuple):
@@ -42,22 +43,22 @@ class Calibration(NamedTuple):
         return (1 + math.tanh(logit / 2)) / 2
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """The same for (n, 2) log-odds at once, float64: (n,)."""
+        """The probabilities (n,) of n links, float64, from their log-odds (n, 2)."""
         return torch.sigmoid(self.offset + features @ torch.tensor(self[1:], dtype=torch.float64))
 
 
 def check_calibration(values: Sequence[float]) -> None:
-    """Refuse with an ElqError what is no offset and two slopes of at least 0."""
+    """Raise an ElqError unless the values are an offset and two slopes of at least 0."""
     fits = isinstance(values, list | tuple) and [type(value) in (int, float) and abs(value) <= LARGEST for value in values]
     if fits != [True] * 3 or min(values[1:]) < 0:
         raise ElqError(
-            f"decision.json has the calibration {values!r}, but it must be an offset and two slopes of at least 0:"
-            " choose it again with `elq tune`"
+            f"decision.json has the calibration {values!r}, but it must be a list of three numbers, an offset and two slopes of"
+            " at least 0: set it to null, then fit it again with `elq tune`"
         )
 
 
 def log_odds(log_p: float) -> float:
-    """log(p / (1 − p)) of a log p, within ±``LIMIT``.
+    """The log-odds log(p / (1 − p)) of a probability p given as log p, limited to ±``LIMIT``.
 
     >>> log_odds(math.log(0.5)), log_odds(0.0), log_odds(-math.inf)
     (0.0, 12.0, -12.0)
@@ -68,18 +69,28 @@ def log_odds(log_p: float) -> float:
 
 
 def fit(features: Tensor, labels: Tensor) -> Calibration:
-    """Maximum likelihood (with a weak L2) on (n, 2) log-odds and (n,) labels of 0 and 1, both float64. ElqError where n = 0.
+    """Fit a calibration by maximum likelihood with a weak L2 penalty.
 
-    The problem is convex and the bounds are two: the best of the fits with any of the slopes held at 0 is the one sought.
+    The problem is convex, and only the two slopes have a bound (0). So four fits are made, each with none, one or both slopes
+    held at 0, and the best of those that respect the bounds is the answer.
+
+    Args:
+        features: log-odds (n, 2), float64.
+        labels: (n,) float64, 1 for a right link and 0 for a wrong one.
+
+    Raises:
+        ElqError: n = 0.
     """
     if not len(labels):
-        raise ElqError("a calibration needs links, but there are none: give questions in which the model finds something")
+        raise ElqError(
+            "a calibration needs links, but there are none: the model found no link in these questions, so give more questions"
+        )
     fits = [_fit_free(features, labels, free) for free in product((1.0, 0.0), repeat=2)]
     return min((found for found in fits if min(found[1][1:]) >= 0), key=lambda found: found[0])[1]
 
 
 def _fit_free(features: Tensor, labels: Tensor, free: tuple[float, ...]) -> tuple[float, Calibration]:
-    """(loss, weights) of the fit that leaves some slopes free (1) and holds the others at 0."""
+    """Fit with some slopes free (1 in ``free``) and the others held at 0; returns the loss and the calibration."""
     inputs = torch.cat([torch.ones_like(features[:, :1]), features * features.new_tensor(free)], dim=1)  # (n, 3)
     with torch.enable_grad():
         weights = torch.zeros(3, dtype=torch.float64, requires_grad=True)

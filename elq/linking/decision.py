@@ -1,8 +1,8 @@
-"""The decision of one model: how its scores become links, and on which questions that was chosen.
+"""The decision of one model: the settings that turn its scores into links.
 
-File format: ``decision.json`` in the model folder, the fields of :class:`Decision`. The entities folder holds facts only, so
-that one entities folder serves many models. A model folder of format 4 has no such file: its decision lies in
-``entities/manifest.json``, and is read from there.
+File format: ``decision.json`` in the model folder, with the fields of :class:`Decision`. The entities folder contains only
+facts about the entities, so that many models can use the same entities folder. A model folder of format 4 has no
+``decision.json``: its decision is read from ``entities/manifest.json``.
 """
 
 import json
@@ -27,17 +27,18 @@ class Decision:
     """How the scores of one model become links.
 
     Args:
-        threshold: γ, the lowest joint score of a link, a natural logarithm.
-        mention_threshold: the lowest log p(mention) of a link; None: γ alone decides.
-        candidates: K, entities retrieved for each mention. In the score mode ``candidates`` the scores depend on it.
-        score_mode: what p(entity | mention) is normalised over, see elq/linking/scoring.py.
-        calibration: offset and slopes of elq/linking/calibration.py, fitted with this score mode and K; None: links have no
-            probability.
-        chosen: who chose these values (``by``: training or elq tune), on which ``questions``, for which ``objective``, and the
-            ``f1`` they reach there; None: nobody did, as in an imported model.
+        threshold: the threshold γ, the lowest joint score of a link, a natural logarithm.
+        mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
+        candidates: K, the number of entities retrieved for each mention. In the score mode ``candidates`` the scores depend on
+            it.
+        score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
+        calibration: the offset and slopes of elq/linking/calibration.py, fitted with this score mode and K. If it is None,
+            links have no probability.
+        chosen: how these values were chosen: ``by`` training or elq tune, on which ``questions``, for which ``objective``, and
+            the ``f1`` that they reach on these questions. It is None where they were not chosen, as in an imported model.
 
     Raises:
-        ElqError: a value of another type, or out of its limits.
+        ElqError: a value has the wrong type or is outside its limits.
     """
 
     threshold: float
@@ -50,24 +51,36 @@ class Decision:
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
-            raise ElqError(f"{DECISION} has format {self.format!r}, but format {FORMAT} can be read: export the model again")
+            raise ElqError(
+                f"{DECISION} has the format {self.format!r}, but this version of elq reads format {FORMAT} only: train or"
+                " import the model again, or install the version of elq that wrote the file"
+            )
         if self.score_mode not in SCORE_MODES:
-            raise ElqError(f"{DECISION} has score_mode {self.score_mode!r}, but must have one of {', '.join(SCORE_MODES)}")
+            raise ElqError(
+                f"{DECISION} has the score_mode {self.score_mode!r}, but it must be one of {', '.join(SCORE_MODES)}: write one"
+                " of these into the file, then choose the threshold again with `elq tune`"
+            )
         if type(self.candidates) is not int or self.candidates < 1:
-            raise ElqError(f"{DECISION} has candidates {self.candidates!r}, but must have a whole number of at least 1")
+            raise ElqError(
+                f"{DECISION} has candidates {self.candidates!r}, but it must be a whole number of at least 1: write such a"
+                " number, for example 10, into the file, then choose the threshold again with `elq tune`"
+            )
         for name in ("threshold", "mention_threshold"):
             value = getattr(self, name)
             if value is None and name == "mention_threshold":
                 continue
             if type(value) not in (int, float) or math.isnan(value):
-                raise ElqError(f"{DECISION} has the {name} {value!r}, but it must be a number: choose it again with `elq tune`")
+                raise ElqError(
+                    f"{DECISION} has the {name} {value!r}, but it must be a number: write a number, such as -3.0, into the"
+                    " file, then choose it again with `elq tune`"
+                )
         if self.calibration is not None:
             check_calibration(self.calibration)
         if not isinstance(self.chosen, dict | None):
-            raise ElqError(f"{DECISION} has chosen {self.chosen!r}, but it must be an object: choose it again with `elq tune`")
+            raise ElqError(f"{DECISION} has chosen {self.chosen!r}, but it must be a JSON object or null: write null")
 
     def save(self, folder: str | Path) -> None:
-        """Write ``decision.json`` into a model folder, whole or not at all."""
+        """Write ``decision.json`` into a model folder. If writing fails, the old file stays as it was."""
         write_json(Path(folder) / DECISION, asdict(self))
 
     @classmethod
@@ -75,7 +88,7 @@ class Decision:
         """Read the decision of a model folder, of this format or of format 4.
 
         Raises:
-            ElqError: there is none, it is no JSON, it has unknown or missing keys, or a value that is not allowed.
+            ElqError: the file is missing, is not JSON, has unknown or missing keys, or has a value that is not allowed.
         """
         path = Path(folder) / DECISION
         try:
@@ -84,16 +97,19 @@ class Decision:
             return _of_format_4(Path(folder))
         except (OSError, ValueError, TypeError) as error:
             names = ", ".join(field.name for field in fields(cls))
-            raise ElqError(f"{path} is not a decision ({error}): it needs the keys {names}") from None
+            raise ElqError(
+                f"{path} is not a decision of a model ({error}): it must be a JSON object with the keys {names}; put a whole"
+                " copy of the file in its place"
+            ) from None
 
 
 def _of_format_4(folder: Path) -> Decision:
-    """The decision that a model folder of format 4 holds in the manifest of its entities."""
+    """The decision of a model folder of format 4, which is in the manifest of its entities."""
     values = {key: value for key, value in manifest_values(folder / ENTITIES).items() if key in MOVED_TO_DECISION}
     if values.get("threshold") is None:
         raise ElqError(
-            f"{folder} has no {DECISION}: its entities were built, but no model was trained with them; train one, or give a"
-            " folder that a training exported"
+            f"{folder} has no {DECISION}: its entities were built, but no model was trained with them; train a model with"
+            " `python train.py`, or give the folder of a trained model, such as runs/webqsp/latest/model"
         )
     tuned = values.pop("tuned", None)
     values.pop("score_unit", None)

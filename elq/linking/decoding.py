@@ -1,4 +1,4 @@
-"""Decoding: from scored spans to the links of each question."""
+"""Decoding: chooses the links of each question from its scored spans."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from elq.types import NIL, Candidate, Entity, Link
 
 @dataclass(frozen=True, slots=True)
 class ScoredSpans:
-    """Q spans of a batch and their K candidates, best first; all on the CPU."""
+    """Q spans of a batch of questions and the K candidates of each, best first. All tensors are on the CPU."""
 
     spans: Spans
     mention_scores: Tensor  # (Q,) log p(mention)
     log_probs: Tensor  # (Q, K) log p(entity | mention)
     rows: Tensor  # (Q, K) int64 catalogue rows, −1 where there is no candidate
-    log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None: NIL is no candidate
+    log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None if NIL is not a candidate
 
 
 def decode(
@@ -35,21 +35,25 @@ def decode(
     calibration: Calibration | None = None,
     overlaps: bool = False,
 ) -> list[list[Link]]:
-    """The links of B questions, in reading order.
+    """Choose the links of B questions.
 
     Args:
         texts: B questions.
-        offsets: of their tokens, as in :class:`elq.tensors.TokenBatch`.
-        scored: spans of all of them.
-        catalogue: whose rows they are.
-        threshold: γ, the least joint score of a link.
-        mention_threshold: the least log p(mention) of a link; None: γ alone decides.
-        calibration: gives links their probability.
-        overlaps: every span of at least γ is a link; otherwise one that overlaps a better one is none.
+        offsets: the characters of their tokens, as in :class:`elq.tensors.TokenBatch`.
+        scored: the scored spans of all B questions.
+        catalogue: the catalogue whose rows the candidates are.
+        threshold: the threshold γ, the lowest joint score of a link.
+        mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
+        calibration: gives the links a probability. If it is None, they have none.
+        overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link.
+
+    Returns:
+        For each question, its links in reading order.
     """
     spans, best = scored.spans, scored.log_probs[:, 0]  # (Q,)
     joint = scored.mention_scores + (best if scored.log_nil is None else torch.maximum(best, scored.log_nil))  # (Q,)
-    # log p(entity | mention) ≤ 0, so the first comparison drops nothing: it keeps rounding from adding a link
+    # log p(entity | mention) ≤ 0, so the second comparison implies the first, except for rounding: the first prevents that
+    # rounding adds a link
     kept = (scored.mention_scores >= threshold) & (joint >= threshold)  # (Q,)
     if mention_threshold is not None:
         kept &= scored.mention_scores >= mention_threshold
@@ -78,13 +82,13 @@ def _link(
     records: Mapping[int, Entity],
     calibration: Calibration | None,
 ) -> Link:
-    """Span q as a link to its best candidate, NIL among them where it is asked for."""
+    """Make span q a link to its best candidate. NIL is one of the candidates if ``scored.log_nil`` is given."""
     start, end = offsets[int(scored.spans.start[q])][0], offsets[int(scored.spans.end[q]) - 1][1]
     entities = [records[row] for row in scored.rows[q].tolist() if row >= 0]
     log_probs = scored.log_probs[q].tolist()
     candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs, strict=False))
     best, mention = entities[0], float(scored.mention_scores[q])
     if scored.log_nil is not None and scored.log_nil[q] > scored.log_probs[q, 0]:
-        best, calibration = Entity(NIL, "", ""), None  # which was fitted to entities
+        best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
     probability = None if calibration is None else calibration.probability(mention, score - mention)
     return Link(start, end, text[start:end], best.id, best.title, best.description, score, candidates, mention, probability)

@@ -1,13 +1,14 @@
-"""The saved model folder, declared once: which files there are.
+"""The saved model folder: which files it contains, and how it is found.
 
     config.json  model.safetensors  tokenizer.json        the network (elq/model/network.py)
     decision.json                                         how its scores become links (elq/linking/decision.py)
     entities/manifest.json                                facts about the entities (elq/entities/manifest.py)
-    entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (only where its kind has a file)
-    entity_encoder/                                       of a released model: what made its table (elq/released/importing.py)
-    metrics.json  training.yaml                           scores on the development questions, and how it was trained
+    entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (if its kind has a file)
+    entity_encoder/                                       only in an imported model: the encoder that made its table
+                                                          (elq/released/importing.py)
+    metrics.json  training.yaml                           scores on the development questions, and the settings of the training
 
-``elq build`` makes the entities folder alone; a training adds the rest. Nothing is pickled.
+``elq build`` makes the entities folder only; a training makes the other files. No file is a pickle.
 """
 
 from pathlib import Path
@@ -17,24 +18,27 @@ from elq.errors import ElqError
 
 DECISION, ENTITIES, ENTITY_ENCODER = "decision.json", "entities", "entity_encoder"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-METRICS, TRAINING = "metrics.json", "training.yaml"  # for people and `elq info`: no linker reads them
+METRICS, TRAINING = "metrics.json", "training.yaml"  # people and `elq info` read them; the linker does not
 
 
 def all_files() -> tuple[str, ...]:
-    """The files that a linker reads, those of every registered index kind included."""
+    """The files that a linker reads, including those of every registered index kind."""
     return (*MODEL_FILES, DECISION, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *entity_files())))
 
 
 def resolve_model(name: str | Path) -> Path:
-    """The whole model folder of a path, or of a name on the Hub (``owner/name``).
+    """Find a model folder, by its path or by its name on the Hub (``owner/name``), and check that it is complete.
 
     Raises:
-        ElqError: neither, or files are missing or are links out of the folder.
+        ElqError: there is no such folder and no such name, or a file is missing or is a link to a place outside the folder.
     """
     path = Path(name).expanduser()
     path = path if path.is_dir() else _from_hub(str(name))
     if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
-        raise ElqError(f"model folder {path} lacks {', '.join(missing)}: give a folder that training exported")
+        raise ElqError(
+            f"model folder {path} lacks {', '.join(missing)}: give the model folder that a training or `elq import` made, such"
+            " as runs/webqsp/latest/model"
+        )
     refuse_links_out(path, all_files())
     return path
 
@@ -44,8 +48,8 @@ def _from_hub(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=[*all_files(), METRICS, TRAINING]))
-    except Exception as error:  # offline, unknown name, no access: the remedy is the same
+    except Exception as error:  # no connection, an unknown name or no access: the remedy is the same
         raise ElqError(
-            f"model {name} is neither a folder nor to be had from the Hub ({type(error).__name__}): train one with"
-            " `python train.py +experiment=webqsp` or give another folder"
+            f"model {name} is not a folder and cannot be downloaded from the Hub ({type(error).__name__}): train a model with"
+            " `python train.py +experiment=webqsp`, or give the path of a model folder"
         ) from None

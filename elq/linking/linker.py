@@ -1,4 +1,4 @@
-"""The linker: question text in, links out. The one public object of the inference side.
+"""The linker: the public object that finds the links of questions.
 
 >>> from elq import Linker                                                    # doctest: +SKIP
 >>> linker = Linker.from_pretrained("runs/webqsp/latest/model")               # doctest: +SKIP
@@ -33,21 +33,22 @@ log = logging.getLogger(__name__)
 
 
 class Linker:
-    """Finds the mentions of entities in questions. Holds no state between calls: threads may share it.
+    """Finds the mentions of entities in questions. It keeps no state between calls, so several threads may use it.
 
     Args:
         model: the network; it is put into evaluation mode while linking.
-        tokenizer: its tokenizer.
+        tokenizer: the tokenizer of the model.
         entities: catalogue, table and index; the table must have the model's width.
-        threshold: γ, the least joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
-        mention_threshold: least log p(mention) of a link, whatever γ is; None: γ alone decides.
-        candidates: K, entities retrieved per span.
-        score_mode: what p(entity | mention) is normalised over, see elq/linking/scoring.py.
-        max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
-            times the encoder's limit may have as many times more.
-        batch_size: questions per encoder pass.
-        dictionary: names of the same catalogue, if they were looked up before.
-        calibration: gives links a probability; it holds for the score mode and K it was fitted with.
+        threshold: the threshold γ, the lowest joint score of a link, a natural logarithm (at most 0; −inf keeps every span).
+        mention_threshold: the lowest log p(mention) of a link, in addition to γ. If it is None, only γ is applied.
+        candidates: K, the number of entities retrieved for each span.
+        score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
+        max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
+            text that needs n encoder passes may have n times as many.
+        batch_size: the number of questions in one encoder pass.
+        dictionary: the names of the same catalogue, if a dictionary was made before; otherwise the linker makes one if the
+            model needs it.
+        calibration: gives links a probability. It is valid only for the score mode and K with which it was fitted.
     """
 
     def __init__(
@@ -67,12 +68,15 @@ class Linker:
     ) -> None:
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
-                f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows {model.config.encoder['vocab_size']}:"
-                " take both from one folder"
+                f"the tokenizer gives token ids below {tokenizer.size}, but the encoder has only"
+                f" {model.config.encoder['vocab_size']} ids: take tokenizer.json and model.safetensors from one model folder"
             )
         check_score_mode(score_mode, names=model.config.names)
         if score_mode == "table" and not entities.index.sees_all:
-            raise ElqError(f'score mode "table" needs all entities, but the {entities.index.kind} index sees some: use exact')
+            raise ElqError(
+                f'score mode "table" needs the scores of all entities, but the {entities.index.kind} index computes only some'
+                " of them: build the entities with `elq build --index exact`, or choose another score mode"
+            )
         if score_mode == "elq":
             tokenizer = tokenizer.released(model.config.question_tokens)
         self.entities, self.batch_size = entities, batch_size
@@ -88,13 +92,14 @@ class Linker:
         """Open a model folder, or download one from the Hub by name.
 
         Args:
-            folder: a folder that training exported, or ``owner/name`` on the Hub.
-            device: where the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …
-            scoring: a score mode instead of the folder's own, see elq/linking/scoring.py; γ was chosen with that one.
-            max_mentions: spans per question that are looked up in the index.
+            folder: a model folder, or ``owner/name`` on the Hub.
+            device: the device on which the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …
+            scoring: a score mode that replaces the folder's own, see elq/linking/scoring.py. The threshold γ of the folder was
+                chosen with the folder's own score mode.
+            max_mentions: the number of spans per question that are searched in the index.
 
         Raises:
-            ElqError: no such folder, name or device, a file missing, or parts that do not belong together.
+            ElqError: the folder, name or device does not exist, a file is missing, or the files do not belong together.
         """
         path = resolve_model(folder)
         decision = Decision.load(path)
@@ -102,7 +107,8 @@ class Linker:
         mode = scoring or decision.score_mode
         if mode != decision.score_mode:
             log.warning(
-                "the threshold γ = %.3f was chosen for the score mode %s, not for %s: give a threshold of your own",
+                "the threshold γ = %.3f was chosen for the score mode %s, but the score mode is %s: give a threshold for this"
+                " score mode (--threshold)",
                 *(decision.threshold, decision.score_mode, mode),
             )
         return cls(
@@ -129,17 +135,17 @@ class Linker:
 
     @property
     def dictionary(self) -> Dictionary | None:
-        """The names of the catalogue; None for a model that does not ask for them."""
+        """The names of the catalogue; None for a model that does not use them."""
         return self.scorer.retriever.dictionary
 
     @property
     def score_mode(self) -> str:
-        """What p(entity | mention) is normalised over, see elq/linking/scoring.py."""
+        """The entities over which p(entity | mention) is normalised, see elq/linking/scoring.py."""
         return self.scorer.score_mode
 
     @property
     def device(self) -> torch.device:
-        """Where the encoder runs."""
+        """The device on which the encoder runs."""
         return self.scorer.device
 
     @overload
@@ -154,20 +160,22 @@ class Linker:
     def link(
         self, texts: str | Sequence[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
     ) -> list[Link] | list[list[Link]]:
-        """Link one question, or many.
+        """Link one question, or several.
 
         Args:
-            texts: a question, or a sequence of them.
-            threshold: γ for this call instead of the folder's own.
-            candidates: K for this call; scores depend on it, but in score mode ``table``: γ was chosen with the folder's own
-                K, and links have no probability with another one.
-            nil: NIL is a candidate like any other: a mention that fits it best is linked to "NIL", and may displace others.
+            texts: a question, or a sequence of questions.
+            threshold: the threshold γ for this call; by default the linker's own.
+            candidates: K for this call. Except in the score mode ``table``, the scores depend on K: γ was chosen with the
+                linker's own K, and with another K links have no probability.
+            nil: whether NIL ("not in the catalogue") is a candidate. A mention whose best candidate is NIL is then linked to
+                "NIL", and such a link removes overlapping links with a lower score.
 
         Returns:
-            The links of the question in reading order (a list of such lists for a sequence). They do not overlap.
+            The links of the question in reading order; for a sequence, a list of such lists. Links do not overlap.
 
         Raises:
-            ElqError: candidates < 1, a threshold of NaN, a text that is no string, or NIL of a model trained without.
+            ElqError: candidates < 1, a threshold of NaN, a text that is not a string, or ``nil`` with a model that was trained
+                without NIL.
         """
         if isinstance(texts, str):
             return self.link([texts], threshold=threshold, candidates=candidates, nil=nil)[0]
@@ -181,13 +189,13 @@ class Linker:
     def links(
         self, scored: Scored, *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
     ) -> list[list[Link]]:
-        """Decode what :meth:`score` returned, with this linker's thresholds and calibration.
+        """Decode scored questions with this linker's thresholds and calibration.
 
         Args:
-            scored: questions scored with this linker.
-            threshold: γ instead of the linker's own.
-            candidates: K that the questions were scored with, if it was another one than the linker's.
-            nil: NIL is a candidate like any other.
+            scored: the questions, as :meth:`score` of this linker returned them.
+            threshold: the threshold γ; by default the linker's own.
+            candidates: the K with which the questions were scored, if it was not the linker's own.
+            nil: whether NIL is a candidate.
         """
         same = self.score_mode == "table" or candidates in (None, self.candidates)
         return scored.links(
@@ -206,17 +214,18 @@ class Linker:
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
     ) -> Scored:
-        """Score questions once, to decode them as often as one likes: with any threshold from the given one up.
+        """Score questions once. The result can be decoded several times, with any threshold that is not lower than this one.
 
         Args:
-            texts: questions.
-            threshold: the lowest γ that will be asked for, whatever the mention threshold; by default the linker's own.
-            candidates: K instead of the linker's own.
-            mentions: for each question, mentions whose spans are given; candidates are found for them too.
-            given_candidates: K for these instead.
+            texts: the questions.
+            threshold: the lowest threshold γ with which they will be decoded; by default the linker's own. The mention
+                threshold does not change it.
+            candidates: K; by default the linker's own.
+            mentions: for each question, mentions whose spans are given; candidates are found for these mentions too.
+            given_candidates: K for the given mentions; by default the same K.
 
         Raises:
-            ElqError: candidates < 1, a threshold of NaN, or a text that is no string.
+            ElqError: candidates < 1, a threshold of NaN, or a text that is not a string.
         """
         least, k = self._checked(texts, threshold, candidates, False)
         choices = {"mentions": mentions, "given_candidates": given_candidates, "batch_size": self.batch_size}
@@ -224,16 +233,18 @@ class Linker:
         return joined(parts, len(texts)) if parts else self.scorer.nothing(least)
 
     def _checked(self, texts: Sequence[str], threshold: float | None, candidates: int | None, nil: bool) -> tuple[float, int]:
-        """γ and K of a call; refuses what cannot be linked."""
+        """Check the arguments of a call, and return its threshold γ and K."""
         if nil and self.model.nil is None:
-            raise ElqError("NIL is asked for, but the model was trained without: train with model.nil=true, or leave nil out")
+            raise ElqError(
+                "NIL is asked for, but the model was trained without NIL: train with model.nil=true, or leave out nil (--nil)"
+            )
         if wrong := [text for text in texts if not isinstance(text, str)]:
-            raise ElqError(f"a question must be a string, but one is {wrong[0]!r}")
+            raise ElqError(f"a question must be a string, but one is {wrong[0]!r}: give its text as a string")
         least = self.threshold if threshold is None else threshold
         if math.isnan(least):
-            raise ElqError("the threshold is nan, but must be a number: the least joint score of a link, at most 0")
+            raise ElqError("the threshold is nan, but must be a number: give the lowest joint score of a link, at most 0")
         return least, self.candidates if candidates is None else candidates
 
     def _floor(self, threshold: float) -> float:
-        """Spans below it can give no link: log p(entity | mention) is at most 0."""
+        """The lowest log p(mention) of a span that can become a link, since log p(entity | mention) is at most 0."""
         return threshold if self.mention_threshold is None else max(threshold, self.mention_threshold)

@@ -1,4 +1,4 @@
-"""Retrieval: the candidates of a mention, by inner product from the index and by name from the dictionary."""
+"""Retrieval: finds the candidates of mentions, in the index and by their names."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,32 +15,35 @@ from elq.tensors import Spans, TokenBatch
 
 
 class Retrieved(NamedTuple):
-    """The K best entities of Q spans, all on the CPU."""
+    """The K best entities of Q spans. All tensors are on the CPU."""
 
     rows: Tensor  # (Q, K) int64 catalogue rows, best first, −1 where there is no candidate
     log_probs: Tensor  # (Q, K) log p(entity | mention)
-    log_nil: Tensor | None  # (Q,) log p(NIL | mention); None: the model has no such candidate
+    log_nil: Tensor | None  # (Q,) log p(NIL | mention); None if the model was trained without NIL
 
 
 class Retriever:
-    """Finds and scores candidates. Holds no state between calls.
+    """Finds and scores the candidates of mentions. It keeps no state between calls.
 
     Args:
-        model: whose mention vectors they are.
+        model: the network that makes the mention vectors.
         entities: table and index; the table must have the model's width.
-        dictionary: names of the same catalogue, if they were looked up before; made for a model that asks for them.
+        dictionary: the names of the same catalogue, if a dictionary was made before; otherwise one is made if the model needs
+            it.
 
     Raises:
-        ElqError: model and table do not go together.
+        ElqError: the model and the table do not belong together.
     """
 
     def __init__(self, model: ELQ, entities: Entities, dictionary: Dictionary | None = None) -> None:
         if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
-            raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build it with the model's")
+            flag = f"with `elq build --prior {','.join(own)}`" if own else "with `elq build`, without --prior"
+            raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build the entities {flag}")
         if model.width != entities.table.width:
             raise ElqError(
                 f"the model's mention vectors have width {model.width}, but the entity table has width"
-                f" {entities.table.width}: model and table must come from the same encoder"
+                f" {entities.table.width}: build the entities with the encoder with which the model was trained"
+                " (`elq build --encoder`)"
             )
         self.model, self.entities = model, entities
         self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
@@ -48,18 +51,18 @@ class Retriever:
     def __call__(
         self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int, score_mode: str
     ) -> Retrieved:
-        """The candidates of Q spans.
+        """Find the candidates of Q spans.
 
         Args:
             texts: B questions.
-            tokens: of these, with their names looked up for a model that asks for them.
-            spans: Q spans of these.
-            vectors: (Q, D) their mention vectors.
-            k: entities per span.
-            score_mode: what p(entity | mention) is normalised over, see elq/linking/scoring.py.
+            tokens: the tokens of the questions, with ``named`` filled if the model uses names.
+            spans: Q spans of the questions.
+            vectors: (Q, D) the mention vectors of the spans.
+            k: the number of entities for each span.
+            score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
 
         Raises:
-            ElqError: k < 1, or a table or model with NaN or Inf.
+            ElqError: k < 1, or the table or the model contains NaN or Inf.
         """
         normaliser = None
         if score_mode == "table":
@@ -76,7 +79,7 @@ class Retriever:
                 if normaliser is not None:
                     normaliser = with_bonus(normaliser, products, name_matches.rows, bonus)
         nil = None
-        if self.model.nil is not None:  # asked first: a batch is not sent to the device again for nothing
+        if self.model.nil is not None:  # checked here, so that the batch is sent to the device only if it is needed there
             nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
         if nil is None:
             return Retrieved(rows, entity_log_probs(scores, normaliser), None)

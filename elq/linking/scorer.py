@@ -1,7 +1,7 @@
-"""The scorer: questions are encoded and searched once, and decoded as often as one likes.
+"""The scorer: encodes and searches questions once, for any number of decodings.
 
-Encoding and searching are what costs; γ, the mention threshold, NIL and overlaps are decided afterwards, from the scores. So
-everything that needs links at several thresholds (choosing γ, calibration, evaluation, `elq tune`) scores its questions once.
+Encoding and searching take nearly all of the time. The threshold γ, the mention threshold, NIL and overlaps are applied to the
+scores afterwards. So what needs links at several thresholds (evaluation, calibration, `elq tune`) scores its questions once.
 """
 
 import math
@@ -28,10 +28,10 @@ Offsets = Sequence[Sequence[tuple[int, int]]]
 
 
 class Given(NamedTuple):
-    """What was found for one mention whose span was given."""
+    """The candidates of one mention whose span was given."""
 
     rows: list[int]  # catalogue rows of its candidates, best first; −1 where there is none
-    log_nil: float  # log p(NIL | mention); NaN where the model has no such candidate
+    log_nil: float  # log p(NIL | mention); NaN if the model was trained without NIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Scored:
 
     Args:
         texts: B questions.
-        offsets: of their tokens, in characters, as in :class:`elq.tensors.TokenBatch`.
-        spans: Q scored spans of all of them.
-        floor: the threshold down to which spans were scored.
-        catalogue: whose rows the candidates are.
-        given: for each question, the mentions that were given, in their order; None for one that covers no token.
+        offsets: the characters of their tokens, as in :class:`elq.tensors.TokenBatch`.
+        spans: Q scored spans of all questions.
+        floor: the lowest log p(mention) of the spans that were scored.
+        catalogue: the catalogue whose rows the candidates are.
+        given: for each question, the candidates of its given mentions, in their order; None for a mention without a token.
     """
 
     texts: Sequence[str]
@@ -63,21 +63,21 @@ class Scored:
         nil: bool = False,
         overlaps: bool = False,
     ) -> list[list[Link]]:
-        """The links of every question, in reading order, as a linker with these settings gives them.
+        """The links of every question, in reading order, as a linker with these settings returns them.
 
         Args:
-            threshold: γ, the lowest joint score of a link.
-            mention_threshold: the lowest log p(mention) of a link; None: γ alone decides.
-            calibration: gives links their probability.
-            nil: NIL is a candidate like any other.
-            overlaps: links may overlap; otherwise the best of overlapping ones stays.
+            threshold: the threshold γ, the lowest joint score of a link.
+            mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
+            calibration: gives the links a probability. If it is None, they have none.
+            nil: whether NIL is a candidate.
+            overlaps: whether links may overlap. If not, only the best of overlapping links is kept.
 
         Raises:
-            ElqError: both thresholds lie below the floor, so that links would be missing.
+            ElqError: both thresholds are lower than ``floor``, so that links would be missing.
         """
         lowest = threshold if mention_threshold is None else max(threshold, mention_threshold)
         if lowest < self.floor:
-            raise ElqError(f"links are asked for down to {lowest}, but the questions were scored down to {self.floor} only")
+            raise ElqError(f"the threshold is {lowest}, but questions were scored for at least {self.floor}: score them again")
         spans = self.spans if nil else replace(self.spans, log_nil=None)
         return decode(
             self.texts,
@@ -92,15 +92,15 @@ class Scored:
 
 
 class Scorer:
-    """Scores questions with a network over the entities of a retriever. Holds no state between calls: threads may share it.
+    """Scores spans and their candidates. It keeps no state between calls, so several threads may use it.
 
     Args:
         model: the network; it is put into evaluation mode while scoring.
-        tokenizer: its tokenizer.
+        tokenizer: the tokenizer of the model.
         retriever: finds and scores the candidates of a mention.
-        score_mode: what p(entity | mention) is normalised over, see elq/linking/scoring.py.
-        max_mentions: spans per question that are looked up in the index, those with the best mention score; a text of several
-            times the encoder's limit may have as many times more.
+        score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
+        max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
+            text that needs n encoder passes may have n times as many.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class Scorer:
 
     @property
     def device(self) -> torch.device:
-        """Where the encoder runs."""
+        """The device on which the encoder runs."""
         return next(self.model.parameters()).device
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
-        """The tokens of B questions, with the spans that are names for a model that asks for them."""
+        """The tokens of B questions. If the model uses names, they also say which spans are names."""
         tokens = self.tokenizer(texts)
         dictionary, config = self.retriever.dictionary, self.model.config
         if dictionary is None or not config.names:
@@ -132,15 +132,17 @@ class Scorer:
         given_candidates: int | None = None,
         batch_size: int = 64,
     ) -> Iterator[tuple[list[int], Scored]]:
-        """Score questions of similar length together, which leaves little padding: (places in ``texts``, scored).
+        """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
 
         Args:
             texts: any number of questions.
-            floor: spans with a lower log p(mention) are not looked up; no link below it can be asked for.
+            floor: spans with a lower log p(mention) are not searched; no threshold below it can be used later.
             candidates: K for the spans that the model finds.
-            mentions: for each question, mentions whose spans are given; candidates are found for them too.
-            given_candidates: K for these; by default the same.
-            batch_size: questions per encoder pass.
+            mentions: for each question, mentions whose spans are given; candidates are found for these mentions too.
+            given_candidates: K for the given mentions; by default the same K.
+            batch_size: the number of questions in one encoder pass.
+
+        Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         for start in range(0, len(order), batch_size):
@@ -167,7 +169,7 @@ class Scorer:
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
     ) -> Scored:
-        """Score B questions whose tokens are there already (from :meth:`tokens`); arguments as in :meth:`batches`."""
+        """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
         with self._inference():
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
@@ -182,7 +184,7 @@ class Scorer:
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
     def nothing(self, floor: float) -> Scored:
-        """The scores of no question at all."""
+        """The record of the scores of an empty list of questions."""
         none = torch.empty(0, dtype=torch.int64)
         spans = ScoredSpans(Spans(none, none, none), torch.empty(0), torch.empty(0, 1), none.view(0, 1))
         return Scored((), (), spans, floor, self.retriever.entities.catalogue, ())
@@ -196,7 +198,7 @@ class Scorer:
         candidates: int,
         given_candidates: int,
     ) -> list[list[Given | None]]:
-        """The candidates of given mentions. p(NIL) is that of K = ``candidates``, on which it may depend."""
+        """Find the candidates of given mentions. p(NIL), which may depend on K, is computed with K = ``candidates``."""
         if mentions is None:
             return [[] for _ in texts]
         found: dict[tuple[int, int], tuple[int, int, int]] = {}  # question and place of the mention → question and tokens
@@ -215,18 +217,18 @@ class Scorer:
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
-        """No dropout, no gradients, and fp32 even inside a bf16 training run: validation sees what is exported."""
+        """No dropout, no gradients, and fp32 even in a bf16 training, so that validation measures what is exported."""
         self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             yield
 
 
 def joined(parts: Sequence[tuple[Sequence[int], Scored]], questions: int) -> Scored:
-    """The parts of :meth:`Scorer.batches` as one record of all questions, in their order.
+    """Join the batches of :meth:`Scorer.batches` into one record of all questions, in the order of the questions.
 
     Args:
-        parts: (places of the questions, their scores), at least one.
-        questions: how many there are together.
+        parts: for each batch, the places of its questions and their scores; at least one batch.
+        questions: the number of all questions.
     """
     texts: list[str] = [""] * questions
     offsets: list[Sequence[tuple[int, int]]] = [()] * questions

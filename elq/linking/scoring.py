@@ -1,12 +1,12 @@
-"""Scoring: the joint score, and overlap removal. Pure functions.
+"""Scoring: pure functions for the joint score of a link and for overlap removal.
 
-A link's score is log p(mention) + log p(entity | mention) (Li et al. 2020, section 3.3), a natural logarithm. What
-p(entity | mention) is normalised over is the *score mode*:
+A link's score is log p(mention) + log p(entity | mention) (Li et al. 2020, section 3.3), a natural logarithm. The *score mode*
+says over which entities p(entity | mention) is normalised:
 
-- ``candidates``: softmax over the K retrieved candidates, as in the paper; the score, and so a threshold, depends on K.
-- ``table``: softmax over all N entities of the table; it depends on neither K nor the index, but needs the exact index.
-- ``elq``: as ``candidates``, and questions are read as the released ELQ reads them: cut after 32 tokens, and [CLS] and [SEP]
-  may be part of a mention. With released weights it gives the released numbers.
+- ``candidates``: softmax over the K retrieved candidates, as in the paper. The score depends on K, and so does a threshold.
+- ``table``: softmax over all N entities of the table. It depends on neither K nor the index, but it needs the exact index.
+- ``elq``: like ``candidates``, but questions are read as the released ELQ reads them: they are cut after 32 tokens, and [CLS]
+  and [SEP] may be part of a mention. With the released weights it gives the released numbers.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,13 @@ SCORE_MODES = ("candidates", "table", "elq")
 
 
 def check_score_mode(mode: str, *, names: bool = False) -> None:
-    """Refuse with an ElqError an unknown score mode, and one that knows nothing of names for a model that asks for them."""
+    """Raise an ElqError for an unknown score mode, and for the mode ``elq`` (which ignores names) if the model uses names."""
     if mode not in SCORE_MODES:
         raise ElqError(f"score mode {mode!r} is unknown: choose one of {', '.join(SCORE_MODES)}")
     if names and mode == "elq":
         raise ElqError(
-            'score mode "elq" knows nothing of names, but the model asks for them: choose another, or set names to false'
+            'score mode "elq" cannot use names, but the model was trained with model.names=true: choose another score mode, or'
+            " train a model with model.names=false"
         )
 
 
@@ -34,7 +35,8 @@ def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Te
 
     Args:
         scores: inner products, −inf where there is no candidate.
-        log_normaliser: (Q,) log Σ exp over the whole table (mode ``table``); None normalises over the K candidates.
+        log_normaliser: (Q,) log Σ exp over the whole table (score mode ``table``). If it is None, the K candidates are
+            normalised over.
 
     >>> entity_log_probs(torch.tensor([[0.0, 0.0]])).exp()
     tensor([[0.5000, 0.5000]])
@@ -47,25 +49,25 @@ def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Te
 
 
 def with_name_matches(scores: Tensor, rows: Tensor, products: Tensor, matches: Tensor, bonus: Tensor) -> tuple[Tensor, Tensor]:
-    """The K best of the retrieved candidates and the entities that may be meant by a mention's name.
+    """Choose the K best among the retrieved candidates and the name matches (the entities that a mention's name may mean).
 
     Args:
-        scores, rows: of the retrieved candidates, (Q, K), without any bonus.
+        scores, rows: scores and catalogue rows of the retrieved candidates, (Q, K), without any bonus.
         products: inner products of the name matches, (Q, E).
-        matches: rows of the entities that the name may mean, (Q, E), −1 where there is none.
-        bonus: what is added to their scores, (Q, E).
+        matches: catalogue rows of the name matches, (Q, E), −1 where there is none.
+        bonus: the number that is added to each of their inner products, (Q, E).
 
     Returns:
         Scores and rows (Q, K), best first.
     """
-    again = (rows.unsqueeze(-1) == matches.unsqueeze(-2)).any(-1)  # (Q, K) retrieved, but without the bonus
+    again = (rows.unsqueeze(-1) == matches.unsqueeze(-2)).any(-1)  # (Q, K) name matches too, which have the bonus there
     everyone = torch.cat([scores.masked_fill(again, -torch.inf), (products + bonus).masked_fill(matches < 0, -torch.inf)], -1)
     best, order = everyone.topk(rows.shape[-1], dim=-1)  # (Q, K)
     return best, torch.cat([rows, matches], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
 
 
 def with_bonus(log_normaliser: Tensor, products: Tensor, matches: Tensor, bonus: Tensor) -> Tensor:
-    """log Σ exp over the whole table once the name matches have their bonus: (Q,); arguments as in :func:`with_name_matches`.
+    """log Σ exp over the whole table, (Q,), after the bonus is added; the arguments are those of :func:`with_name_matches`.
 
     >>> products, bonus = torch.tensor([[1.0, 9.0]]), torch.tensor([[2.0, 0.0]])
     >>> with_bonus(torch.tensor([1.0, 0.0]).logsumexp(-1, keepdim=True), products, torch.tensor([[0, -1]]), bonus)
@@ -74,12 +76,12 @@ def with_bonus(log_normaliser: Tensor, products: Tensor, matches: Tensor, bonus:
     tensor(3.0486)
     """
     share = (products - log_normaliser.unsqueeze(-1)).exp().masked_fill(matches < 0, 0.0)  # (Q, E) of the old sum
-    others = (1 - share.sum(-1)).clamp_min(0)  # (Q,) rounding may have left less than nothing
+    others = (1 - share.sum(-1)).clamp_min(0)  # (Q,) rounding may make the difference negative
     return log_normaliser + (others + (share * bonus.exp()).sum(-1)).log()
 
 
 def with_nil(scores: Tensor, log_normaliser: Tensor | None, nil: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What :func:`entity_log_probs` takes, with NIL as one more candidate: its scores (Q,) as the last column.
+    """Add NIL as one more candidate to the arguments of :func:`entity_log_probs`; its scores (Q,) become the last column.
 
     >>> scores, normaliser = with_nil(torch.zeros(1, 2), torch.tensor([3.0]).log(), torch.tensor([2.0]).log())
     >>> entity_log_probs(scores, normaliser).exp()
@@ -90,9 +92,10 @@ def with_nil(scores: Tensor, log_normaliser: Tensor | None, nil: Tensor) -> tupl
 
 
 def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:
-    """Greedy overlap removal: which spans [start, end) stay, best score first (ties: the earlier, then the longer).
+    """Greedy overlap removal: the places of the spans [start, end) that are kept, best score first.
 
-    What stays above a threshold does not depend on anything below it: so raising a threshold only removes links.
+    A span is kept if it overlaps no kept span with a higher score; of equal scores the earlier, then the longer span comes
+    first. A span never depends on spans with lower scores, so a higher threshold only removes links.
 
     >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-1.0, -0.5, -2.0])
     [1]

@@ -1,1 +1,1 @@
-"""The network: a score for every span, a vector for every mention."""
+"""The network: scores spans, and makes the vectors of mentions."""

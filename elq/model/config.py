@@ -1,4 +1,4 @@
-"""The configuration of a network: everything that must be known before its weights are loaded."""
+"""The configuration of a network: its settings, and their file config.json."""
 
 import json
 import math
@@ -10,22 +10,24 @@ from typing import Any
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 
-FORMAT = 4  # 4: misspellings among the kinds of names
+FORMAT = 4  # since format 4 misspellings are one of the kinds of names
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
 class NetworkSettings:
-    """What shapes the network, beside its encoder. Settings of training have the same names.
+    """The settings of the network apart from its encoder. The settings of a training have the same names.
 
     Args:
-        max_span_tokens: L, longest mention in tokens.
-        projection: a linear map of mention vectors that starts as the identity.
-        unit_norm: mention vectors of norm 1 times a learned scale.
-        scale: where that scale starts.
-        names: learned scores for spans that are a name of the catalogue, and for the entities that may be meant by it.
+        max_span_tokens: L, the length of the longest mention in tokens.
+        projection: whether mention vectors pass through a linear map, which starts as the identity.
+        unit_norm: whether mention vectors are divided by their norm and multiplied by a learned scale.
+        scale: the value at which that scale starts.
+        names: whether the model learns scores for spans that are a name of the catalogue, and for the entities that the name
+            may mean.
         prior: features of the entities, with learned weights, see elq/entities/prior.py.
-        nil: "not in the catalogue" is one more candidate of every mention, learned from mentions without an entity.
-        question_tokens: longest question in score mode ``elq``, special tokens included.
+        nil: whether NIL ("not in the catalogue") is one more candidate of every mention. It is learned from gold mentions
+            without an entity.
+        question_tokens: the length of the longest question in the score mode ``elq``, in tokens with the special tokens.
     """
 
     max_span_tokens: int = 10
@@ -40,21 +42,21 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
             if type(value := getattr(self, name)) is not int or value < least:
-                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}")
+                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}: correct it")
         if type(self.scale) not in (int, float) or not 0 < self.scale < math.inf:
-            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0")
+            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0: set it to 20.0, the default")
         if not isinstance(self.prior, list | tuple):
-            raise ElqError(f"prior is {self.prior!r}, but must be a list of features")
-        object.__setattr__(self, "prior", tuple(self.prior))  # JSON has lists
+            raise ElqError(f"prior is {self.prior!r}, but must be a list of features: set it to a list, such as [qid]")
+        object.__setattr__(self, "prior", tuple(self.prior))  # JSON gives a list
         prior_columns(self.prior)
         for name in ("projection", "unit_norm", "names", "nil"):
             if type(getattr(self, name)) is not bool:
-                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false")
+                raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: correct it")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ELQConfig(NetworkSettings):
-    """Everything needed to build the model's modules before its weights are loaded.
+    """Everything from which the model's modules are built before its weights are loaded.
 
     Args:
         encoder: the encoder's own configuration.
@@ -69,15 +71,21 @@ def read_config(path: str | Path) -> ELQConfig:
     """Read ``config.json`` of a model folder.
 
     Raises:
-        ElqError: missing, not JSON, of another format number, or with unknown or missing keys.
+        ElqError: the file is missing, is not JSON, has another format number, or has unknown or missing keys.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ElqError(f"{path} cannot be read ({error}): give a folder that elq exported") from None
+        raise ElqError(f"{path} cannot be read ({error}): give a model folder of elq that contains this file") from None
     known = {field.name for field in fields(ELQConfig)}
     if not isinstance(values, dict) or "encoder" not in values or values.get("format") != FORMAT:
-        raise ElqError(f"{path} is not the configuration of an elq model of format {FORMAT}: give a folder that elq exported")
+        raise ElqError(
+            f"{path} is not the configuration of an elq model of format {FORMAT}: give a model folder that this version of elq"
+            " trained or imported"
+        )
     if unknown := sorted(values.keys() - known):
-        raise ElqError(f"{path} has the unknown keys {', '.join(unknown)}, but the keys are {', '.join(sorted(known))}")
+        raise ElqError(
+            f"{path} has the unknown keys {', '.join(unknown)}, but the keys are {', '.join(sorted(known))}: remove the unknown"
+            " keys, or install the version of elq that wrote the file"
+        )
     return ELQConfig(**values)

@@ -1,27 +1,28 @@
-"""Heads beside the span scorer: what NIL scores, and what a name is worth."""
+"""Heads: the learned scores of NIL, and of entities found by a name."""
 
 import torch
 from torch import Tensor, nn
 
 from elq.types import NAME_KINDS
 
-NAME_SCORES = (4.0, 2.0, 0.0)  # where the scores of a name, another spelling, and a part of one start, logits
+NAME_SCORES = (4.0, 2.0, 0.0)  # start values (logits) of the scores of a name, another spelling, and a part of a name
 START_BONUS = (
     4.0,
     4.0,
     *[2.0] * (2 * len(NAME_KINDS) - 2),
-)  # what each kind is worth at first, natural logarithms
-SINGLE_SCALE = 20.0  # of single learned values: a learning rate made for matrices takes small steps
+)  # start values of the bonus of each kind of name match, natural logarithms
+SINGLE_SCALE = 20.0  # factor of learned numbers that are not in a matrix: the learning rate of matrices is too small for them
 
 
 class NilScorer(nn.Module):
-    """s(NIL, span): what "no entity of the catalogue" scores for a mention, beside the entities (not in the paper).
+    """s(NIL, span): the score of "no entity of the catalogue" as a candidate of a mention (not in the paper).
 
-    A learned vector's inner product with the mention's, and a learned value for how the span is a name of the catalogue.
+    The score is the inner product of the mention vector and a learned vector, plus a learned value, which depends on whether
+    the span is a name of the catalogue.
 
     Args:
         width: D of the encoder.
-        names: whether the model knows how a span is a name; otherwise one value serves all.
+        names: whether the model uses names; if not, there is one value for all spans.
     """
 
     def __init__(self, width: int, *, names: bool = False) -> None:
@@ -34,21 +35,23 @@ class NilScorer(nn.Module):
         """Scores (Q,) fp32 of Q mentions.
 
         Args:
-            vectors: (Q, D + P) mention vectors, of which those of the prior take no part.
-            named: (Q,) int64 how each span is a name, see :class:`elq.tensors.TokenBatch`; 0 for all where nobody looked.
+            vectors: (Q, D + P) mention vectors; the P columns of the prior are not used.
+            named: (Q,) int64 what kind of name each span is, see :class:`elq.tensors.TokenBatch`; 0 for all if it is unknown.
         """
         scores: Tensor = self.linear(vectors[:, : self.linear.in_features]).squeeze(-1)  # (Q,)
         return scores + SINGLE_SCALE * self.value[named]
 
 
 class NameBonus(nn.Module):
-    """What an entity that may be meant by a mention's name is worth on top of the inner product, by kind
-    (elq/names/lookup.py)."""
+    """The learned bonus of entities that a mention's name may mean, added to their inner product.
+
+    There is one bonus for each kind of name match (elq/names/lookup.py).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(START_BONUS) / SINGLE_SCALE)
 
     def forward(self, kinds: Tensor) -> Tensor:
-        """Natural logarithms (Q, E) of kinds (Q, E), 0 where there is none (−1)."""
+        """The bonuses (Q, E), natural logarithms, for the kinds (Q, E); 0 where the kind is −1 (no match)."""
         return SINGLE_SCALE * nn.functional.pad(self.weight, (1, 0))[kinds + 1]

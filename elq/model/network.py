@@ -1,7 +1,7 @@
-"""ELQ: one encoder pass, a score for every span, a vector for every kept one.
+"""The network ELQ: gives every span a score and every mention a vector.
 
-The model knows nothing of entities: their frozen vectors live in the table (elq/search/table.py), and a mention vector meets
-them by inner product in the index (elq/search/index.py) or in the loss (elq/training/losses.py).
+The network contains no entities: their frozen vectors are in the table (elq/search/table.py). The inner products of mention
+vectors and entity vectors are computed in the index (elq/search/index.py) or in the loss (elq/training/losses.py).
 
 File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the encoder's own configuration inside),
 ``model.safetensors`` and ``tokenizer.json``.
@@ -38,7 +38,7 @@ class ELQ(nn.Module):
         self.encoder = Encoder(config.encoder)
         for name in ("max_span_tokens", "question_tokens"):
             if (value := getattr(config, name)) > self.encoder.max_tokens:
-                raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower it")
+                raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower {name}")
         self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens, names=config.names)
         self.pooler = SpanPooler(
             self.encoder.width,
@@ -53,14 +53,15 @@ class ELQ(nn.Module):
 
     @classmethod
     def from_encoder(cls, name: str | Path, **settings: Any) -> "ELQ":
-        """A model with a pretrained encoder and fresh heads; from a model folder, with that one's heads too.
+        """Make a model from a pretrained encoder, with new heads; from a model folder, with the heads of that model.
 
         Args:
             name: folder or name of an encoder, or a model folder.
-            settings: fields of :class:`ELQConfig`; those of a model folder must be its own.
+            settings: fields of :class:`ELQConfig`. For a model folder they must be equal to the settings of that model, except
+                ``scale``, which is then ignored, and ``question_tokens``.
 
         Raises:
-            ElqError: no such encoder, or a model folder with other settings.
+            ElqError: there is no such encoder, or a model folder has other settings.
         """
         folder = resolve_encoder(name)
         if is_model_folder(folder):
@@ -68,7 +69,7 @@ class ELQ(nn.Module):
             for key, value in settings.items():
                 if (own := getattr(model.config, key)) != value and key not in ("scale", "question_tokens"):
                     raise ElqError(f"{folder} has {key} {own!r}, but {value!r} is asked for: set model.{key} to {own!r}")
-            if "question_tokens" in settings:  # no weight depends on it, and the scale has been learned
+            if "question_tokens" in settings:  # no weight depends on it; the scale is ignored, since the model has learned one
                 model.config = replace(model.config, question_tokens=settings["question_tokens"])
             return model
         encoder = Encoder.from_pretrained(folder)
@@ -77,7 +78,7 @@ class ELQ(nn.Module):
         return model
 
     def encode(self, tokens: TokenBatch) -> Tensor:
-        """Token vectors (B, T, D) fp32; a text beyond the encoder's limit goes through it in overlapping windows."""
+        """Token vectors (B, T, D) fp32. A text that is longer than the encoder's limit is encoded in overlapping windows."""
         if tokens.ids.shape[1] > self.encoder.max_tokens:
             return encode_windows(self.encoder, tokens)
         hidden: Tensor = self.encoder(tokens.ids, tokens.attention)
@@ -94,12 +95,12 @@ class ELQ(nn.Module):
         return vectors
 
     def nil_scores(self, vectors: Tensor, spans: Spans, tokens: TokenBatch) -> Tensor | None:
-        """s(NIL, span) of the spans' vectors (Q, D), one more candidate beside the entities: (Q,); None: the model has none."""
+        """s(NIL, span), (Q,), of spans with the vectors (Q, D); None if the model was made without NIL."""
         if self.nil is None:
             return None
         named = torch.zeros_like(spans.start)  # (Q,)
         if tokens.named is not None:
-            more = spans.end - spans.start - 1  # (Q,) tokens beyond the first; a gold mention may have more than L
+            more = spans.end - spans.start - 1  # (Q,) number of tokens minus 1; a gold mention may have more than L tokens
             longest = tokens.named.shape[-1] - 1
             named = tokens.named[spans.question, spans.start, more.clamp_max(longest)].masked_fill(more > longest, 0)  # (Q,)
         scores: Tensor = self.nil(vectors, named)
@@ -114,7 +115,7 @@ class ELQ(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ELQ":
-        """Read what :meth:`save_pretrained` wrote.
+        """Read a model from the files that :meth:`save_pretrained` wrote.
 
         Raises:
             ElqError: a file is missing or unreadable, or the weights are not those that config.json describes.
@@ -127,7 +128,9 @@ class ELQ(nn.Module):
         try:
             weights = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise ElqError(f"{file} cannot be read ({error}): export the model again") from None
+            raise ElqError(
+                f"{file} cannot be read ({error}): put a whole copy of the file in its place, or train the model again"
+            ) from None
         with without_memory():
             wanted = {key: value.shape for key, value in _configured(cls, config, folder).state_dict().items()}
         wrong = sorted(
@@ -135,10 +138,12 @@ class ELQ(nn.Module):
         )
         if wrong:
             key = wrong[0]
-            there = list(weights[key].shape) if key in weights else "nothing"
+            fault = "is missing" if key not in weights else "is not a weight of that model"
+            if key in weights and key in wanted:
+                fault = f"has the shape {list(weights[key].shape)} instead of {list(wanted[key])}"
             raise ElqError(
-                f"{file} does not fit config.json beside it: {key} has the shape {there} instead of"
-                f" {list(wanted.get(key, ())) or 'nothing'} ({len(wrong)} such weights): export the model again"
+                f"{file} does not fit config.json beside it: {key} {fault} ({len(wrong)} such weights): take both files from"
+                " one model folder, or train the model again"
             )
         model = _configured(cls, config, folder).eval()
         model.load_state_dict(weights)
@@ -146,19 +151,20 @@ class ELQ(nn.Module):
 
 
 def _configured(kind: type[ELQ], config: ELQConfig, folder: Path) -> ELQ:
-    """The modules of a configuration, whose values may be anything that JSON can say."""
+    """Build the modules of a configuration. Its values were read from JSON, so they may be wrong in any way."""
     try:
         model, token = kind(config), torch.zeros(1, 1, dtype=torch.int64)
         if not token.is_meta:
-            with torch.inference_mode():  # a pass over one token: some values are read only then
+            with torch.inference_mode():  # a pass over one token, since transformers reads some values only in a pass
                 model.encoder(token, token == 0)
         return model
     except ElqError:
         raise
-    except Exception as error:  # transformers and torch name a bad value in many ways
+    except Exception as error:  # transformers and torch raise many kinds of errors for a bad value
         reason = " ".join(str(error).split())[:200]
         raise ElqError(
-            f"{folder / 'config.json'} describes no model ({type(error).__name__}: {reason}): export it again"
+            f"{folder / 'config.json'} describes no model that can be built ({type(error).__name__}: {reason}): put a whole"
+            " copy of the file in its place, or train the model again"
         ) from None
 
 
@@ -174,4 +180,4 @@ def save_weights(path: Path, weights: Mapping[str, np.ndarray[Any, np.dtype[Any]
     try:
         save_file({key: np.ascontiguousarray(value) for key, value in weights.items()}, path, metadata={"format": "pt"})
     except (OSError, SafetensorError) as error:
-        raise ElqError(f"{path} could not be written ({error}): free space or choose another folder") from None
+        raise ElqError(f"{path} could not be written ({error}): free space on the disk, or choose another folder") from None

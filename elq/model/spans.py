@@ -1,7 +1,7 @@
-"""Spans: score every one of at most L tokens, keep the best, and pool the tokens of those kept.
+"""Spans: scores all spans of at most L tokens, and pools the tokens of the best.
 
-Equations of Li et al., "Efficient One-Pass End-to-End Entity Linking for Questions" (EMNLP 2020), section 3. A span's
-scores live on a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.
+The equations are those of Li et al., "Efficient One-Pass End-to-End Entity Linking for Questions" (EMNLP 2020), section 3. The
+scores of spans form a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.
 """
 
 import torch
@@ -12,9 +12,9 @@ from elq.tensors import Spans
 
 
 def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
-    """Which cells are spans of text only: (B, T) bool → (B, T, L) bool.
+    """Which cells are spans that contain text only: (B, T) bool → (B, T, L) bool.
 
-    A span with a special token or padding anywhere in it is none; a text of fewer tokens than L has no longer spans.
+    A cell is False if its span contains a special token or padding, or if it is longer than the text.
 
     >>> span_mask(torch.tensor([[False, True, True, False]]), 2).int()
     tensor([[[0, 0],
@@ -44,12 +44,12 @@ def span_logits(start: Tensor, end: Tensor, inside: Tensor, mask: Tensor) -> Ten
 
 
 def keep_spans(logits: Tensor, threshold: float, limits: Tensor) -> tuple[Spans, Tensor]:
-    """The spans with log p(mention) ≥ threshold, at most the ``limits`` best of each question.
+    """The spans with log p(mention) ≥ threshold; of each question at most as many of the best as ``limits`` says.
 
     Args:
-        logits: (B, T, L) mention logits, −inf off the text.
+        logits: (B, T, L) mention logits, −inf for cells that are not spans of text.
         threshold: natural logarithm of a probability; −inf keeps all spans of text.
-        limits: (B,) spans kept of each question.
+        limits: (B,) the largest number of spans that are kept of each question.
 
     Returns:
         Q spans, question by question and best first, and their log p(mention), (Q,) fp32.
@@ -78,7 +78,7 @@ class SpanScorer(nn.Module):
     Args:
         width: D of the encoder.
         max_tokens: L.
-        names: learned scores for spans that are a name of the catalogue, on top of theirs (not in the paper).
+        names: whether a learned score is added for spans that are a name of the catalogue (not in the paper).
     """
 
     def __init__(self, width: int, *, max_tokens: int = 10, names: bool = False) -> None:
@@ -88,25 +88,25 @@ class SpanScorer(nn.Module):
         self.name = nn.Parameter(torch.tensor(NAME_SCORES) / SINGLE_SCALE) if names else None
 
     def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None) -> Tensor:
-        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and how spans are names (B, T, L)."""
+        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and the kinds of names (B, T, L)."""
         start, end, inside = self.linear(hidden).unbind(-1)  # each (B, T)
         logits = span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
         if self.name is None:
             return logits
-        assert named is not None  # the linker and the collator look names up for such a model
+        assert named is not None  # for a model with names, the linker and the collator find the names of the spans
         return logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
 
 
 class SpanPooler(nn.Module):
-    """Mention vectors: the mean of a span's tokens, then (each optional) a projection, and a unit norm times a scale.
+    """Makes mention vectors: the mean of a span's tokens, then optionally a projection, and a unit norm times a scale.
 
     Args:
         width: D of the encoder.
-        projection: a linear map (D, D) that starts as the identity.
-        unit_norm: divide by the norm and multiply with a learned scale, so that a score is scale · cosine.
-        scale: where the scale starts. Its logarithm is what is learned, so it stays positive.
-        prior: P, columns of the entity table for its prior (elq/entities/prior.py), each with a learned weight that starts at
-            0.
+        projection: whether to apply a linear map (D, D), which starts as the identity.
+        unit_norm: whether to divide by the norm and multiply by a learned scale, so that a score is scale · cosine.
+        scale: the start value of the scale. The logarithm of the scale is learned, so that the scale stays positive.
+        prior: P, the number of columns that the prior has in the entity table (elq/entities/prior.py). Each has a learned
+            weight, which starts at 0.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SpanPooler(nn.Module):
             nn.init.eye_(self.projection.weight)
             nn.init.zeros_(self.projection.bias)
         self.prior = nn.Parameter(torch.zeros(prior)) if prior else None
-        self.log_scale = nn.Parameter(torch.tensor([float(scale)]).log()) if unit_norm else None  # (1,): FSDP takes no scalar
+        self.log_scale = nn.Parameter(torch.tensor([float(scale)]).log()) if unit_norm else None  # (1,) for FSDP
 
     def forward(self, hidden: Tensor, spans: Spans) -> Tensor:
         """Mention vectors (Q, D + P) fp32 from token vectors (B, T, D) and Q spans."""

@@ -1,1 +1,1 @@
-"""Names: words to the entities that they may mean."""
+"""Names: finds the entities that words may mean by their names."""

@@ -1,4 +1,7 @@
-"""The baseline without a model: it links the longest name or alias of a text to its most famous entity (lowest Wikidata id)."""
+"""The baseline without a model: links the longest name in a text.
+
+The link has the most famous entity of that name, which is the one with the lowest Wikidata id.
+"""
 
 from typing import overload
 
@@ -7,7 +10,7 @@ from elq.types import Link
 
 
 class LongestName:
-    """Links the longest name in each text, and the earliest of equally long ones.
+    """Links the longest name in each text; of several names of the same length, the first in the text.
 
     Args:
         dictionary: the names of a catalogue.
@@ -27,7 +30,7 @@ class LongestName:
             texts: one question, or several.
 
         Returns:
-            No link or one link (score 0, no candidates); for several questions, such a list for each.
+            A list of no link or one link (score 0, no candidates); for several questions, one such list for each question.
         """
         if not isinstance(texts, str):
             return [self.link(text) for text in texts]

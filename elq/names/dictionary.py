@@ -1,7 +1,7 @@
-"""The names of a catalogue found in a question: what a model may be told about its spans.
+"""The dictionary: finds the names of a catalogue in the text of a question.
 
-Names and questions are cut into words alike (case, accents, punctuation and spacing do not matter), and a match is a
-whole-word sequence, so that "france's" still holds "france" and "romania" does not hold "oman".
+Names and questions are cut into words in the same way: case, accents, punctuation and spaces are ignored. A name matches whole
+words only, so that "france's" contains the name "france", but "romania" does not contain the name "oman".
 """
 
 from array import array
@@ -19,32 +19,32 @@ from elq.names.words import folded, words
 from elq.tensors import NameMatches, Spans, TokenBatch
 from elq.types import Entity
 
-MOST_LETTERS = 3  # of a code, as VA is Virginia's
+MOST_LETTERS = 3  # the longest code of an entity, such as VA for Virginia
 
 
 def _fame(entity: Entity) -> float:
-    """Order among entities that share a name, lowest first: the number of a Wikidata id; other ids come last."""
+    """A number by which entities with the same name are ordered, lowest first: the number in the Wikidata id, else infinity."""
     match = QID.fullmatch(entity.id)
     return int(match[1]) if match else float("inf")
 
 
 def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[str]:
-    """The characters of each of Q spans, as they stand in its question."""
+    """The text of each of Q spans, as it is written in the question."""
     places = zip(spans.question.tolist(), spans.start.tolist(), spans.end.tolist(), strict=True)
     return [texts[b][tokens.offsets[b][start][0] : tokens.offsets[b][end - 1][1]] for b, start, end in places]
 
 
 class Dictionary:
-    """Titles, labels and aliases of a catalogue, each with the rows of those that bear it, the most famous first.
+    """The titles, labels and aliases of a catalogue, each with the rows of the entities of that name, the most famous first.
 
-    Nothing in it changes once it is made: threads may share it.
+    A dictionary does not change after it is made, so several threads may use it.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._rows_of: dict[str, list[int]] = {}
-        codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, as of a state
-        parts: list[tuple[str, str]] = []  # "Hampton", "Virginia": of names with a comma
+        codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, such as the code of a state
+        parts: list[tuple[str, str]] = []  # the two parts of a title with a comma, such as "Hampton" and "Virginia"
         fame = array("d")
         for row, entity in enumerate(catalogue):
             fame.append(_fame(entity))
@@ -56,11 +56,11 @@ class Dictionary:
                 if key in self._rows_of:
                     self._rows_of[key].append(row)
                 elif key:
-                    self._rows_of[key] = [row]  # of one place: nearly every name has one bearer
+                    self._rows_of[key] = [row]  # a list with space for one row, since nearly every name has one entity
                 if 0 < len(key) <= MOST_LETTERS:
                     codes.setdefault(row, []).append(key)
         for rows in self._rows_of.values():
-            rows.sort(key=fame.__getitem__)  # equally famous ones stay in the catalogue's order
+            rows.sort(key=fame.__getitem__)  # equally famous entities keep the order of the catalogue
         self._longest = max((key.count(" ") + 1 for key in self._rows_of), default=0)
         short = (
             (f"{name} {code}", f"{name} {whole}")
@@ -71,29 +71,29 @@ class Dictionary:
         self._index = NameIndex(self._rows_of, fame, FUNCTION_WORDS, short)
 
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
-        """Every run of words, at most so many, that may be a name: characters [start, end), and the folded words."""
+        """Yield every sequence of at most ``most`` words that may be a name: its characters [start, end) and folded words."""
         found, most = words(text), self._longest if most is None else min(most, self._longest)
         for first in range(len(found)):
             for after in range(first + 1, min(first + most, len(found)) + 1):
                 yield found[first].start, found[after - 1].end, " ".join(word.text for word in found[first:after])
 
     def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """Every name in a text, longer and shorter ones: characters [start, end) and the row of its most famous bearer."""
+        """Yield every name in a text, also names inside other names: characters [start, end), row of its most famous entity."""
         for start, end, rows in self._names(text):
             yield start, end, rows[0]
 
     def _names(self, text: str) -> Iterator[tuple[int, int, list[int]]]:
-        """Every name in a text: characters [start, end) and the rows of the entities with that name."""
+        """Yield every name in a text: its characters [start, end) and the rows of the entities with that name."""
         for start, end, key in self._phrases(text):
             if key in self._rows_of and is_name(key):
                 yield start, end, self._rows_of[key]
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
-        """Catalogue row of each id; −1 where there is none."""
+        """The catalogue row of each id; −1 for an id that the catalogue does not contain."""
         return [int(row) for row in self.catalogue.rows(ids)]
 
     def name_matches(self, names: Sequence[str]) -> NameMatches:
-        """The entities that each of Q names may mean, and in which way (elq/names/lookup.py)."""
+        """The entities that each of Q names may mean, and the kind of each match (elq/names/lookup.py)."""
         found = [[*self._index.lookup(folded(name)).items()] for name in names]
         most = max(map(len, found), default=0)  # E
         padded = [[*pairs, *[(-1, -1)] * (most - len(pairs))] for pairs in found]
@@ -101,19 +101,19 @@ class Dictionary:
         return NameMatches(rows, kinds)
 
     def spans_of(self, text: str, row: int) -> list[tuple[int, int]]:
-        """Where the names of one entity stand in a text, longest first: characters [start, end)."""
+        """The places of the names of one entity in a text, as characters [start, end), the longest first."""
         found = [(start, end) for start, end, rows in self._names(text) if row in rows]
         return sorted(found, key=lambda span: span[0] - span[1])
 
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
         """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) int64.
 
-        0 is none; 1 a name, 2 another spelling of one, 3 a part of one (elq/names/lookup.py).
+        The values are 0: no name, 1: a name, 2: another spelling of a name, 3: a part of a name (elq/names/lookup.py).
         """
         grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
         for b, text in enumerate(texts):
             find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
-            for start, end, key in self._phrases(text, max_tokens):  # a word has a token of its own
+            for start, end, key in self._phrases(text, max_tokens):  # every word has at least one token, so L words suffice
                 if (kind := self._index.kind(key) if is_name(key) else -1) >= 0:
                     span = find(start, end)
                     if span is not None and span[1] - span[0] <= max_tokens:

@@ -1,9 +1,9 @@
-"""Who may be meant by a name as people say it.
+"""Lookup: finds the entities that a name may mean when people write it freely.
 
-Few questions spell a name out. They say "jrr tolkien", "mlb" and "grand theft auto 4" (another spelling), "brian cranston"
-(a misspelling), "gretzky" and "nobel prize" (a part), "hampton va" and "president andrew jackson" (more than it), or "japanese"
-(an adjective). Every such kind of bearer has a number, twice: for the most famous one, and for the others. The model learns
-what each is worth.
+Few questions contain the full name of an entity. They contain "jrr tolkien", "mlb" or "grand theft auto 4" (another spelling),
+"brian cranston" (a misspelling), "gretzky" or "nobel prize" (a part of a name), "hampton va" or "president andrew jackson" (a
+name with more words), or "japanese" (an adjective). Every such kind of match has two numbers: one for the most famous entity of
+that kind, and one for the other entities. The model learns a score for each number.
 """
 
 from bisect import bisect_left
@@ -16,23 +16,23 @@ from rapidfuzz.distance import OSA
 
 from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
 
-MOST_MATCHES = 16  # of one kind that are looked at
-MOST_NAMES = 200  # of which a phrase may be a part: "john" says little
-MOST_WORDS = 10  # of a phrase that may be another spelling
-MOST_SCANNED = 2_000  # names with one beginning that are searched for one end
-LONG_WORD = 6  # letters of a single word that may be misspelt
-NEAR = ((4, 1), (8, 2))  # letters of a word → how many of them may be wrong
-LAST = "\U0010ffff"  # of all characters
+MOST_MATCHES = 16  # entities of one kind that are used
+MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is not used
+MOST_WORDS = 10  # words of the longest phrase that may be another spelling
+MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
+LONG_WORD = 6  # letters of the shortest single word that may be a misspelling
+NEAR = ((4, 1), (8, 2))  # (least letters of a word, letters that may be wrong in it)
+LAST = "\U0010ffff"  # the last of all characters
 
 
 class NameIndex:
-    """Finds the entities that names, as people say them, may mean.
+    """Finds the entities that a name may mean.
 
     Args:
         rows_of: folded name → rows of its entities.
-        fame: of every row, lowest first.
+        fame: for every row a number that is lower for more famous entities.
         silent: function words.
-        short: further spellings of names, each before its name.
+        short: pairs of a further spelling and the name that it stands for.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class NameIndex:
     def lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(NAME_KINDS) − 1.
 
-        An entity that may be meant in several ways has the lowest number of them. Of a kind the ``MOST_MATCHES`` most famous
-        are looked at, and the others as no other kind either.
+        An entity that matches in several ways gets the lowest number of these. Only the ``MOST_MATCHES`` most famous entities
+        of a kind are returned; the others are not returned for a later kind either.
         """
         names: list[Collection[str]] = [[key]]
         if self._says_something(key):
@@ -89,7 +89,7 @@ class NameIndex:
         return len(key) > 1 and not self._silent.issuperset(key.split())
 
     def _spelled(self, key: str) -> list[str]:
-        """The names of which these words are another spelling, another order, or the initials; too many: none."""
+        """The names of which these words are another spelling, another order, or the initials; an empty list if too many."""
         if key.count(" ") >= MOST_WORDS:
             return []
         forms = (spelling(key), reordered(key), key)
@@ -98,7 +98,10 @@ class NameIndex:
         return [name for name in dict.fromkeys(names) if name != key and name in self._rows_of]
 
     def _misspelt(self, key: str) -> list[str]:
-        """The names that differ from these words in a few letters of the first or last one (of one word: not its first two)."""
+        """The names that differ from these words in a few letters of the first or the last word.
+
+        A single word must agree with the name in its first two letters.
+        """
         if " " not in key:
             if len(key) < LONG_WORD:
                 return []
@@ -116,10 +119,10 @@ class NameIndex:
         return found
 
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
-        """The names that end with these words, that begin with them, and with the last and the first; too many: none.
+        """Three lists: the names that end with these words, that begin with them, and that have the same first and last word.
 
-        Where none ends or begins with the words, those that do so without plural or possessive are taken. The first word may be
-        a first letter alone.
+        A list that would be too long is empty. If no name ends (or begins) with the words, the words are tried without a plural
+        or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
         one = key[:-2] if key.endswith(" s") else singular(key)
         ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
@@ -134,11 +137,14 @@ class NameIndex:
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
 
     def _ending(self, key: str, most: int = MOST_NAMES) -> list[str]:
-        """The names that end with these words and have more before; none if there are more than ``most``."""
+        """The longer names that end with these words; an empty list if there are more than ``most``."""
         return [_backwards(name) for name in _longer_names(self._backward, _backwards(key), most)]
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
-        """The longest names or spellings of names among words that are no name: those that end with them, and the others."""
+        """The longest names, or other spellings of names, inside these words, if the words are not a name themselves.
+
+        Two lists: the names at the end of the words, and the names elsewhere.
+        """
         words = key.split()
         for length in range(len(words) - 1, 0, -1) if key not in self._rows_of else ():
             parts = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
@@ -152,9 +158,9 @@ class NameIndex:
 
 
 def _near(words: Sequence[str], word: str) -> list[str]:
-    """The words that one may be a wrong spelling of; they begin alike."""
+    """The words of which ``word`` may be a misspelling; they must have the same first letter."""
     most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
-    if not most or not word.isalpha() or word in COUNTED:  # the Apollo of 1969 is not that of 1968
+    if not most or not word.isalpha() or word in COUNTED:  # another number is another entity, not a misspelling
         return []
     alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in COUNTED]
     return [other for other, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=most, limit=None)]
@@ -165,11 +171,11 @@ def _backwards(key: str) -> str:
 
 
 def _longer(ordered: Sequence[str], key: str) -> range:
-    """The places in an ordered list of the names that begin with these words and have more."""
-    return range(bisect_left(ordered, f"{key} "), bisect_left(ordered, f"{key}!"))  # "!" comes right behind the space
+    """The places in a sorted list of the longer names that begin with these words."""
+    return range(bisect_left(ordered, f"{key} "), bisect_left(ordered, f"{key}!"))  # "!" is the character after the space
 
 
 def _longer_names(ordered: Sequence[str], key: str, most: int) -> Sequence[str]:
-    """The names that begin with these words and have more; none if there are more than ``most``."""
+    """The longer names that begin with these words; an empty list if there are more than ``most``."""
     places = _longer(ordered, key)
     return ordered[places.start : places.stop] if len(places) <= most else ()

@@ -1,4 +1,7 @@
-"""What the spellings of one name have in common: pure functions on folded names (elq/names/words.py)."""
+"""Spelling: pure functions that map the spellings of a name to one form.
+
+They take and return folded names (elq/names/words.py).
+"""
 
 from itertools import pairwise
 
@@ -14,11 +17,11 @@ COUNTED = frozenset(
     | {f"{few}teen{th}" for few in "thir four fif six seven eigh nine".split() for th in ("", "th")}
     | {f"{few}t{ending}" for few in "twen thir for fif six seven eigh nine".split() for ending in ("y", "ieth")}
 )
-UNSPOKEN = frozenset({"the", "and", "s"})  # left out or put in as one likes: "&" is no word, and the possessive leaves an s
+UNSPOKEN = frozenset({"the", "and", "s"})  # words that people add or omit; "&" is not a word, and a possessive leaves an "s"
 JOINING = frozenset({*UNSPOKEN, *"at by for from in of on to with".split()})
 ADJECTIVES = ("ese", "ian", "ean", "an", "n", "ish", "ic", "ist", "i")
 PLACES = ("", *"a e o y en ey and ain ism es".split())  # Japan, Canada, Europe, Mexico, Italy, Sweden, Turkey, …
-IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
+IRREGULAR = {  # adjectives and names of peoples from which no rule makes the name of the place
     people: place
     for place, peoples in {
         "afghanistan": "afghan",
@@ -54,7 +57,7 @@ IRREGULAR = {  # adjectives and peoples whose endings do not tell the place
 
 
 def singular(name: str) -> str:
-    """A word or name without the s of a plural.
+    """The word or name without the "s" of a plural.
 
     >>> singular("golden globes"), singular("express"), singular("us")
     ('golden globe', 'express', 'us')
@@ -63,7 +66,7 @@ def singular(name: str) -> str:
 
 
 def stem(word: str) -> str:
-    """What a word has in common with its plural.
+    """A form that a word and its plural share.
 
     >>> stem("awards"), stem("diaries"), stem("express"), stem("us")
     ('award', 'diary', 'express', 'us')
@@ -72,7 +75,10 @@ def stem(word: str) -> str:
 
 
 def spelling(key: str) -> str:
-    """The form that spellings of one name share: no space, "the", "and" or possessive; of the last word digits, and no plural.
+    """A form that all spellings of a name share.
+
+    It has no spaces, no "the", no "and" and no possessive "s". The last word is singular; if it follows other words and is a
+    number word or a Roman number, it is written in digits.
 
     >>> spelling("j r r tolkien s"), spelling("the jrr tolkien"), spelling("final fantasy vii"), spelling("academy awards")
     ('jrrtolkien', 'jrrtolkien', 'finalfantasy7', 'academyaward')
@@ -86,9 +92,9 @@ def spelling(key: str) -> str:
 
 
 def reordered(key: str) -> str:
-    """The words of a name in the order of the alphabet, without joining words and plural, letters in a row as one word.
+    """The words of a name in alphabetical order, in the singular and without joining words; adjacent letters become one word.
 
-    "" for fewer than two words, and for numbers, whose order says which is which.
+    The result is "" for fewer than two words, and if a word is a number, since the order of numbers has a meaning.
 
     >>> reordered("president of the us"), reordered("u s presidents"), reordered("the king"), reordered("season 1 episode 2")
     ('president us', 'president us', '', '')
@@ -106,7 +112,7 @@ def reordered(key: str) -> str:
 
 
 def initials(key: str, silent: frozenset[str]) -> list[str]:
-    """The abbreviations of a name of several words, without and with its function words.
+    """The initials of a name of several words, without and with its function words.
 
     >>> initials("a song of ice and fire", frozenset({"a", "of", "and"}))
     ['sif', 'asoiaf']
@@ -117,7 +123,7 @@ def initials(key: str, silent: frozenset[str]) -> list[str]:
 
 
 def roots(key: str) -> list[str]:
-    """What an adjective or a people's name may come from.
+    """The names from which an adjective or the name of a people may be made.
 
     >>> {"japan", "mexico", "catholicism"} <= {*roots("japanese"), *roots("mexicans"), *roots("catholics")}
     True

@@ -1,4 +1,4 @@
-"""Surface forms: the names of one entity as they stand in its record, and which words of a text can be a name."""
+"""Surface forms: the names in an entity's record, and which words can be a name."""
 
 import re
 
@@ -16,16 +16,16 @@ FUNCTION_WORDS = frozenset(
 
 
 def without_brackets(title: str) -> str:
-    """A title without what stands in brackets behind it.
+    """The title without the text in brackets at its end.
 
     >>> without_brackets("Titanic (1997 film)")
     'Titanic'
     """
-    return IN_BRACKETS.sub("", title) if title.endswith(")") else title  # asked first: a catalogue is long
+    return IN_BRACKETS.sub("", title) if title.endswith(")") else title  # endswith is fast, and few titles have brackets
 
 
 def names_of(entity: Entity) -> list[str]:
-    """The names of an entity as they stand in its record, each once: title, the same without brackets, label, aliases.
+    """The names of an entity as they are written in its record, each once: title, title without brackets, label, aliases.
 
     >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997",)))
     ['Titanic (1997 film)', 'Titanic', 'Titanic 1997']
@@ -34,11 +34,11 @@ def names_of(entity: Entity) -> list[str]:
 
 
 def is_name(key: str) -> bool:
-    """Whether folded words in a text mean the entity of that name, and not just themselves.
+    """Whether folded words in a text may be used as a name.
 
-    A single letter or a single English function word does not. Wikidata's aliases are full of codes ("IN" is India, "IT"
-    Italy), case is not looked at, and the possessive leaves an "s" behind: without this rule nearly every question without
-    an entity gets a link. On webqsp_dev it raises precision a little (.748 to .753) and recall does not fall.
+    A single letter or a single English function word may not. Many aliases in Wikidata are codes ("IN" for India, "IT" for
+    Italy), case is ignored, and a possessive leaves the word "s": without this rule nearly every question without an entity
+    gets a link. On webqsp_dev the rule raises precision a little (.748 to .753), and recall does not fall.
 
     >>> is_name("the who"), is_name("who")
     (True, False)

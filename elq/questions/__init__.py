@@ -1,1 +1,1 @@
-"""Questions: annotated ones, predicted ones, and those made from templates."""
+"""Questions: reads annotated and predicted ones, and makes template questions."""

@@ -1,4 +1,8 @@
-"""Frames: sentences with a slot for an entity's name, grouped by the kind of entity, read from YAML."""
+"""Frames: reads template sentences with slots for entity names from YAML.
+
+A frame is a template sentence with one slot, with two slots, or with none. The frames are grouped by the kind of entity that
+they are about.
+"""
 
 import re
 from collections import defaultdict
@@ -14,9 +18,9 @@ from elq.errors import ElqError
 from elq.types import Entity
 
 OWN_FRAMES = Path(__file__).with_name("frames.yaml")
-ROOT = "generic"  # the kind of entities that no keyword describes, and the last ancestor of every kind
+ROOT = "generic"  # the kind of entities without a known keyword, and the last ancestor of every kind
 SLOT = re.compile(r"\{([^{}]*)\}")
-HEAD_END = re.compile(  # the words that end a description's head: "1997 film | by James Cameron"
+HEAD_END = re.compile(  # the words before which the head of a description ends: "1997 film | by James Cameron"
     r"(?<=\s)(?:by|in|of|from|for|on|at|to|that|which|who|whose|where|with|within|located|used|between|near|based|played|created|"
     r"written|published|held|founded|since|about|during|under|as|off|released|directed|produced|developed|known|representing|"
     r"serving|hosted|awarded|given|presented|designed|built|owned|launched|operated|manufactured|situated|set(?= in))"
@@ -26,9 +30,10 @@ HEAD_END = re.compile(  # the words that end a description's head: "1997 film | 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A sentence cut at its slots: literal text at even places, "entity" or "other" at odd ones.
+    """A template sentence, cut at its slots: parts at even places are text, parts at odd places are "entity" or "other".
 
-    ``asks``: it may end in "?". ``other``: the second entity's kind ("" = the first one's), None without a second slot.
+    ``asks`` says whether the sentence may end in "?". ``other`` is the kind of the second entity ("" means the kind of the
+    first entity), or None if there is no second slot.
     """
 
     parts: tuple[str, ...]
@@ -38,7 +43,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The parent of every kind, the kind of every keyword, each kind's frames with one and two slots, frames without any."""
+    """The template sentences (frames), and the kinds of entities.
+
+    ``parents`` has the parent of every kind, ``keywords`` the kind of every keyword, ``single`` and ``pairs`` the frames of
+    every kind with one slot and with two, and ``no_mention`` the frames without a slot.
+    """
 
     parents: dict[str, str] = field(default_factory=dict)
     keywords: dict[str, str] = field(default_factory=dict)
@@ -47,9 +56,10 @@ class Frames:
     no_mention: list[Frame] = field(default_factory=list)
 
     def kind_of(self, entity: Entity) -> str:
-        """The kind of the longest keyword that ends a head phrase; the description is asked before the types.
+        """The kind of the longest keyword at the end of a head phrase of the description or of a type.
 
-        Before, because it is finer (the type says "human", the description "singer"); the types help where it says nothing.
+        Of keywords of the same length, one in the description is preferred, since it says more (the type says "human", the
+        description says "singer"). Without a keyword the kind is ``generic``.
         """
         texts = (entity.description, *entity.types)
         found = [word for text in texts for phrase in head_phrases(text) if (word := self._keyword(phrase))]
@@ -66,12 +76,14 @@ class Frames:
         while line[-1] != ROOT:
             parent = self.parents[line[-1]]
             if parent not in self.parents or parent in line:
-                raise ElqError(f"kind {line[-1]!r} has the parent {parent!r}, which is unknown or its own child: name another")
+                raise ElqError(
+                    f"kind {line[-1]!r} has the parent {parent!r}, which is unknown or its own child: name another parent"
+                )
             line.append(parent)
         return line
 
     def add(self, content: dict[str, Any]) -> None:
-        """Add a file's content; a keyword that is claimed twice goes to the later kind."""
+        """Add the content of a YAML file. A keyword that two kinds have belongs to the later one."""
         sections = {
             str(name): _mapping(section, f"kind {name!r}", {"types", "parent", "frames"})
             for name, section in _mapping(content.get("kinds") or {}, "kinds").items()
@@ -86,12 +98,14 @@ class Frames:
         for name in self.parents:
             self.lineage(name)
         if not (self.single[ROOT] and self.no_mention):
-            raise ElqError(f"the kind {ROOT} or no_mention has no frame, but every question may need one: add a frame to each")
+            raise ElqError(
+                f"the kind {ROOT} (with one slot) or no_mention has no frame, but both need at least one: add a frame to each"
+            )
 
 
 @lru_cache(maxsize=50_000)
 def head_phrases(text: str) -> tuple[str, ...]:
-    """What a description or a type says the thing is, without where, when and by whom.
+    """The phrases of a description or type that say what the entity is, without place, time and maker.
 
     >>> head_phrases("American actor, film director and writer of novels (born 1961)")
     ('american actor', 'film director', 'writer')
@@ -102,10 +116,14 @@ def head_phrases(text: str) -> tuple[str, ...]:
 
 
 def parse_frame(text: str, kinds: Collection[str]) -> Frame:
-    """Cut a frame at its slots. ``kinds``: what may stand behind ``other:``; empty for a question without mention.
+    """Cut a template sentence (frame) at its slots.
+
+    Args:
+        text: the sentence, with {entity}, {other} or {other:kind} as slots.
+        kinds: the kinds that may follow ``other:``; empty for a sentence that must have no slots.
 
     Raises:
-        ElqError: missing, repeated, unknown or misplaced slots.
+        ElqError: a slot is missing, repeated or unknown, or the braces do not match.
 
     >>> parse_frame("When did {entity} join {other:team}?", ["team"])
     Frame(parts=('When did ', 'entity', ' join ', 'other', ''), asks=True, other='team')
@@ -113,8 +131,12 @@ def parse_frame(text: str, kinds: Collection[str]) -> Frame:
     parts = SLOT.split(text.removesuffix("?"))
     slots = sorted(slot.partition(":")[0] for slot in parts[1::2])
     if slots not in ([["entity"], ["entity", "other"]] if kinds else [[]]) or set("{}") & set("".join(parts[::2])):
-        needs = "{entity} once and {other} or {other:kind} at most once" if kinds else "no slot under no_mention"
-        raise ElqError(f"frame {text!r} has the slots {slots}, but needs {needs}: correct its braces")
+        needs = (
+            "must have {entity} once, and {other} or {other:kind} at most once"
+            if kinds
+            else "must have no slot under no_mention"
+        )
+        raise ElqError(f"frame {text!r} has the slots {slots}, but it {needs}: correct the parts in braces")
     others = [slot.partition(":")[2] for slot in parts[1::2] if slot.startswith("other")]
     if others and others[0] not in ("", *kinds):
         raise ElqError(f"frame {text!r} names the kind {others[0]!r}, but the kinds are {', '.join(kinds)}: use one of them")
@@ -123,27 +145,34 @@ def parse_frame(text: str, kinds: Collection[str]) -> Frame:
 
 
 def _strings(value: Any, name: str) -> list[str]:
-    """A YAML list of strings, or a text with one string a line."""
+    """The strings of a YAML list, or of a text with one string a line."""
     items = value.splitlines() if isinstance(value, str) else [] if value is None else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise ElqError(f"{name} is {items!r}, but must be a list of strings or a text with one a line: quote its values")
+        raise ElqError(
+            f"{name} is {items!r}, but must be a list of strings or a text with one string a line: put quotes around each value"
+        )
     return [item.strip() for item in items if item.strip()]
 
 
 def _mapping(value: Any, name: str, known: Collection[str] = ()) -> dict[Any, Any]:
-    """A YAML mapping whose keys are all known (any key, where none are given)."""
+    """Check that a value is a YAML mapping whose keys are all known (any key is allowed if ``known`` is empty)."""
     if not isinstance(value, dict):
-        raise ElqError(f"{name} is {value!r}, but must be a mapping: write key: value lines under it")
+        raise ElqError(f"{name} is {value!r}, but must be a mapping: write lines of the form key: value under it")
     if known and (unknown := [str(key) for key in value if key not in known]):
-        raise ElqError(f"{name} has the key {unknown[0]!r}, but knows {', '.join(sorted(known))}: rename it")
+        raise ElqError(
+            f"{name} has the key {unknown[0]!r}, but the keys are {', '.join(sorted(known))}: rename it or remove it"
+        )
     return value
 
 
 def load_frames(path: str | Path | None = None) -> Frames:
-    """Our frames, extended by a YAML file of the same form, or replaced by it where it says ``replace: true``.
+    """Our template sentences (frames), extended by those of a YAML file.
+
+    Args:
+        path: a file in the form of elq/questions/frames.yaml. With ``replace: true`` in it, it replaces our frames.
 
     Raises:
-        ElqError: an unreadable file, a bad frame, an unknown or circular parent, or nothing left under ``generic``.
+        ElqError: the file cannot be read, a frame is bad, a parent is unknown or circular, or ``generic`` has no frames.
     """
     frames = Frames()
     for file in [OWN_FRAMES] if path is None else [OWN_FRAMES, Path(path)]:
@@ -152,7 +181,10 @@ def load_frames(path: str | Path | None = None) -> Frames:
             frames = Frames() if content.get("replace") is True else frames
             frames.add(content)
         except ElqError as error:
-            raise ElqError(f"frames {file}: {error}") from None
+            raise ElqError(f"frames file {file}: {error}") from None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ElqError(f"frames {file} cannot be read as YAML ({' '.join(str(error).split())}): correct it") from None
+            reason = " ".join(str(error).split())
+            raise ElqError(
+                f"frames file {file} cannot be read as YAML ({reason}): correct the file or give the path of another"
+            ) from None
     return frames

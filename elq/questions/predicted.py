@@ -1,8 +1,8 @@
-"""Predictions: the file of links that ``elq predict --format jsonl`` writes, written and read.
+"""Predictions: writes and reads the link files of ``elq predict --format jsonl``.
 
 File format: JSON lines, ``{"id", "text", "links": [{"start", "end", "mention", "entity", "title", "score", "mention_score",
 "probability", "candidates": [{"entity", "title", "score"}]}]}`` with character offsets, end exclusive. A link needs ``start``,
-``end``, ``entity`` and ``score``; keys we do not know are passed over.
+``end``, ``entity`` and ``score``; unknown keys are ignored.
 """
 
 import json
@@ -21,21 +21,24 @@ FIELDS = ("start", "end", "mention", "entity", "title", "score", "mention_score"
 
 
 def as_json(question: Question, links: Sequence[Link]) -> str:
-    """One JSON line: id, text, links with character offsets into the text, end exclusive."""
+    """One JSON line with the id, the text and the links of a question."""
     records = [
         {**{field: getattr(link, field) for field in FIELDS}, "candidates": [asdict(c) for c in link.candidates]}
         for link in links
     ]
     value = {"id": question.id, "text": question.text, "links": records}
     line = json.dumps(value, ensure_ascii=False)
-    return line if line.isprintable() else json.dumps(value)  # what no terminal or UTF-8 file can hold goes out as \uXXXX
+    return line if line.isprintable() else json.dumps(value)  # characters that cannot be printed are written as \uXXXX
 
 
 def read_predictions(path: str | Path) -> tuple[list[Question], list[list[Link]]]:
-    """Read a file of predictions: its questions (id and text; a missing id becomes the line), and the links of each.
+    """Read a file of predictions.
+
+    Returns:
+        The questions (id and text; a missing id becomes the number of the line), and the links of each question.
 
     Raises:
-        ElqError: a missing file, or a bad record (with its file and line).
+        ElqError: the file is missing, or a record is bad (the message says the file and the line).
     """
     questions, links = [], []
     for line, record in read_jsonl(path):
@@ -43,7 +46,7 @@ def read_predictions(path: str | Path) -> tuple[list[Question], list[list[Link]]
             questions.append(question_from_record({"id": record.get("id", line), "text": record.get("text")}, line))
             found = record.get("links")
             if not isinstance(found, list):
-                raise ElqError(f"links is {found!r}, but must be a list: give what `elq predict --format jsonl` writes")
+                raise ElqError(f"links is {found!r}, but must be a list: give a file that `elq predict --format jsonl` wrote")
             links.append([_link(value, questions[-1].text) for value in found])
         except ElqError as error:
             raise ElqError(f"{path}, line {line}: {error}") from None
@@ -52,17 +55,25 @@ def read_predictions(path: str | Path) -> tuple[list[Question], list[list[Link]]
 
 def _link(record: object, text: str) -> Link:
     if not isinstance(record, dict):
-        raise ElqError(f'a link is {record!r}, but must be an object with "start", "end", "entity" and "score"')
+        raise ElqError(f'a link is {record!r}, but must be an object with "start", "end", "entity" and "score": correct it')
     start, end, entity = record.get("start"), record.get("end"), record.get("entity")
     if type(start) is not int or type(end) is not int or not 0 <= start <= end <= len(text):
-        raise ElqError(f"a link has start {start!r} and end {end!r}, but both must lie in the text of {len(text)} characters")
+        raise ElqError(
+            f"a link has start {start!r} and end {end!r}, but both must lie in the text of {len(text)} characters:"
+            " correct them (characters are counted from 0, and end is the place after the last one)"
+        )
     if (mention := record.get("mention", text[start:end])) != text[start:end]:
-        raise ElqError(f"a link has the mention {mention!r}, but the text has {text[start:end]!r} there: count characters")
+        raise ElqError(
+            f"a link has the mention {mention!r}, but the text has {text[start:end]!r} there: count start and end in"
+            " characters, not in bytes or tokens"
+        )
     if not isinstance(entity, str):
-        raise ElqError(f"a link has the entity {entity!r}, but must have an entity id")
+        raise ElqError(f"a link has the entity {entity!r}, but must have an entity id as a string: correct it")
     candidates = record.get("candidates") or []
     if not isinstance(candidates, list) or not all(isinstance(candidate, dict) for candidate in candidates):
-        raise ElqError(f"candidates is {candidates!r}, but must be a list of objects")
+        raise ElqError(
+            f'candidates is {candidates!r}, but must be a list of objects with "entity", "title" and "score": correct it'
+        )
     return Link(
         start,
         end,
@@ -79,7 +90,7 @@ def _link(record: object, text: str) -> Link:
 
 def _text(record: Mapping[str, Any], key: str) -> str:
     if not isinstance(value := record.get(key, ""), str):
-        raise ElqError(f"{key} is {value!r}, but must be a string")
+        raise ElqError(f"{key} is {value!r}, but must be a string: correct it")
     return value
 
 
@@ -90,5 +101,5 @@ def _number(record: Mapping[str, Any], key: str) -> float:
     except OverflowError:  # an integer of hundreds of digits
         number = math.nan
     if math.isnan(number):
-        raise ElqError(f"{key} is {value!r}, but must be a number")
+        raise ElqError(f"{key} is {value!r}, but must be a number: correct it")
     return number

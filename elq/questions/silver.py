@@ -1,4 +1,7 @@
-"""Silver mentions: spans that nobody annotated, found by the names of a question's further entities."""
+"""Silver mentions: mentions that are found automatically, without annotation.
+
+Some gold entities of a question have no annotated span. A silver mention is a span whose text is a name of such an entity.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,9 +11,9 @@ from elq.types import Mention, Question
 
 
 def with_silver(questions: Sequence[Question], dictionary: Dictionary) -> list[Question]:
-    """The questions with a mention for each of their further entities whose name stands in the text, off the other mentions."""
+    """Add a mention for each entity in ``other_entities`` that has a name in the text which overlaps no other mention."""
     ids = [*dict.fromkeys(entity for question in questions for entity in question.other_entities)]
-    rows = dict(zip(ids, dictionary.rows_of(ids), strict=True))  # looked up once: that is no small thing
+    rows = dict(zip(ids, dictionary.rows_of(ids), strict=True))  # one call for all ids, since each call takes long
     return [_with_silver(question, rows, dictionary) for question in questions]
 
 

@@ -1,7 +1,8 @@
-"""Training questions made from a catalogue's records alone: frames (sentences with a slot) filled with the entities' names.
+"""Template questions: makes training questions from the records of a catalogue.
 
-Whoever brings a catalogue of his own rarely brings annotated questions too. These teach a model how questions look around
-a name and which record a name means; they hold no facts, so the answer to "did she play for them" may well be no.
+A template question is a template sentence (elq/questions/frames.py) whose slots are filled with names of entities. People who
+have a catalogue of their own rarely have annotated questions too. Template questions teach a model which words are around a
+name, and which entity a name means. They contain no facts: the answer to a question such as "did she play for them" may be no.
 """
 
 import random
@@ -19,30 +20,32 @@ from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.questions.frames import ROOT, Frame, Frames, load_frames
 from elq.types import Entity, Mention, Question
 
-CLIMB = 0.3  # chance to take a frame of the parent kind: "tell me about …" fits everything, but says little
-TRIES = 100  # draws until a namesake is taken after all, so that a strange catalogue cannot stall the loop
-COMMON_NAMES, COMMON_SHARE = 20, 0.01  # a word of more names than that, and of this share of them, says little alone
-PAIR_TRIES = 10  # frames tried until one of them finds a second entity
+CLIMB = 0.3  # probability of a template sentence of the parent kind; "tell me about …" fits every kind, but says little
+TRIES = 100  # draws after which an entity is taken even if its name belongs to an earlier row, so that the loop ends
+COMMON_NAMES, COMMON_SHARE = 20, 0.01  # a word in more names than both this number and this share of N is not used alone
+PAIR_TRIES = 10  # template sentences with two slots that are tried before one with one slot is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
-    """How often the questions do what. Every value is a probability.
+    """The probabilities that shape template questions.
 
     Args:
-        no_mention: questions without a mention; no public set has any, and a model that never saw one links everywhere.
-        two_mentions: questions with two mentions (fewer where the catalogue has no second entity that fits).
-        alias: an alias instead of the label, where the record has one of at least 3 characters with a letter.
-        partial: a part of the name, as people say Heathrow for London Heathrow Airport: without the words that very many of the
-            catalogue's names have, and perhaps without its first words.
-        lower_case: the whole question in small letters, as most people type.
-        misspelling: one wrong keystroke in a mention of at least 5 letters.
-        bare_possessive: "obamas wife" where the frame has "obama's wife".
-        question_mark: the frame's "?" is written.
-        namesake: weight of a name that also belongs to an earlier row. Names in questions mostly mean the most famous bearer,
-            and the first row is taken for it (the lowest Wikidata id is right for 82% of WebQSP's ambiguous names).
-        fame: entities drawn with probability ~ 1 / sqrt(row), as people ask for the famous; the others are drawn uniformly,
-            since a model that has seen only the famous knows little of the rest of its catalogue.
+        no_mention: a question has no mention. No public set has such questions, and a model that was trained without them
+            links words in every question.
+        two_mentions: a question has two mentions (fewer have them if the catalogue has no second entity that fits).
+        alias: an alias is used instead of the label, if the record has an alias of at least 3 characters with a letter.
+        partial: a part of the name is used, such as Heathrow for London Heathrow Airport. The part has no first or last words
+            that very many names of the catalogue contain, and it may lack further words at the beginning.
+        lower_case: the whole question is in lower case, as most people type.
+        misspelling: a mention of at least 5 letters has one wrong letter.
+        bare_possessive: "obamas wife" is written if the template sentence has "obama's wife".
+        question_mark: the "?" of the template sentence is written.
+        namesake: an entity is accepted although its name also belongs to an earlier row. Names in questions mostly mean the
+            most famous entity of that name, and the first row is assumed to be that entity (the lowest Wikidata id is right
+            for 82% of the ambiguous names in WebQSP).
+        fame: an entity is drawn with a probability proportional to 1 / sqrt(row), since people ask about famous entities more
+            often. The other entities are drawn uniformly, so that a model also learns about the rest of the catalogue.
     """
 
     no_mention: float = 0.03
@@ -59,15 +62,15 @@ class Knobs:
     def __post_init__(self) -> None:
         for knob, value in zip(fields(self), astuple(self), strict=True):
             if not 0 <= value <= 1:
-                raise ElqError(f"{knob.name} is {value}, but is a probability: give a number from 0 to 1")
+                raise ElqError(f"{knob.name} is {value}, but it is a probability: give a number from 0 to 1")
         if (total := self.no_mention + self.two_mentions) > 1:
-            raise ElqError(f"no_mention and two_mentions add up to {total}, but may be 1 at most: lower one of them")
+            raise ElqError(f"no_mention and two_mentions add up to {total}, but their sum must be at most 1: lower one of them")
 
 
 def usable_names(entity: Entity) -> list[str]:
-    """The label first, then the aliases that a person might type: 3 characters or more, a letter, no function word.
+    """The label, then the aliases that a person might type: at least 3 characters, at least one letter, no function word.
 
-    A disambiguation in parentheses at the label's end goes: a catalogue with titles only has nothing else for a label.
+    Text in brackets at the end of the label is removed, since in a catalogue that has only titles the label is the title.
 
     >>> usable_names(Entity("Q16", "Canada", "Canada", aliases=("CA", "CAN", "🇨🇦🇨🇦", "British North America")))
     ['Canada', 'British North America']
@@ -79,7 +82,7 @@ def usable_names(entity: Entity) -> list[str]:
 
 
 def misspell(name: str, draws: random.Random) -> str:
-    """The name with one wrong keystroke behind its first letter: a letter dropped, doubled, replaced or swapped.
+    """The name with one error after its first letter: a letter is dropped, doubled, replaced or swapped with the next one.
 
     >>> misspell("Philadelphia", random.Random(1))
     'Phiadelphia'
@@ -95,12 +98,12 @@ def misspell(name: str, draws: random.Random) -> str:
 
 
 class _Author:
-    """Draws entities and writes questions. It holds the names and the rows of each kind, but no records."""
+    """Draws entities and writes questions. It stores the names and the rows of each kind, but not the records."""
 
     def __init__(self, catalogue: Catalogue, frames: Frames, knobs: Knobs, seed: int, without: Collection[str]) -> None:
         self.catalogue, self.frames, self.knobs, self.draws = catalogue, frames, knobs, random.Random(seed)
         self.first: dict[str, int] = {}  # case-folded name → its first row
-        self.rows = {kind: array("I") for kind in frames.parents}  # with the rows of its children
+        self.rows = {kind: array("I") for kind in frames.parents}  # kind → rows of its entities and of those of its children
         lines = {kind: frames.lineage(kind) for kind in frames.parents}
         for row, entity in enumerate(catalogue):
             for kind in lines[frames.kind_of(entity)] if entity.id not in without else ():
@@ -110,13 +113,16 @@ class _Author:
         counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.partial else Counter[str]()
         self.common = {word for word, count in counts.items() if count > max(COMMON_NAMES, COMMON_SHARE * len(catalogue))}
         if not self.rows[ROOT]:
-            raise ElqError("every entity of the catalogue is held out of the template questions: hold out fewer")
+            raise ElqError(
+                "no entity of the catalogue is left for template questions, since all are held out: name fewer files in"
+                " held_out, or use a larger catalogue"
+            )
 
     def chance(self, share: float) -> bool:
         return self.draws.random() < share
 
     def draw(self, kind: str) -> tuple[Entity, str]:
-        """An entity of the kind and the name it goes by; u² for a uniform u has the density 1 / (2 sqrt(u²))."""
+        """Draw an entity of the kind, and one of its names. If u is uniform, u² has the density 1 / (2 sqrt(u²))."""
         rows = self.rows[kind]
         for _ in range(TRIES):
             place = self.draws.random() ** (2 if self.chance(self.knobs.fame) else 1)
@@ -126,12 +132,12 @@ class _Author:
             name = self.draws.choice(aliases) if self.chance(self.knobs.alias) and aliases else label
             if self.first[name.casefold()] == row or self.chance(self.knobs.namesake):
                 break
-        if self.knobs.partial and self.chance(self.knobs.partial):  # no draw is spent where nobody asks for parts
+        if self.knobs.partial and self.chance(self.knobs.partial):  # no draw if it is 0
             name = self.part_of(name)
         return entity, name
 
     def part_of(self, name: str) -> str:
-        """A part of a name that no other entity has for its own; the whole name where there is none."""
+        """A part of a name that is not the name of an entity; the whole name if there is no such part."""
         words = re.sub(r"[,(].*", "", name).split()
         while words and words[-1].casefold() in self.common | FUNCTION_WORDS:
             words.pop()
@@ -142,14 +148,14 @@ class _Author:
         return part if sum(map(str.isalpha, part)) > 2 and part.casefold() not in self.first else name
 
     def pick(self, kind: str, table: dict[str, list[Frame]]) -> Frame | None:
-        """A frame of the kind, or now and then of an ancestor; None where neither has one."""
+        """Draw a frame of the kind, or sometimes of one of its ancestors; None if none of them has a frame in ``table``."""
         for name in self.frames.lineage(kind):
             if table.get(name) and (name == ROOT or not self.chance(CLIMB)):
                 return self.draws.choice(table[name])
         return None
 
     def compose(self) -> tuple[Frame, dict[str, tuple[Entity, str]]]:
-        """A frame, and an entity with a name for each of its slots."""
+        """Draw a frame, and for each of its slots an entity with one of its names."""
         if self.chance(self.knobs.no_mention):
             return self.draws.choice(self.frames.no_mention), {}
         entity, name = self.draw(ROOT)
@@ -165,7 +171,7 @@ class _Author:
         return single, {"entity": (entity, name)}
 
     def write(self, number: int) -> Question:
-        """One question. Every piece is lower-cased before its offsets are taken: "İ".lower() has two characters."""
+        """Write one question. Each part is lower-cased before offsets are counted, since "İ".lower() has two characters."""
         frame, chosen = self.compose()
         small, bare = self.chance(self.knobs.lower_case), self.chance(self.knobs.bare_possessive)
         text, mentions, name = "", [], ""
@@ -196,26 +202,28 @@ def template_questions(
     without: Collection[str] = (),
     **knobs: float,
 ) -> Iterator[Question]:
-    """Write questions about a catalogue's entities, to train on where nobody has annotated any.
+    """Make questions about the entities of a catalogue, for training without annotated questions.
 
-    The catalogue is read once for its names, before this returns (2 s for 150,000 records); the questions then come
-    one at a time. They depend on the seed alone, and the first n of them are the same for every ``count``.
+    The function reads the names of the catalogue before it returns (2 s for 150,000 records); then the questions are made one
+    by one. With the same arguments they are always the same, and the first n are the same for every ``count``.
 
     Args:
-        catalogue: its order is taken for the order of fame, the most famous entity first.
+        catalogue: its entities, which should be ordered by fame, the most famous first.
         count: number of questions, at least 1.
         seed: another seed gives other questions.
-        frames: a YAML file in the form of elq/questions/frames.yaml that extends ours, or replaces them.
+        frames: a YAML file in the form of elq/questions/frames.yaml, whose template sentences extend or replace ours.
         without: ids of entities that no question is about, such as those of a test set.
         knobs: see :class:`Knobs`.
 
     Raises:
-        ElqError: a count below 1, an unknown knob or one that is no probability, bad frames, or no entity left.
+        ElqError: ``count`` is less than 1, a knob is unknown or not a probability, a frame is bad, or no entity is left.
     """
     if count < 1:
-        raise ElqError(f"count is {count}, but at least 1 question must be asked for: raise it")
+        raise ElqError(f"count is {count}, but must be at least 1: raise it")
     known = [knob.name for knob in fields(Knobs)]
     if unknown := sorted(knobs.keys() - set(known)):
-        raise ElqError(f"{unknown[0]!r} is no knob of the template questions: choose among {', '.join(known)}")
+        raise ElqError(
+            f"{unknown[0]!r} is not a knob of the template questions: the knobs are {', '.join(known)}, so use these"
+        )
     author = _Author(catalogue, load_frames(frames), Knobs(**knobs), seed, frozenset(without))
     return map(author.write, range(count))

@@ -1,1 +1,1 @@
-"""Search: mention vectors to entities."""
+"""Search: finds the entities that are nearest to mention vectors."""

@@ -1,4 +1,4 @@
-"""The exact index: brute force over the whole table."""
+"""The exact index: compares a mention vector with every entity of the table."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from elq.search.index import EntityIndex
 from elq.search.options import NoOptions
 from elq.search.table import BLOCK, EntityTable
 
-RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory: converting takes longer than scoring
-FEW = 16  # queries up to which a product takes the table's side, see ExactIndex
+RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory, since converting is slower than scoring
+FEW = 16  # up to this number of queries, the table is the left factor of the product, see ExactIndex
 
 
 class ExactIndex(EntityIndex):
-    """Brute force over the whole table, in blocks; the last, partial block included.
+    """Brute force over the whole table, block by block; the last block may be smaller.
 
-    A few queries are multiplied as table · queriesᵀ: queries · tableᵀ takes 3 to 8 times as long (MKL, two cores), and one
-    query alone is a matrix times a vector, on one core.
+    The product of a few queries is computed as table · queriesᵀ, since queries · tableᵀ takes 3 to 8 times as long (MKL, two
+    cores). A single query is computed twice, since a matrix times a vector uses only one core.
     """
 
     kind = "exact"
@@ -23,13 +23,13 @@ class ExactIndex(EntityIndex):
 
     @classmethod
     def memory_bytes(cls, rows: int, width: int, options: NoOptions) -> int:
-        """The fp32 copy of a table, or a block of it where the whole is too large."""
+        """The size of an fp32 copy of the table, or of one block if the whole table is too large."""
         size = rows * width * 4
         return size if size <= RESIDENT_BYTES else min(rows, BLOCK) * width * 4
 
     @classmethod
     def disk_bytes(cls, rows: int, width: int, options: NoOptions) -> int:
-        """Nothing: the table is the index."""
+        """0, since this index has no file."""
         return 0
 
     def __init__(self, table: EntityTable, *, block: int = BLOCK) -> None:
@@ -43,7 +43,7 @@ class ExactIndex(EntityIndex):
         return self.table.tensor(start, end) if self._resident is None else self._resident[start:end]
 
     def _products(self, vectors: Tensor, start: int) -> Tensor:
-        """Inner products with a block of rows: (Q, block)."""
+        """The inner products of the queries with a block of rows: (Q, block)."""
         if len(vectors) > FEW:
             return vectors @ self._rows(start).T
         few = vectors if len(vectors) > 1 else vectors.repeat(2, 1)

@@ -1,4 +1,4 @@
-"""The kinds of index: registered here, built and opened by their names."""
+"""The kinds of index: registers them, and builds and opens an index by name."""
 
 import dataclasses
 import inspect
@@ -15,38 +15,41 @@ from elq.search.index import EntityIndex
 from elq.search.options import WANTED, Value, chosen_options, defaults_of, list_options
 from elq.search.table import EntityTable
 
-INDEX_KINDS: dict[str, type[EntityIndex]] = {}  # by name; change it by `register`
+INDEX_KINDS: dict[str, type[EntityIndex]] = {}  # by name; only `register` adds to it
 DEFAULT_INDEX = ExactIndex.kind
 
 Kind = TypeVar("Kind", bound=type[EntityIndex])
 
 
 def register(kind: Kind) -> Kind:
-    """Make an index kind known by its name, to builds, folders and commands of this process. Also a class decorator.
+    """Register an index kind by its name, for all builds, folders and commands of this process. Also a class decorator.
 
     Raises:
-        ElqError: no complete kind of index, or a name that another kind has.
+        ElqError: the kind of index is not complete, or another kind has the same name.
     """
     if not (isinstance(kind, type) and issubclass(kind, EntityIndex)):
-        raise ElqError(f"{kind!r} is no kind of index: register a subclass of elq.search.index.EntityIndex")
+        raise ElqError(f"{kind!r} is not a kind of index: register a subclass of elq.search.index.EntityIndex")
     if inspect.isabstract(kind):
-        raise ElqError(f"{kind.__name__} lacks {', '.join(sorted(kind.__abstractmethods__))}: write it, then register the kind")
+        raise ElqError(
+            f"{kind.__name__} lacks the methods {', '.join(sorted(kind.__abstractmethods__))}: write them, then register it"
+        )
     name = getattr(kind, "kind", None)
     if not (isinstance(name, str) and name.isidentifier()):
         raise ElqError(
-            f"{kind.__name__} has the kind {name!r}, but must have a name of letters and digits: set it in the class"
+            f"{kind.__name__} has the kind {name!r}, but must have a name of letters and digits: set `kind` in the class"
         )
     if INDEX_KINDS.get(name, kind) is not kind:
         raise ElqError(f"index kind {name!r} is taken by {INDEX_KINDS[name].__name__}: give {kind.__name__} another name")
     if wrong := [file for file in kind.files if not file.startswith("index.") or Path(file).name != file]:
         raise ElqError(
-            f'{kind.__name__} has the file {wrong[0]!r}, but the name of its files must begin with "index.": rename it'
+            f'{kind.__name__} has the file {wrong[0]!r}, but the names of its files must begin with "index." and contain no'
+            " folder: rename the file"
         )
     plain = isinstance(kind.options, type) and dataclasses.is_dataclass(kind.options)
     if not (plain and all(type(default) in WANTED for default in defaults_of(kind.options).values())):
         raise ElqError(
             f"{kind.__name__} has the options {kind.options!r}, but they must be a dataclass of numbers and texts, all with a"
-            " default: change them"
+            " default: set `options` to such a class"
         )
     INDEX_KINDS[name] = kind
     return kind
@@ -60,7 +63,7 @@ def kind_of(name: str) -> type[EntityIndex]:
     """The index kind of a name.
 
     Raises:
-        ElqError: an unknown kind.
+        ElqError: there is no kind of this name.
     """
     if name not in INDEX_KINDS:
         raise ElqError(f"index kind {name!r} is unknown: choose one of {', '.join(INDEX_KINDS)}")
@@ -68,15 +71,15 @@ def kind_of(name: str) -> type[EntityIndex]:
 
 
 def index_files() -> tuple[str, ...]:
-    """The files that an index of some registered kind may have."""
+    """The files that an index of any registered kind may have."""
     return tuple(dict.fromkeys(file for kind in INDEX_KINDS.values() for file in kind.files))
 
 
 def index_options(name: str, chosen: Mapping[str, object]) -> dict[str, Value]:
-    """The chosen options of a kind, checked and in their own types.
+    """Check the chosen options of a kind, and convert them to their types.
 
     Raises:
-        ElqError: an unknown kind or option, or a bad value; the sentence lists the options of the kind.
+        ElqError: the kind or an option is unknown, or a value is bad; the message lists the options of the kind.
     """
     return chosen_options(name, kind_of(name).options, chosen)
 
@@ -87,10 +90,10 @@ def describe_options() -> str:
 
 
 def build_index(name: str, table: EntityTable, chosen: Mapping[str, object] | None = None) -> EntityIndex:
-    """Build an index of a kind over a table, with the chosen options and the defaults of the others.
+    """Build an index of a kind over a table. Options that are not chosen have their defaults.
 
     Raises:
-        ElqError: an unknown kind or option, or a bad value.
+        ElqError: the kind or an option is unknown, or a value is bad.
     """
     kind = kind_of(name)
     return kind.build(table, kind.options(**index_options(name, chosen or {})))
@@ -100,13 +103,13 @@ def open_index(name: str, table: EntityTable, folder: str | Path, chosen: Mappin
     """Open the index that :meth:`EntityIndex.save` wrote into a folder.
 
     Raises:
-        ElqError: an unknown kind or option, a bad value, or a bad file.
+        ElqError: the kind or an option is unknown, or a value or a file is bad.
     """
     return kind_of(name).open(table, Path(folder), index_options(name, chosen or {}))
 
 
 def recall_against_exact(index: EntityIndex, *, k: int = 10, queries: int = 256) -> float:
-    """Share of the true k nearest that an index finds, with entities spread over the table as queries."""
+    """The share of the true k nearest entities that an index finds. The queries are entities from the whole table."""
     table = index.table
     vectors = table.gather(torch.arange(0, len(table), max(1, len(table) // queries)))  # (Q, D)
     truth, found = ExactIndex(table).search(vectors, k)[1], index.search(vectors, k)[1]  # (Q, K)

@@ -1,4 +1,4 @@
-"""The options of an index kind: a frozen dataclass whose fields have a type, a default and a meaning."""
+"""The options of an index kind: a dataclass, and how its values are checked."""
 
 import dataclasses
 import math
@@ -13,11 +13,11 @@ WANTED: dict[type, str] = {int: "a whole number", float: "a number", str: "a tex
 
 
 def option(default: Value, meaning: str, *, least: float = -math.inf, most: float = math.inf) -> Any:
-    """A field of an options class.
+    """Declare a field of an options class.
 
     Args:
-        default: its value where none is chosen; the type of the option is the type of this value.
-        meaning: one phrase for `elq build --help`.
+        default: the value of the option if none is chosen. Its type is the type of the option.
+        meaning: a phrase that explains the option in `elq build --help`.
         least, most: the limits of a number.
     """
     return dataclasses.field(default=default, metadata={"meaning": meaning, "least": least, "most": most})
@@ -25,7 +25,7 @@ def option(default: Value, meaning: str, *, least: float = -math.inf, most: floa
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
-    """The options of a kind that has none."""
+    """The options class of a kind without options."""
 
 
 def defaults_of(options: type[Any]) -> dict[str, object]:
@@ -38,7 +38,7 @@ def defaults_of(options: type[Any]) -> dict[str, object]:
 
 
 def list_options(options: type[Any], *, meanings: bool = False) -> str:
-    """The options with their defaults, in one phrase; with their meanings in brackets where these are asked for.
+    """The options and their defaults as one phrase; with ``meanings``, the meaning of each follows in brackets.
 
     >>> list_options(NoOptions)
     'no options'
@@ -51,18 +51,18 @@ def list_options(options: type[Any], *, meanings: bool = False) -> str:
 
 
 def chosen_options(kind: str, options: type[Any], chosen: Mapping[str, object]) -> dict[str, Value]:
-    """The chosen options in their own types; numbers may come as text, as the command line gives them.
+    """Check the chosen options, and convert them to their types. A number may be a text, as it is on the command line.
 
     Args:
-        kind: name of the index kind, for messages.
-        options: its options class.
-        chosen: name → value; an option that is not there keeps its default.
+        kind: the name of the index kind, for messages.
+        options: the options class of the kind.
+        chosen: name → value; the other options have their defaults.
 
     Raises:
-        ElqError: an unknown option, or a value of another type or beyond its limits.
+        ElqError: an option is unknown, or its value has another type or is outside its limits.
     """
     if not isinstance(chosen, Mapping):
-        raise ElqError(f"index_options is {chosen!r}, but must be options and their values: {_remedy(kind, options)}")
+        raise ElqError(f"index_options is {chosen!r}, but must be a mapping from options to values: {_remedy(kind, options)}")
     fields = {field.name: field for field in dataclasses.fields(options)}
     values = {}
     for name, value in chosen.items():
@@ -75,7 +75,7 @@ def chosen_options(kind: str, options: type[Any], chosen: Mapping[str, object]) 
             wanted = WANTED[type(field.default)] + _limits(least, most)
             raise ElqError(f"index_options has {name} {value!r}, but it must be {wanted}: {_remedy(kind, options)}")
         values[name] = typed
-    options(**values)  # a kind may check more in its __post_init__
+    options(**values)  # the options class may check more in its __post_init__
     return values
 
 
@@ -97,7 +97,7 @@ def _remedy(kind: str, options: type[Any]) -> str:
 
 
 def _typed(value: object, wanted: type) -> Value | None:
-    """A value in the wanted type; None where it is of another one, or no finite number."""
+    """Convert a value to the wanted type; None if it cannot be converted or is not a finite number."""
     if wanted is str or isinstance(value, bool) or not isinstance(value, int | float | str):
         return value if wanted is str and isinstance(value, str) else None
     if wanted is int and isinstance(value, float):

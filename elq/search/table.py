@@ -1,6 +1,8 @@
-"""The entity embedding table: frozen, memory-mapped, row n = row n of the catalogue; never part of a checkpoint.
+"""The entity table: the frozen vectors of the entities, memory-mapped.
 
-File format: one ``.npy`` of shape (N, D), float16 or float32, C order.
+Row n of the table is the vector of row n of the catalogue. The table is never part of a checkpoint.
+
+File format: one ``.npy`` file of shape (N, D), float16 or float32, C order.
 """
 
 import os
@@ -11,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elq.errors import ElqError
+from elq.errors import AGAIN, ElqError
 from elq.files import replacing
 from elq.tensors import Array
 
 DTYPES = ("float16", "float32")
-BLOCK = 65_536  # rows turned into fp32 at a time
+BLOCK = 65_536  # rows that are converted to fp32 together
 
 
 def allocate_table(path: Path, rows: int, width: int, dtype: str) -> None:
-    """Make a table file of zeros in its full size on the disk.
+    """Make a table file of zeros that has its full size on the disk.
 
     Raises:
         ElqError: the disk is full, or the folder cannot be written to.
@@ -41,21 +43,22 @@ class EntityTable:
     def __init__(self, vectors: Array) -> None:
         if vectors.ndim != 2 or str(vectors.dtype) not in DTYPES or 0 in vectors.shape:
             raise ElqError(
-                f"entity table has shape {vectors.shape} and dtype {vectors.dtype}, but must be (N, D) of {' or '.join(DTYPES)}"
+                f"the entity table has shape {vectors.shape} and dtype {vectors.dtype}, but must be (N, D) of"
+                f" {' or '.join(DTYPES)}: {AGAIN}"
             )
         self.vectors = vectors
 
     @classmethod
     def open(cls, path: str | Path) -> "EntityTable":
-        """Map a table file; nothing is read until it is used.
+        """Open a table file, memory-mapped: rows are read only when they are used.
 
         Raises:
-            ElqError: the file is missing, cut short, or no such array.
+            ElqError: the file is missing, incomplete, or not a table.
         """
         try:
-            vectors = np.lib.format.open_memmap(path, mode="r")  # reads nothing but .npy, and no objects
-        except Exception as error:  # numpy reads the header as Python source, which may be wrong in many ways
-            raise ElqError(f"{path} is not a readable entity table ({error}): build the folder again") from None
+            vectors = np.lib.format.open_memmap(path, mode="r")  # accepts only .npy files, and no pickled objects in them
+        except Exception as error:  # numpy parses the header as Python source, so a bad header raises many kinds of errors
+            raise ElqError(f"{path} is not a readable entity table ({error}): {AGAIN}") from None
         return cls(vectors)
 
     def __len__(self) -> int:
@@ -63,30 +66,30 @@ class EntityTable:
 
     @property
     def width(self) -> int:
-        """D."""
+        """D, the width of the vectors."""
         return int(self.vectors.shape[1])
 
     @property
     def dtype(self) -> str:
-        """``float16`` or ``float32``."""
+        """The data type, ``float16`` or ``float32``."""
         return str(self.vectors.dtype)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """fp32 vectors of int64 rows: (…) → (…, D)."""
+        """The fp32 vectors of int64 rows: (…) → (…, D)."""
         taken = self.vectors[rows.reshape(-1).cpu().numpy()].astype(np.float32)
         return torch.from_numpy(taken).view(*rows.shape, self.width)
 
     def tensor(self, start: int = 0, end: int | None = None) -> Tensor:
-        """Rows [start, end), by default all, as (rows, D) fp32.
+        """The vectors of the rows [start, end), by default of all rows, as (rows, D) fp32.
 
-        A float32 table is not copied: the tensor lies over the mapped file, whose pages all processes of a host share. It
-        must not be written to.
+        A float32 table is not copied: the memory of the tensor is the mapped file, which all processes of a machine share. So
+        nothing may be written to the tensor.
         """
         vectors = self.vectors[start:end]
         if vectors.dtype == np.float32:
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the mapping is read-only
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns that it is read-only
                 return torch.from_numpy(vectors)
         copied = torch.empty(vectors.shape)
-        for first in range(0, len(vectors), BLOCK):  # in blocks: no second copy of the whole
+        for first in range(0, len(vectors), BLOCK):  # in blocks, without a second copy of all
             copied[first : first + BLOCK] = torch.from_numpy(vectors[first : first + BLOCK].astype(np.float32))
         return copied

@@ -213,7 +213,7 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
     [
         (["predict"], "give either questions or --input FILE"),
         (["predict", "--input", "none.txt"], "--input none.txt does not exist"),
-        (["predict", "who?", "--model", "none/none"], "model none/none is neither a folder nor"),
+        (["predict", "who?", "--model", "none/none"], "model none/none is not a folder and cannot be downloaded"),
         (["evaluate", "--questions", "none.jsonl", "--model", "x"], "none.jsonl does not exist"),
         (["build", "--catalogue", "none.jsonl", "--output", "e"], "catalogue none.jsonl does not exist"),
         (["train", "+experiment=typo"], "Could not find 'experiment/typo'"),
@@ -365,10 +365,10 @@ def test_templates_writes_the_questions_that_training_would_make(catalogue_file,
     ("options", "message"),
     [
         (["--knobs", "alias"], "--knobs is 'alias', but must be NAME=NUMBER pairs"),
-        (["--knobs", "surprise=1"], "'surprise' is no knob of the template questions: choose among no_mention"),
-        (["--knobs", "alias=2"], "alias is 2.0, but is a probability"),
-        (["--count", "0"], "count is 0, but at least 1"),
-        (["--frames", "none.yaml"], "frames none.yaml cannot be read"),
+        (["--knobs", "surprise=1"], "'surprise' is not a knob of the template questions: the knobs are no_mention"),
+        (["--knobs", "alias=2"], "alias is 2.0, but it is a probability"),
+        (["--count", "0"], "count is 0, but must be at least 1"),
+        (["--frames", "none.yaml"], "frames file none.yaml cannot be read"),
         (["--catalogue", "none.jsonl"], "none.jsonl does not exist"),
     ],
 )

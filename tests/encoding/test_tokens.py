@@ -113,7 +113,7 @@ def test_token_span_covers_every_touched_token(tiny):
 
 @given(st.data())
 def test_the_finder_equals_a_look_at_every_token(data):
-    """Tokens in reading order, some of no characters, some not of the text, some sharing characters as those of "½" do."""
+    """Tokens in reading order: some without characters, some outside the text, some that share characters as in "½"."""
     edges = sorted(data.draw(st.lists(st.integers(0, 30), min_size=2, max_size=12)))
     offsets = [(0, 0), *((a, b) for a, b in itertools.pairwise(edges) for _ in range(data.draw(st.integers(0, 2)))), (0, 0)]
     inside = [False, *(data.draw(st.booleans()) for _ in offsets[2:]), False]

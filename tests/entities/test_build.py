@@ -71,7 +71,7 @@ def test_every_setting_changes_the_table(settings, catalogue_file, tmp_path):
 
 
 def test_a_finished_build_is_kept_and_a_changed_catalogue_builds_anew(settings, tmp_path):
-    """The first ELQ kept a cache of titles that overrode a new catalogue without a word."""
+    """The first ELQ had a cache of titles, which was used instead of a new catalogue without any message."""
     source = write_lines(tmp_path / "c.jsonl", RECORDS)
     first = build_entities(source, tmp_path / "e", settings)
     stamp = (tmp_path / "e" / TABLE).stat().st_mtime_ns
@@ -195,7 +195,7 @@ def test_each_process_of_a_host_has_a_card_of_its_own(place, cards, device, monk
 
 
 def test_a_build_whose_folder_another_took_stops_before_it_writes(settings, catalogue_file, tmp_path, monkeypatch):
-    """Another catalogue into the same output, while this one is being encoded."""
+    """A second build writes another catalogue to the same output while the first build encodes its catalogue."""
 
     def taken(*_):
         (tmp_path / ".e.building" / "plan.json").write_text('{"source_sha256": "another"}')
@@ -244,7 +244,7 @@ def test_without_options_the_plan_and_the_manifest_are_those_of_before(settings,
     [
         ({"typo": 1}, "names 'typo', which is unknown: the hnsw index has links=32, ef_construction=200, ef_search=128"),
         ({"ef_search": 0}, "has ef_search 0, but it must be a whole number from 1 to 100000: the hnsw index has links=32"),
-        ([1], "is \\[1\\], but must be options and their values"),
+        ([1], "is \\[1\\], but must be a mapping from options to values"),
         ({"links": [1]}, "has links \\[1\\], but it must be"),
     ],
 )
@@ -281,9 +281,9 @@ def test_the_build_command_reads_options_and_lists_them(encoder_folder, catalogu
 def test_says_beforehand_what_it_takes(settings, catalogue_file, tmp_path, caplog):
     with caplog.at_level("INFO"):
         build_entities(catalogue_file, tmp_path / "e", settings)
-    assert "7 entities: 0 MB of disk" in caplog.text
+    assert "7 entities needs 0 MB of disk" in caplog.text
     assert "and 0 MB of memory for the exact index" in caplog.text
-    assert "7 of 7 entities to encode: about 0.0 minutes (fp32)" in caplog.text
+    assert "encoding 7 of 7 entities will take about 0.0 minutes (fp32)" in caplog.text
 
 
 def test_no_room_on_the_disk(settings, catalogue_file, tmp_path, monkeypatch):

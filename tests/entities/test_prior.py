@@ -1,4 +1,4 @@
-"""The prior: columns of the table whose weights are learned, part of every inner product."""
+"""Tests of the prior: columns of the table with learned weights, which are a part of every inner product."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from elq.types import Entity
 
 @pytest.fixture(scope="module")
 def with_prior(encoder_folder, catalogue_file, tmp_path_factory):
-    """The tiny catalogue's entities with all columns."""
+    """The entities of the tiny catalogue, with the columns of all features of the prior."""
     settings = BuildSettings(encoder=str(encoder_folder), precision="fp32", dtype="float32", prior=PRIORS)
     build_entities(catalogue_file, folder := tmp_path_factory.mktemp("prior") / "entities", settings)
     return open_entities(folder)
@@ -75,12 +75,12 @@ def test_a_score_is_the_likeness_and_the_weighted_prior(with_prior, encoder_fold
 def test_a_model_without_prior_does_not_fit_a_table_with_one(with_prior, encoder_folder, tokenizer):
     for prior in ((), ("popularity", "qid")):
         model = ELQ.from_encoder(encoder_folder, max_span_tokens=3, prior=prior)
-        with pytest.raises(ElqError, match=r"the entity table has \['qid', 'popularity'\]: build it with the model's"):
+        with pytest.raises(ElqError, match=r"the entity table has \['qid', 'popularity'\]: build the entities with `elq build"):
             Linker(model, tokenizer, with_prior, threshold=-1.0)
 
 
 def test_a_graph_with_a_prior_is_refused():
-    with pytest.raises(ElqError, match="prior is qid, but the hnsw index misses entities with it: use exact"):
+    with pytest.raises(ElqError, match="prior is qid, but the hnsw index misses .*: use index exact"):
         BuildSettings(prior=("qid",), index="hnsw")
 
 

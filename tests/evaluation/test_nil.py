@@ -163,7 +163,7 @@ def test_a_higher_threshold_only_removes_links(linker):
 def test_a_model_without_it_says_so(encoder_folder, tokenizer, entities):
     linker = Linker(ELQ.from_encoder(encoder_folder), tokenizer, entities, threshold=-4.0)
     assert linker.model.nil is None
-    with pytest.raises(ElqError, match=r"NIL is asked for, but the model was trained without: train with model\.nil=true"):
+    with pytest.raises(ElqError, match=r"NIL is asked for, but the model was trained without NIL: train with model\.nil=true"):
         linker.link("who", nil=True)
     [[given]] = linker.score(["paris"], mentions=[[Mention(0, 5, "Q90")]]).given
     assert math.isnan(given.log_nil)
@@ -174,7 +174,7 @@ def test_a_catalogue_may_not_have_the_id(tmp_path, capsys):
     file = write_lines(tmp_path / "catalogue.jsonl", [{"id": "Q1", "title": "One"}, {"id": "NIL", "title": "Nilpferd"}])
     assert run("build", ["--catalogue", str(file), "--output", str(tmp_path / "entities")]) == 2
     error = capsys.readouterr().err
-    assert "line 2: an entity has the id NIL, which stands for none of the catalogue in links: give it another id" in error
+    assert 'line 2: an entity has the id NIL, which means "not in the catalogue" in links: give it another id' in error
     assert not (tmp_path / "entities").exists()
 
 

@@ -102,7 +102,7 @@ def test_missing_and_broken_manifests(folder):
 def test_a_folder_whose_files_have_other_sizes_than_the_manifest_says_is_refused(folder):
     with (folder / TABLE).open("ab") as stream:
         stream.write(b"\0")
-    with pytest.raises(ElqError, match=r"holds files of .*, but the manifest says .*: build the folder again"):
+    with pytest.raises(ElqError, match=r"has files of .*, but the manifest says .*: make the entities folder again"):
         open_entities(folder)
 
 
@@ -145,7 +145,7 @@ def test_a_pickle_is_refused_and_nothing_in_it_runs(name, write, model_folder, t
 
 
 def test_damaged_folders_are_refused_or_work(tmp_path):
-    """A short round of the long trial in tests/soak/fuzz_folder.py."""
+    """A short version of the long test in tests/soak/fuzz_folder.py."""
     random.seed(1)
     good = make_folder(tmp_path)
     assert attempt(good) == "works"
@@ -191,9 +191,9 @@ def test_a_graph_that_links_to_an_entity_below_its_layer_is_refused(tmp_path):
     index = faiss.IndexHNSWFlat(8, 4, faiss.METRIC_INNER_PRODUCT)
     index.add(vectors)
     parts = (getattr(index.hnsw, name) for name in ("neighbors", "offsets", "levels", "cum_nneighbor_per_level"))
-    neighbors, offsets, levels, room = (faiss.rev_swig_ptr(part.data(), part.size()) for part in parts)
+    neighbors, offsets, levels, slots = (faiss.rev_swig_ptr(part.data(), part.size()) for part in parts)
     above, below = int(np.argmax(levels > 1)), int(np.argmax(levels == 1))
-    neighbors[int(offsets[above]) + int(room[1])] = below  # faiss would read the links that it has on layer 1: none of its own
+    neighbors[int(offsets[above]) + int(slots[1])] = below  # faiss would read the links that it has on layer 1: none of its own
     faiss.write_index(index, str(tmp_path / HNSW_FILE))
-    with pytest.raises(ElqError, match="a graph that leads out of its 200 vectors"):
+    with pytest.raises(ElqError, match="a graph with links to places outside its 200 vectors"):
         open_index("hnsw", EntityTable(vectors), tmp_path)

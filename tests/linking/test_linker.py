@@ -31,7 +31,7 @@ def linker(model, tokenizer, entities) -> Linker:
 
 
 def same(found, expected, tolerance=1e-4):
-    """Equal links; scores up to the rounding that another padding brings."""
+    """The links are equal; their scores may differ by the rounding error that different padding causes."""
     assert len(found) == len(expected)
     for mine, theirs in zip(found, expected, strict=True):
         assert (mine.start, mine.end, mine.entity, mine.mention) == (theirs.start, theirs.end, theirs.entity, theirs.mention)
@@ -40,7 +40,7 @@ def same(found, expected, tolerance=1e-4):
 
 
 def slow_links(linker, text, threshold, k):
-    """Every span on its own, every entity on its own: the paper's inference without any shortcut."""
+    """The slow oracle: the paper's inference, with each span and each entity scored separately."""
     tokens = linker.tokenizer([text])
     inside = tokens.text_mask[0].tolist()
     table = linker.entities.table.tensor()
@@ -197,7 +197,7 @@ def test_gold_ranks(linker):
 
 
 def linker_candidates(linker, text, mention):
-    """All entities by inner product with the span's vector, through the slow path."""
+    """The slow oracle: all entities, ordered by their inner product with the span's vector."""
     from elq.encoding.tokens import token_span
     from elq.tensors import Spans
     from elq.types import Candidate
@@ -226,7 +226,7 @@ def test_save_then_load_is_the_identity(linker, folder):
 
 
 def test_a_long_text_is_linked_in_full(linker, model, tokenizer, entities):
-    """Far beyond the tiny encoder's 64 tokens; what stands in the middle of a window is linked as in that window alone."""
+    """The text has many more tokens than the tiny encoder's 64; the middle of a window is linked as in that window alone."""
     text = "who sang the queen song in paris texas " * 40
     linker = Linker(model, QuestionTokenizer(tiny_tokenizer()), entities, threshold=-4.0, candidates=3, max_mentions=1_000)
     long = linker.link(text, threshold=-6.0)
@@ -243,7 +243,7 @@ def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder
 
     with pytest.raises(ElqError, match=r"lacks config\.json, model\.safetensors, tokenizer\.json"):
         Linker.from_pretrained(entities_folder)
-    with pytest.raises(ElqError, match="neither a folder nor to be had from the Hub"):
+    with pytest.raises(ElqError, match="is not a folder and cannot be downloaded from the Hub"):
         Linker.from_pretrained("nobody/nothing")
     from elq.model.config import ELQConfig
 
@@ -251,7 +251,7 @@ def test_folders_that_do_not_belong_together_are_refused(folder, entities_folder
     with pytest.raises(ElqError, match="width 64, but the entity table has width 32"):
         Linker(other, tokenizer, entities, threshold=0.0)
     small = ELQ(ELQConfig(encoder={**TINY_CONFIG, "vocab_size": 50}))
-    with pytest.raises(ElqError, match=f"the tokenizer gives ids below {tokenizer.size}, but the encoder knows 50"):
+    with pytest.raises(ElqError, match=f"gives token ids below {tokenizer.size}, but the encoder has only 50 ids"):
         Linker(small, tokenizer, entities, threshold=0.0)
     with pytest.raises(ElqError, match="score mode 'x'"):
         Linker(ELQ.from_pretrained(folder), tokenizer, entities, threshold=0.0, score_mode="x")
@@ -283,12 +283,12 @@ def test_a_model_that_asks_for_names_links_in_batches_as_one_by_one(encoder_fold
     with torch.no_grad():
         model.name_bonus.weight.zero_()
     assert together != linker.link(texts)
-    with pytest.raises(ElqError, match='score mode "elq" knows nothing of names'):
+    with pytest.raises(ElqError, match='score mode "elq" cannot use names'):
         Linker(model, tokenizer, entities, threshold=-9.0, score_mode="elq")
 
 
 @pytest.mark.parametrize("mode", ["candidates", "table"])
-def test_bearers_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, encoder_folder, tokenizer, entities):
+def test_entities_of_a_name_are_candidates_with_what_their_kind_is_worth(mode, encoder_folder, tokenizer, entities):
     torch.manual_seed(2)
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, names=True).eval()
     with torch.no_grad():

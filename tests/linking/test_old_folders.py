@@ -1,7 +1,8 @@
-"""A model folder of format 4 opens, and links as the code that made it did.
+"""A model folder of format 4 can be opened, and gives the links that it gave with the code that made it.
 
-tests/data/format4 was made by commit a473286: `experiment=starter` with a random encoder 32 wide, names, prior, NIL and
-score mode `table`, and `elq tune` on the starter's development questions. links.jsonl holds what that commit's linker gave.
+tests/data/format4 was made by commit a473286: `experiment=starter` with a random encoder of width 32, names, prior, NIL and
+score mode `table`, and `elq tune` on the starter's development questions. links.jsonl contains the links that the linker of
+that commit returned.
 """
 
 import json

@@ -70,7 +70,7 @@ def test_bad_folders_say_what_is_wrong(model, tokenizer, tmp_path):
         ({"scale": -1.0}, r"scale is -1\.0, but must be a number above 0"),
         ({"scale": float("inf")}, "scale is inf"),
         ({"unit_norm": 1}, "unit_norm is 1, but must be true or false"),
-        ({"hidden_size": 10**7}, r"has the shape .* instead of"),  # said before the memory is asked for
+        ({"hidden_size": 10**7}, r"has the shape .* instead of"),  # the message comes before any memory is allocated
         ({"hidden_act": []}, r"config\.json describes no model"),
     ],
 )
@@ -85,7 +85,7 @@ def test_odd_values_of_a_config_are_one_sentence(values, message, model, tokeniz
 
 
 def test_a_config_cannot_name_code(model, tokenizer, tmp_path, monkeypatch):
-    """transformers would fetch and run what these keys name."""
+    """With these keys, transformers would download and run code."""
     model.save_pretrained(tmp_path, tokenizer)
     config = json.loads((tmp_path / "config.json").read_text())
     config["encoder"] |= {"auto_map": {"AutoModel": "me/mine--code.Model"}, "attn_implementation": "me/kernel"}
@@ -99,7 +99,7 @@ def test_encoder_folders_of_ones_own(encoder_folder, tmp_path):
     assert resolve_encoder(encoder_folder) == encoder_folder
     with pytest.raises(ElqError, match=r"lacks config\.json, model\.safetensors, tokenizer\.json"):
         resolve_encoder(tmp_path)
-    with pytest.raises(ElqError, match="neither a folder nor to be had from the Hub"):
+    with pytest.raises(ElqError, match="is not a folder and cannot be downloaded from the Hub"):
         resolve_encoder("nobody/nothing")
 
 
@@ -119,7 +119,7 @@ def test_an_encoder_that_cannot_be_loaded_is_one_sentence(encoder_folder, tmp_pa
 
 
 def test_weights_of_a_model_with_a_head_and_old_names_load_the_same(encoder_folder, tmp_path):
-    """bert-base-uncased is published like this."""
+    """The weights of bert-base-uncased are published with these names."""
     from safetensors.torch import load_file, save_file
 
     plain = load_file(encoder_folder / "model.safetensors")
@@ -149,7 +149,7 @@ def test_the_default_encoder_is_checked_and_never_imported(monkeypatch):
 
 
 def test_the_default_encoder_gives_the_published_vectors():
-    """Sentence vectors of MiniLM are mean-pooled and unit: related sentences must be near, others far."""
+    """MiniLM makes sentence vectors by mean pooling and unit norm: related sentences must be near, others far."""
     encoder = Encoder.from_pretrained(DEFAULT).eval()
     tokenizer = load_tokenizer(DEFAULT, max_tokens=encoder.max_tokens)
     tokens = tokenizer(["Paris is the capital of France", "the French capital city", "how to bake bread"])

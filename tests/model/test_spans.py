@@ -7,7 +7,7 @@ from elq.tensors import Spans
 
 
 def oracle_logits(start, end, inside, text_mask, length):
-    """Equation 1 by three nested loops."""
+    """The slow oracle: equation 1, computed in three nested loops."""
     batch, tokens = start.shape
     logits = torch.full((batch, tokens, length), -torch.inf)
     for b in range(batch):

@@ -1,4 +1,4 @@
-"""The dictionary baseline: which name wins, and where it stands in the original text."""
+"""Tests of the dictionary and the baseline: which name is chosen, and where it is in the original text."""
 
 import json
 import unicodedata

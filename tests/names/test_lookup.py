@@ -1,4 +1,4 @@
-"""Names as people say them: who may be meant, against a slow oracle that looks at every name of the catalogue."""
+"""Tests of the name lookup: it equals a slow oracle that compares a phrase with every name of the catalogue."""
 
 import functools
 
@@ -142,7 +142,7 @@ WORDS = ("ka", "bo", "the", "s", "ii", "k", "kas", "kans", "kasbok", "kasbo", "k
 
 @functools.cache
 def letters_wrong(word: str, other: str) -> int:
-    """Insertions, deletions, exchanges and swaps of neighbours, no letter touched twice: the slow way."""
+    """The slow oracle of the distance: insertions, deletions, replacements and swaps of neighbours, no letter used twice."""
     if not word or not other:
         return len(word) + len(other)
     found = min(
@@ -185,7 +185,7 @@ def is_misspelt(name: str, key: str, keys: list[str]) -> bool:
 
 
 def inside(key: str, keys: list[str]) -> tuple[set[str], set[str]]:
-    """The longest names or spellings of names among the words: those that end with them, and all."""
+    """The longest names, or other spellings of names, inside the words: those at the end of the words, and all."""
     said = key.split()
     for length in range(len(said) - 1, 0, -1) if key not in keys else ():
         parts = [" ".join(said[start : start + length]) for start in range(len(said) - length + 1)]
@@ -258,7 +258,7 @@ def test_too_many_names_with_an_ending_are_not_replaced_by_those_with_its_singul
     assert index.lookup("william") == {300: 6 + 2, 301: 6 + 3}
 
 
-def test_the_most_famous_of_many_that_a_slip_may_mean():
+def test_the_most_famous_of_many_that_a_misspelling_may_mean():
     names = {f"john {chr(97 + n)}alls": [n] for n in range(26)} | {"john xallx": [26]}
     found = NameIndex(names, [0.0] * 25 + [-1.0, 0.0], FUNCTION_WORDS).lookup("john zallk")
     assert found == {25: 4}  # one letter wrong, the first one right

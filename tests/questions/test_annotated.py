@@ -57,5 +57,5 @@ def test_a_bad_record_is_one_sentence(record, message, tmp_path):
 
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "q.jsonl").write_text("\n")
-    with pytest.raises(ElqError, match="holds no questions"):
+    with pytest.raises(ElqError, match="contains no questions"):
         read_questions(tmp_path / "q.jsonl")

@@ -1,4 +1,4 @@
-"""Laws of the frames: which kind an entity is, and what a user's file may hold."""
+"""Laws of the frames: which kind an entity has, and what a user's file may contain."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Laws of the questions that are made from a catalogue alone."""
+"""Laws of the template questions, which are made from a catalogue only."""
 
 import os
 import subprocess
@@ -45,7 +45,7 @@ def made(catalogue: Catalogue, count: int = 400, **knobs: float) -> list[Questio
 
 
 def mentioned(questions: list[Question]) -> Iterator[tuple[str, str]]:
-    """(surface, entity) of every mention."""
+    """The text and the entity of every mention."""
     for question in questions:
         for mention in question.mentions:
             assert mention.entity is not None
@@ -57,7 +57,7 @@ def names_of(entity: str) -> list[str]:
 
 
 def one_edit_apart(left: str, right: str) -> bool:
-    """One letter inserted, dropped, replaced or swapped with its neighbour."""
+    """Whether one letter is inserted, dropped, replaced or swapped with its neighbour."""
     same = next((place for place, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
     a, b = left[same:], right[same:]
     return a != b and (a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:]))

@@ -331,17 +331,17 @@ BAD = {
     "an index of another metric": (
         "index",
         lambda r, t: indexed(faiss.IndexFlatL2(WIDTH), read_tensor(r / "table.t7"), t / "x"),
-        "holds a IndexFlatL2 of L2 distances, but",
+        "contains a IndexFlatL2 of L2 distances, but",
     ),
     "a graph of another metric": (
         "index",
         lambda r, t: indexed(faiss.IndexHNSWFlat(WIDTH, 4), read_tensor(r / "table.t7"), t / "x"),
-        "holds a IndexHNSWFlat of L2 distances, but",
+        "contains a IndexHNSWFlat of L2 distances, but",
     ),
     "an index of another width": (
         "index",
         lambda r, t: indexed(faiss.IndexFlatIP(8), np.zeros((ROWS, 8), np.float32), t / "x"),
-        "holds 40 × 8 vectors, but the table 40 × 32",
+        "contains 40 × 8 vectors, but the table has 40 × 32",
     ),
     "an index over other vectors": (
         "index",

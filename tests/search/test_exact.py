@@ -1,4 +1,4 @@
-"""The exact index alone; what holds for all kinds is in test_kinds.py."""
+"""Tests of the exact index only; the laws of all kinds are in test_kinds.py."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The HNSW index alone; what holds for all kinds is in test_kinds.py."""
+"""Tests of the HNSW index only; the laws of all kinds are in test_kinds.py."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_ef_search_is_a_knob(queries):
 
 
 def test_the_table_is_not_read_where_an_index_is_used(table, queries, tmp_path, monkeypatch):
-    """The first ELQ loaded its 24 GB table beside the index; only the candidates' rows are wanted, for their scores."""
+    """The first ELQ loaded its 24 GB table in addition to the index; only the rows of the candidates are needed."""
     built(table).save(tmp_path)
     taken = []
     plain = EntityTable.gather
@@ -46,10 +46,10 @@ def test_recall_against_exact_sees_a_worse_index(table):
 
 
 def test_bad_files(table, tmp_path):
-    with pytest.raises(ElqError, match="the hnsw index does not see"):
+    with pytest.raises(ElqError, match="the hnsw index does not compute"):
         built(EntityTable(table.vectors[:9])).search_normalised(torch.ones(1, WIDTH), 3)
     built(EntityTable(table.vectors[:9])).save(tmp_path)
-    with pytest.raises(ElqError, match="holds 9 × 24 vectors, but the table 1003 × 24"):
+    with pytest.raises(ElqError, match="contains 9 × 24 vectors, but the table has 1003 × 24"):
         open_index("hnsw", table, tmp_path)
     (tmp_path / "index.faiss").write_bytes(b"nonsense")
     with pytest.raises(ElqError, match="not a readable faiss index"):

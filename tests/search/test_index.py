@@ -1,4 +1,4 @@
-"""What the contract does for every kind."""
+"""Tests of the interface, whose code is the same for every kind of index."""
 
 import pytest
 import torch

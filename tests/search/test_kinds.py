@@ -1,4 +1,4 @@
-"""The laws of all index kinds in one table, and kinds that are registered from outside."""
+"""The laws of all index kinds in one table, and tests of kinds that are registered by other code."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -144,7 +144,7 @@ DEFAULTS = "the hnsw index has links=32, ef_construction=200, ef_search=128"
         ({"ef_search": "many"}, "has ef_search 'many', but it must be a whole number"),
         ({"ef_search": 10**12}, "has ef_search 1000000000000, but it must be a whole number from 1 to 100000"),
         ({"ef": 5}, "names 'ef', which is unknown"),
-        ([48], "is [48], but must be options and their values"),
+        ([48], "is [48], but must be a mapping from options to values"),
     ],
 )
 def test_bad_options(chosen, message):
@@ -240,9 +240,9 @@ def test_a_folder_of_a_kind_that_is_not_registered_is_refused(encoder_folder, ca
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (dict, "<class 'dict'> is no kind of index: register a subclass of elq.search.index.EntityIndex"),
-        ("signs", "'signs' is no kind of index"),
-        (EntityIndex, "EntityIndex lacks _search, disk_bytes, memory_bytes: write"),
+        (dict, "<class 'dict'> is not a kind of index: register a subclass of elq.search.index.EntityIndex"),
+        ("signs", "'signs' is not a kind of index"),
+        (EntityIndex, "EntityIndex lacks the methods _search, disk_bytes, memory_bytes: write"),
         (type("Other", (HnswIndex,), {}), "index kind 'hnsw' is taken by HnswIndex: give Other another name"),
         (type("Other", (ExactIndex,), {"kind": None}), "Other has the kind None, but must have a name"),
         (type("Other", (ExactIndex,), {"kind": "x", "files": ("table.npy",)}), "Other has the file 'table.npy', but"),

@@ -183,8 +183,8 @@ def test_the_released_counting_stands_beside_ours_in_score_mode_elq_only(importe
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"label_id": [40]}, "label_id 40 is no row of the catalogue with its 40 entities"),
-        ({"label_id": ["Q1"]}, "label_id 'Q1' is no row"),
+        ({"label_id": [40]}, "label_id 40 is not a row of the catalogue, which has 40 entities"),
+        ({"label_id": ["Q1"]}, "label_id 'Q1' is not a row"),
         ({"label_id": [1, 2]}, "but both must be lists of the same length"),
         ({"mentions": [11]}, "a mention is 11, but must be [start, end] in characters"),
         ({"mentions": [[11, 99]]}, "is empty or outside the text"),
@@ -198,7 +198,7 @@ def test_bad_released_questions_are_told_with_their_line(change, said, imported,
         read_questions(path, catalogue)
     assert str(error.value).startswith(f"{path}, line 2: ")
     assert said in str(error.value)
-    with pytest.raises(ElqError, match="label_id needs the catalogue whose row it is"):
+    with pytest.raises(ElqError, match="label_id is a row of a catalogue, but no catalogue was given"):
         read_questions(path)
 
 
