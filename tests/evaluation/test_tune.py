@@ -287,7 +287,7 @@ def test_a_dry_run_prints_and_leaves_the_folder(folder, file, capsys):
 def test_another_k_than_the_folders_is_warned_of(folder, caplog):
     for k, warned in ((3, False), (2, True)):
         assert run("predict", ["who?", "--model", str(folder), "--candidates", str(k)]) == 0
-        assert ("γ is that of K = 3" in caplog.text) == warned
+        assert ("γ was chosen for K = 3 candidates" in caplog.text) == warned
 
 
 def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
@@ -296,7 +296,7 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
     (tmp_path / "metrics.json").write_text('{"f1": 0.5}')
     model, unknown = str(folder), write_lines(tmp_path / "u.jsonl", [{"text": "paris"}, {"text": "queen"}])
     for arguments, message in (
-        (["--model", "owner/name", "--questions", str(file)], "--model owner/name is no folder"),
+        (["--model", "owner/name", "--questions", str(file)], "--model owner/name is not a folder"),
         (["--model", model, "--questions", str(file), "none.jsonl"], "none.jsonl does not exist"),
         (["--model", model, "--questions", str(file), "--objective", "f1"], "--objective is 'f1', but must be one of"),
         (["--model", model, "--questions", str(file), "--seed", "-1"], "--seed is -1"),
