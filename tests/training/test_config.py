@@ -1,4 +1,4 @@
-"""One source of truth: every YAML composes, passes the training parser, and means the same through both doors."""
+"""Every YAML file composes, passes the training parser, and means the same at both entry points."""
 
 from pathlib import Path
 

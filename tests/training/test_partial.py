@@ -1,4 +1,4 @@
-"""Questions annotated in part: silver mentions, and names that are no negatives."""
+"""Partially annotated questions: silver mentions (not annotated by people), and names that are not negatives."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Several processes train what one process with the whole batch trains (gloo, on the CPU)."""
+"""Several processes train the same weights as one process with the whole batch (gloo, on the CPU)."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Training as the released ELQ trains, from an imported folder, on its questions; and the counting that differs from ours."""
+"""Training like the released ELQ, from an imported folder and on its questions, and its way of counting."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Every old name of a setting works wherever a user can write one, and says the new one."""
+"""Every old name of a setting works at every place where a user can write it, and the new name is logged."""
 
 import json
 import logging

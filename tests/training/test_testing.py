@@ -59,4 +59,4 @@ def test_without_a_test_file_it_is_one_sentence(run_folder, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     assert run("test", ["--config", str(tmp_path / "config.yaml")]) == 2
     said = capsys.readouterr().err
-    assert "data.test is missing: give a file of annotated questions by --data.test FILE" in said
+    assert "data.test is missing: give a file of annotated questions with --data.test FILE" in said

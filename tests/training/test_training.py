@@ -1,4 +1,4 @@
-"""The whole way once, small: raw files → build → fit → γ → exported folder → links, through both doors."""
+"""The whole way once, with small data: raw files → build → fit → γ → exported folder → links, through both entry points."""
 
 import json
 import subprocess
