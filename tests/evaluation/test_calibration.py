@@ -1,4 +1,4 @@
-"""Probabilities: the fit, its measures, and the way into a folder and out of the linker."""
+"""Probabilities: fitting and measuring calibrations, storing them in a folder, and the linker's probabilities."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Metrics: values worked by hand, slow oracles, and laws."""
+"""Counting: values computed by hand, slow oracles, and laws."""
 
 import json
 import math

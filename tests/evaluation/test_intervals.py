@@ -1,4 +1,4 @@
-"""The bootstrap: against a slow one that measures every resample as if it were a set of questions, and by what it promises."""
+"""The bootstrap equals a slow one that measures every resample as a set of questions, and has its stated properties."""
 
 import math
 import weakref

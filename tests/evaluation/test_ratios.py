@@ -1,4 +1,4 @@
-"""All metrics at once: against a slow oracle that knows the definitions only, and by the laws of sums over questions."""
+"""All metrics equal those of a slow oracle that uses only the definitions, and follow the laws of sums over questions."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`elq tune`: one pass over the questions stands for the linker at every setting, and the best of them is chosen and stored."""
+"""`elq tune`: linking once gives the links of the linker at all thresholds; the best thresholds are chosen and stored."""
 
 import itertools
 import json
@@ -302,11 +302,11 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
         (["--model", model, "--questions", str(file), "--seed", "-1"], "--seed is -1"),
         (
             ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "taken.jsonl")],
-            "taken.jsonl is there already, and not from `elq tune`",
+            "taken.jsonl already exists, and `elq tune` has not made it",
         ),
         (
             ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "metrics")],
-            "metrics.json is there already, and not from `elq tune`",
+            "metrics.json already exists, and `elq tune` has not made it",
         ),
         (
             ["--model", model, "--questions", str(unknown), "--predictions", str(tmp_path / "p.jsonl")],
