@@ -1,4 +1,4 @@
-"""Downloads against a real web server on this machine, which breaks off, changes its files and lies as it is told to."""
+"""Downloads from a real web server on this machine, which ends connections, changes files and sends wrong headers."""
 
 import gzip
 import hashlib
@@ -210,7 +210,7 @@ def test_without_a_version_nothing_is_gone_on_with(headers, site, tmp_path):
 def test_a_connection_that_brings_nothing_more(site, tmp_path):
     site.cuts = [10_000, 5_000, 0, 0, 0, 0, 0]
     told = fails(
-        site, tmp_path, "broke off after 15,000 of 200,800 bytes", "3 more tries brought nothing", "goes on from there"
+        site, tmp_path, "broke off after 15,000 of 200,800 bytes", "3 more tries brought nothing", "resumes from there"
     )
     assert site.url in told
     assert [sent for _, _, sent in site.asked()] == [10_000, 5_000, 0, 0, 0]  # 5,000 new bytes start the count anew
@@ -293,7 +293,7 @@ def test_more_bytes_than_promised(site, tmp_path):
     site.after_cut = {"files": {FILE: BODY}}
     site.headers = {"ETag": '"x"'}
     site.files[FILE] = BODY[:60_000]  # the first answer promises 60,000 bytes, and so does the second, which sends more
-    fails(site, tmp_path, "sends more than the 60,000 bytes it promised")
+    fails(site, tmp_path, "sends more than the 60,000 bytes that it announced")
     assert (tmp_path / f".{NAME}.partial").stat().st_size == 0
 
 

@@ -1,4 +1,4 @@
-"""What the released ELQ's own code computes on a tiny model in its own file formats, computed here.
+"""elq computes the same as the released ELQ's own code, on a tiny model in the released file formats.
 
 The largest difference of each quantity is printed (pytest -s). The expected values lie beside the project, where it has them.
 """
