@@ -1,4 +1,4 @@
-"""Buckets: by hand, and against a slow oracle that asks every bucket's definition of every item."""
+"""Buckets: cases by hand, and a slow oracle that checks the definition of every bucket for every item."""
 
 import pytest
 from hypothesis import given, settings

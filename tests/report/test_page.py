@@ -1,4 +1,4 @@
-"""The report: the page of a real run, read as a browser would."""
+"""The report: the page of a real run, read like a browser does."""
 
 import base64
 import itertools
