@@ -191,7 +191,7 @@ def test_all_prints_every_metric_and_a_dash_for_what_was_not_measured(folder, qu
 
 
 def test_a_title_shows_the_brackets_of_a_path(capsys):
-    """Which rich would take for its markup."""
+    """The library rich would read such names as its markup."""
     path = "runs/files=[/a/b]/dev[seen].jsonl"
     tune.print_choice({}, path)
     evaluate.print_table({}, path)

@@ -57,7 +57,7 @@ def test_the_figures_are_those_of_evaluate():
 
 
 def test_interval_and_p_are_those_of_a_slow_bootstrap():
-    """Question by question, resample by resample; the same questions are drawn for A and for B."""
+    """Slow oracle, question by question and resample by resample. The same questions are drawn for A and for B."""
     questions, a, b = random_case(40)
     counted = [[count(question, found) for question, found in zip(questions, links, strict=True)] for links in (a, b)]
     random, drawn = np.random.default_rng(1), []
@@ -185,7 +185,7 @@ def test_files_that_do_not_fit_the_questions(lines, message, tmp_path):
 
 @pytest.fixture
 def files(tmp_path) -> list[str]:
-    """Annotated questions, their predictions in another order, and worse ones."""
+    """Annotated questions, their predictions in another order, and worse predictions."""
     records = []
     for n, (text, name, entity) in enumerate(QUESTIONS):
         at = text.index(name)

@@ -49,7 +49,7 @@ def annotated(model: Path, prefix: str = "") -> list[dict]:
 
 @pytest.fixture
 def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path) -> Path:
-    """A random model: its spans overlap at every score, and it is not sure of any entity."""
+    """A random model: spans of all scores overlap, and no entity has a high probability."""
     torch.manual_seed(1)
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, scale=4.0).eval()
     how = Decision(threshold=-4.0, candidates=3)
@@ -176,7 +176,7 @@ def test_the_curve_of_every_objective_is_what_evaluate_measures(objective):
 
 
 def test_neighbouring_scores_are_parted_as_the_linker_parts_them():
-    """It compares in float32, where half of all neighbours have their middle rounded to the lower one."""
+    """A linker compares in float32, where the middle of half of all neighbouring numbers is rounded down to the lower one."""
     question = Question("1", "new york city", (Mention(0, 8, "Q60"),))
     for high in np.linspace(-4, -0.1, 40, dtype=np.float32):
         upper, lower = float(high), float(np.nextafter(high, np.float32(-9)))

@@ -206,7 +206,7 @@ def test_a_file_with_code_is_refused_and_nothing_runs(how, flag, released, tmp_p
 
 
 def test_a_file_with_code_would_have_run_it(tmp_path):
-    """The test above can fail: unpickled plainly, the file does what it says."""
+    """The test above can fail: ordinary unpickling of the file runs its code."""
     harm("pickle", tmp_path / "x", tmp_path / "mark")
     pickle.loads((tmp_path / "x").read_bytes())
     assert (tmp_path / "mark").exists()
@@ -393,7 +393,7 @@ def test_bad_files_are_told_in_one_sentence(case, released, tmp_path, capsys):
 
 @pytest.mark.parametrize("numbers", [{"stride": (-10_000_000, 1)}, {"offset": -5}, {"shape": (10**9, 2)}, {"stride": (1.5, 1)}])
 def test_a_tensor_outside_its_storage_is_refused(numbers, tmp_path):
-    """Handwritten pickles, also with an instruction to change a tensor's record behind the check."""
+    """Handwritten pickles; one also has an instruction that changes a tensor's record after the check."""
 
     class Tensor:
         def __reduce__(self):
@@ -433,7 +433,7 @@ def test_two_imports_of_one_folder(released, tmp_path):
 
 
 def test_damaged_torch_files_are_refused_or_read(tmp_path):
-    """Bytes flipped at random in the header of a legacy file: one sentence, or the tensors; never a crash."""
+    """Random changes of bytes in the header of a legacy file give an ElqError or the tensors, and never a crash."""
     save({"a": torch.arange(6.0).view(2, 3), "b": torch.zeros(4)}, tmp_path / "good")
     good, rng = (tmp_path / "good").read_bytes(), np.random.default_rng(0)
     refused = 0

@@ -61,7 +61,7 @@ def low(linker, question_file) -> Observed:
 
 @pytest.fixture(scope="module")
 def made(folder, question_file, tmp_path_factory):
-    """The page, the metrics and the arguments of one run with everything."""
+    """The page, the metrics and the arguments of a run with all options."""
     place = tmp_path_factory.mktemp("page")
     questions = write_lines(
         place / "q<b>.jsonl",

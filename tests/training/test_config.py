@@ -25,7 +25,7 @@ def composed(*overrides: str) -> dict:
 
 
 def parsed(values) -> ELQCLI:
-    """The training parser's view of plain values, without building or training anything."""
+    """Plain values after the training parser has read them; nothing is built or trained."""
 
     class Parsed(ELQCLI):
         def instantiate_classes(self) -> None:
