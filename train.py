@@ -1,4 +1,4 @@
-"""Train a linker: ``python train.py +experiment=webqsp``; the same as ``elq train``."""
+"""Train a linker: ``python train.py +experiment=webqsp``, like ``elq train``."""
 
 import sys
 

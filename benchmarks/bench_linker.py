@@ -1,4 +1,4 @@
-"""Timings of a trained model, never part of the tests.
+"""Measures the times of a trained model; it is not part of the tests.
 
     python -m pytest benchmarks/bench_linker.py --benchmark-columns=median
 

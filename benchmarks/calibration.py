@@ -1,11 +1,11 @@
-"""Can a link's probability be read? The expected calibration error over several question files, cross-fitted.
+"""Measures the calibration error of links over several question files.
 
     python benchmarks/calibration.py runs/webqsp/latest/model ../shared/questions/webqsp_dev.jsonl \\
         ../shared/questions/simplequestions_dev.jsonl --folds runs/folds --folded ../shared/questions/mintaka_a.jsonl
 
-A file that the model was trained on is given as ``--folded``: its questions are linked by the models of
-benchmarks/cross_validation.py, each by the one that never saw it. Each fifth of all questions has a calibration that was fitted
-to the other four.
+The probabilities are cross-fitted: the calibration of each fifth of the questions was fitted on the other four fifths. A file
+that the model was trained on is given as ``--folded``. Each of its questions is then linked by the model of
+benchmarks/cross_validation.py that was trained without it.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Pairs = list[tuple[Question, list[Link]]]
 
 
 def linked(linker: Linker, file: Path, fold: slice = slice(None)) -> tuple[Pairs, list[bool]]:
-    """Questions of a file with all links above the floor, and of each link whether it is at least the linker's γ."""
+    """The questions of a file with all links above the floor, and for each link whether it reaches the threshold γ."""
     questions = read_questions(file, linker.entities.catalogue)[fold]
     links = linker.link([question.text for question in questions], threshold=SWEEP_FLOOR)
     shown = [link.score >= linker.threshold for found in links for link in found]
@@ -31,18 +31,18 @@ def linked(linker: Linker, file: Path, fold: slice = slice(None)) -> tuple[Pairs
 
 
 def show(name: str, figures: Reliability) -> None:
-    """One line of the table."""
+    """Print one row of the table."""
     links, right, error, (low, high), area = figures
     print(f"| {name} | {links:,} | {right:.3f} | {error:.4f} | {low:.4f} to {high:.4f} | {area:.3f} |")
 
 
 def main() -> None:
-    """Link, fit, print."""
+    """Link the questions, fit the calibrations, and print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("model", type=Path, help="model folder")
-    options.add_argument("files", type=Path, nargs="+", help="question files it was not trained on")
-    options.add_argument("--folds", type=Path, help="folder of benchmarks/cross_validation.py")
-    options.add_argument("--folded", type=Path, help="the question file that was folded there")
+    options.add_argument("files", type=Path, nargs="+", help="question files on which the model was not trained")
+    options.add_argument("--folds", type=Path, help="output folder of benchmarks/cross_validation.py")
+    options.add_argument("--folded", type=Path, help="the question file that was given to benchmarks/cross_validation.py")
     given = options.parse_args()
     sets: dict[str, Pairs] = {}
     shown: list[bool] = []

@@ -1,9 +1,9 @@
-"""Cross-validation over a question file that a recipe trains on: every question is linked by a model that never saw it.
+"""Links every question of a training file with a model trained without it.
 
     python benchmarks/cross_validation.py runs/webqsp/latest/config.yaml ../shared/questions/mintaka_a.jsonl
 
-Question n belongs to fold n mod 5. A finished fold is not trained again, a broken one goes on.
-The links go to links.jsonl, for `elq compare`.
+Question n belongs to fold n mod 5. A finished fold is not trained again, and an interrupted one resumes. The links are written
+to links.jsonl, for `elq compare`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from elq.types import Question
 
 
 def train(config: Path, questions: Path, folder: Path, fold: int, folds: int) -> Path:
-    """Run the recipe without one fold of the questions; returns the model folder."""
+    """Run a training without one fold of the questions. Returns the model folder."""
     run = folder / f"fold{fold}"
     if not (run / "model").is_dir():
         run.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def train(config: Path, questions: Path, folder: Path, fold: int, folds: int) ->
 
 
 def part(observed: Sequence[Observed], keep: Callable[[Question], bool]) -> Observed:
-    """The questions of all folds that are to be kept, and what was observed of them."""
+    """The questions of all folds whose links are kept, and the output of the linkers for them."""
     rows = [
         row
         for one in observed
@@ -63,10 +63,10 @@ def part(observed: Sequence[Observed], keep: Callable[[Question], bool]) -> Obse
 
 
 def main() -> None:
-    """Train, link, pool the counts, print."""
+    """Train and link each fold, add up the counts, and print the metrics."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("config", type=Path, help="config.yaml of a run")
-    options.add_argument("questions", type=Path, help="a file that it trains on")
+    options.add_argument("questions", type=Path, help="a question file on which that run trains")
     options.add_argument("--folder", type=Path, default=Path("runs/folds"))
     options.add_argument("--folds", type=int, default=5)
     given = options.parse_args()

@@ -1,10 +1,11 @@
-"""A synthetic release in the released file formats, imported: memory at its peak, time, a kill -9 in the middle, one question.
+"""Imports a synthetic release, and measures its memory and time.
 
     python benchmarks/release_import.py --rows 1000000 --layers 1     the table: 4 GB in fp32, legacy format
     python benchmarks/release_import.py --rows 10000 --layers 24      the shapes of bert-large
 
-Weights and vectors are random. Memory is read from /proc/PID/smaps every 50 ms: what is private to the process and of no file,
-and apart from it what is mapped from files (the pages of which the system may drop at any time).
+The files have the released formats, with random weights and vectors. The import is also killed in the middle (kill -9) and
+resumed, and one question is linked. Memory is read from /proc/PID/smaps every 50 ms: private memory of the process, and
+separately the memory that is mapped from files, which the system may free at any time.
 """
 
 import argparse
@@ -27,7 +28,7 @@ BLOCK = 65_536
 
 
 def write_release(folder: Path, rows: int, layers: int) -> None:
-    """All files of a release but the index."""
+    """Write all files of a release except the index."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused2]"]
     words = [*special, *WORDS, *(f"[unused{n}]" for n in range(3, 3 + 30_522 - len(special) - len(WORDS)))]
     (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
@@ -58,7 +59,7 @@ def write_release(folder: Path, rows: int, layers: int) -> None:
 
 
 def memory_of(pid: int) -> tuple[int, int]:
-    """(private memory of no file, resident pages of files) in bytes; zeros once the process is gone."""
+    """Bytes of private memory, and of memory that is mapped from files; both are 0 after the process has ended."""
     private = mapped = 0
     of_file = False
     try:
@@ -77,7 +78,7 @@ def memory_of(pid: int) -> tuple[int, int]:
 
 
 def watched(command: list[str], stop: object = None) -> tuple[int, float, int, int]:
-    """Run a command: exit code, seconds, and its peaks of memory; ``stop()`` true kills it."""
+    """Run a command. Returns exit code, seconds and memory peaks. The command is killed when ``stop()`` is true."""
     began, peaks = time.monotonic(), (0, 0)
     process = subprocess.Popen(command)
     while process.poll() is None:
@@ -102,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="where the files go; kept (default: a temporary folder)")
+    parser.add_argument("--folder", type=Path, help="folder for the files, which is kept (default: a temporary folder)")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,10 @@
-"""How well γ carries over: chosen on one half of annotated questions, measured on the other, by several rules.
+"""Compares rules for choosing the threshold γ on annotated questions.
 
     python benchmarks/threshold_choice.py ../shared/questions/webqsp_dev.jsonl runs/webqsp/latest/model
 
-A rule is the slack and depth of elq/evaluation/sweep.py: 0 and 0 is the best F1 itself. All rules see the same halves of the
-questions whose main entity is in the catalogue.
+γ is chosen on one half of the questions and measured on the other half. A rule is a slack and a depth of
+elq/evaluation/sweep.py; with 0 and 0, γ is the threshold with the best F1. All rules use the same halves of the questions whose
+main entity is in the catalogue.
 """
 
 import argparse
@@ -17,11 +18,11 @@ from elq.questions.annotated import read_questions
 
 OBJECTIVE = DEV_CHOICE[0]
 RULES = ((0.0, 0.0), (0.0025, 0.5), (0.005, 0.5), (0.0075, 0.5), (0.01, 0.5), (0.0025, 1.0), (0.005, 1.0))
-HALVES = 60  # per model
+HALVES = 60  # number of divisions into halves for each model
 
 
 def main() -> None:
-    """Print a line per rule."""
+    """Print one line for each rule."""
     parser = argparse.ArgumentParser(description="F1 on the other half, by rule.")
     parser.add_argument("questions")
     parser.add_argument("models", nargs="+", metavar="MODEL")

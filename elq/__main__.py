@@ -1,4 +1,4 @@
-"""``python -m elq``."""
+"""Entry point for ``python -m elq``, which does the same as ``elq``."""
 
 from elq.commands import main
 

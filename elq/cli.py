@@ -1,4 +1,4 @@
-"""``python -m elq.cli fit …`` is the same as ``elq fit …``: job scripts of clusters call it by this name."""
+"""Entry point for job scripts: ``python -m elq.cli`` does the same as ``elq``."""
 
 from elq.commands import main
 

@@ -1,4 +1,7 @@
-"""The installed command ``elq``: one small module per subcommand, imported only when it is called."""
+"""The command ``elq``: finds the module of a subcommand and runs it.
+
+Every subcommand has a module of its own, which is imported only when the subcommand is called.
+"""
 
 import importlib
 import keyword
@@ -10,34 +13,34 @@ from elq.commands.console import speak
 
 COMMANDS = {
     "predict": "link questions: arguments, a file, or standard input",
-    "train": "train a linker: experiment=NAME and changed values, such as model.lr_heads=5e-4",
+    "train": "train a linker: give experiment=NAME and the settings to change, such as model.lr_heads=5e-4",
     "fit": "train from one config file (Lightning CLI): --config runs/…/config.yaml",
     "validate": "measure a checkpoint on the development questions (Lightning CLI)",
     "test": "measure a checkpoint on a test file (Lightning CLI)",
-    "build": "make the entities folder of a catalogue: table, index, manifest",
-    "templates": "write training questions about a catalogue's entities, from sentences with a place for a name",
-    "download": "fetch the files of the released ELQ, resumable and checked",
+    "build": "make the entities folder of a catalogue, with the table of entity vectors and its index",
+    "templates": "write training questions about a catalogue's entities, from template sentences with a slot for a name",
+    "download": "download the files of the released ELQ and check them; an interrupted download resumes",
     "import": "make a model folder from the files of the released ELQ",
     "export": "write a model folder in the layout of the released ELQ",
-    "info": "say what a model or entities folder holds, how it was made, and its scores",
+    "info": "print what a model or entities folder contains, how it was made, and its scores",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
     "tune": "choose a model's thresholds and fit its probabilities on annotated questions",
     "compare": "compare two files of predictions for the same annotated questions",
 }
 LIGHTNING = ("fit", "validate", "test")
-RENAMED = {"bootstrap": "templates"}  # an old name goes on working for one release
+RENAMED = {"bootstrap": "templates"}  # old name → new name; the old one works for one more release
 
 
 def _usage() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
-    return "usage: elq COMMAND …\n\n" + "\n".join(lines) + "\n\n`elq COMMAND --help` says more."
+    return "usage: elq COMMAND …\n\n" + "\n".join(lines) + "\n\n`elq COMMAND --help` explains the options of a command."
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # which instruction sets it tries
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # otherwise it reports every instruction set that it tries
     if name in RENAMED:
         logging.getLogger(__name__).warning("`elq %s` is now `elq %s`; the old name works until 0.2", name, RENAMED[name])
         name = RENAMED[name]
@@ -59,6 +62,6 @@ def main() -> None:
         print(__version__)
         sys.exit(0)
     if arguments[0] not in (*COMMANDS, *RENAMED):
-        print(f"elq: {arguments[0]!r} is no command: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"elq: {arguments[0]!r} is not a command: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     sys.exit(run(arguments[0], arguments[1:]))

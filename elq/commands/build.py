@@ -1,4 +1,4 @@
-"""``elq build``: a catalogue file → an entities folder."""
+"""``elq build``: makes the entities folder of a catalogue file."""
 
 import argparse
 from collections.abc import Sequence
@@ -25,37 +25,47 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
         prog="elq build",
-        description="Make the entities folder of a catalogue. A killed build goes on where it was; one that is started on"
-        " several processes (torchrun, srun, by hand) shares the work.",
-        argument_default=argparse.SUPPRESS,  # what is not given keeps the default of BuildSettings and EntityText
+        description="Make the entities folder of a catalogue. Give the same command again after a break: the build resumes."
+        " Several processes (started by torchrun, by srun or by hand) share the work.",
+        argument_default=argparse.SUPPRESS,  # BuildSettings and EntityText have the defaults
     )
-    made.add_argument("--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet, one entity a record")
+    made.add_argument(
+        "--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet file with one entity in each record"
+    )
     made.add_argument("--output", required=True, metavar="DIR", help="the entities folder to make")
-    made.add_argument("--columns", default="", metavar="F=C,…", help="our field=your column, where the names differ")
+    made.add_argument(
+        "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
+    )
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     made.add_argument("--encoder", help="folder or name of the entity encoder (default: all-MiniLM-L6-v2)")
-    made.add_argument("--pooling", help="entity vector from token vectors: mean (default) or cls")
-    made.add_argument("--max-tokens", type=int, help="longer entity texts are cut there (default: 64)")
-    made.add_argument("--dtype", help="of the table: float16 (default) or float32")
-    made.add_argument("--precision", help="of the encoder: bf16, fp32, or auto (default: bf16 where the processor has it)")
+    made.add_argument("--pooling", help="how the token vectors become an entity vector: mean (default) or cls")
+    made.add_argument("--max-tokens", type=int, help="entity texts are cut after so many tokens (default: 64)")
+    made.add_argument("--dtype", help="number format of the table: float16 (default) or float32")
+    made.add_argument(
+        "--precision",
+        help="number format of the encoder: bf16, fp32 or auto (default: auto, bf16 if the processor supports it)",
+    )
     others = [name for name in INDEX_KINDS if name != DEFAULT_INDEX]
-    made.add_argument("--index", help=f"{' or '.join([f'{DEFAULT_INDEX} (default)', *others])}")
+    made.add_argument("--index", help=f"kind of index: {' or '.join([f'{DEFAULT_INDEX} (default)', *others])}")
     options = describe_options().replace("%", "%%")  # argparse formats with %
     made.add_argument("--index-options", metavar="O=V,…", help=f"options of the index, with their defaults: {options}")
     made.add_argument(
-        "--prior", metavar="F,…", help="columns of fame for a model with that prior: qid,popularity (default: none)"
+        "--prior", metavar="F,…", help="measures of fame that a model with model.prior needs: qid,popularity (default: none)"
     )
     made.add_argument(
-        "--text", dest="fields", metavar="F,…", help="what the encoder reads (default: title,aliases,description)"
+        "--text",
+        dest="fields",
+        metavar="F,…",
+        help="fields of an entity that the encoder reads (default: title,aliases,description)",
     )
-    made.add_argument("--separator", help="in the text before the description (default: ': ')")
-    made.add_argument("--max-aliases", type=int, help="aliases in the text (default: 3)")
-    made.add_argument("--max-types", type=int, help="types in the text (default: 3)")
+    made.add_argument("--separator", help="text between the names and the description (default: ': ')")
+    made.add_argument("--max-aliases", type=int, help="number of aliases in the text (default: 3)")
+    made.add_argument("--max-types", type=int, help="number of types in the text (default: 3)")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build."""
+    """Build the entities folder."""
     options = vars(parser().parse_args(arguments))
     source, output, device = (options.pop(name) for name in ("catalogue", "output", "device"))
     columns = parse_columns(options.pop("columns"))

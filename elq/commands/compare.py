@@ -1,4 +1,4 @@
-"""``elq compare``: are the links of one file of predictions better than those of another, or is it chance?"""
+"""``elq compare``: tests whether one file of links is better than another."""
 
 import argparse
 import json
@@ -28,22 +28,28 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="elq compare", description="Compare two files of predictions for the same annotated questions."
     )
-    made.add_argument("a", metavar="A", help="JSON lines of `elq predict --format jsonl`")
-    made.add_argument("b", metavar="B", help="another such file: differences are B − A")
-    made.add_argument("--questions", required=True, metavar="FILE", help="the annotated questions that both predict")
-    made.add_argument("--model", metavar="DIR", help="folder whose catalogue counts: gold entities it lacks are null")
-    made.add_argument("--changed", metavar="FILE", help="write the questions whose links differ here, as JSON lines")
-    made.add_argument("--show", type=int, default=10, metavar="N", help="print the first N of them (default: 10)")
-    made.add_argument("--resamples", type=int, default=10_000, metavar="N", help="of the bootstrap (default: 10,000)")
-    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    made.add_argument("a", metavar="A", help="first file of predictions, made by `elq predict --format jsonl`")
+    made.add_argument("b", metavar="B", help="second file of predictions; every difference is B − A")
+    made.add_argument(
+        "--questions", required=True, metavar="FILE", help="the annotated questions that both files have links for"
+    )
+    made.add_argument("--model", metavar="DIR", help="model folder; gold entities that its catalogue lacks count as null")
+    made.add_argument("--changed", metavar="FILE", help="write the questions whose links differ to this file, as JSON lines")
+    made.add_argument(
+        "--show", type=int, default=10, metavar="N", help="print the first N questions whose links differ (default: 10)"
+    )
+    made.add_argument(
+        "--resamples", type=int, default=10_000, metavar="N", help="number of bootstrap resamples (default: 10,000)"
+    )
+    made.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Compare, print a table and the first changes, write them all."""
+    """Compare the files, print a table and the first changes, and write all changes to ``--changed``."""
     options = parser().parse_args(arguments)
     if options.seed < 0:
-        raise ElqError(f"--seed is {options.seed}, but must be at least 0")
+        raise ElqError(f"--seed is {options.seed}, but must be at least 0: give --seed 0 or a larger number")
     from elq.evaluation.comparison import change_record, changes, compare, matched
 
     questions = annotated(options.questions, options.model)
@@ -73,7 +79,7 @@ def annotated(path: str, model: str | None) -> "list[Question]":
 
 
 def print_differences(differences: "Sequence[Difference]", options: argparse.Namespace, questions: int) -> None:
-    """Print a row per figure."""
+    """Print a table with one row for each figure."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -90,7 +96,7 @@ def print_differences(differences: "Sequence[Difference]", options: argparse.Nam
 
 
 def print_changes(found: "Sequence[Change]", most: int) -> None:
-    """Print how many questions changed, and the first of them."""
+    """Print how many questions have different links in A and B, and the first ``most`` of them."""
     kinds = Counter(change.kind for change in found)
     lines = [f"{len(found):,} questions changed: " + ", ".join(f"{kinds[kind]:,} {text}" for kind, text in KINDS.items())]
     for change in found[: max(most, 0)]:
@@ -98,7 +104,9 @@ def print_changes(found: "Sequence[Change]", most: int) -> None:
         gold = [f"{question.text[m.start : m.end]} → {m.entity}" for m in question.mentions] + list(question.other_entities)
         lines += [f"{change.kind}  {question.id}  {question.text}", f"  gold  {'; '.join(gold) or 'nothing'}"]
         lines += [f"  {side}  {shown(links)}" for side, links in (("A", change.a), ("B", change.b))]
-    print("\n".join(lines).encode("utf-8", "replace").decode())  # half a character (a lone surrogate) cannot be written
+    print(
+        "\n".join(lines).encode("utf-8", "replace").decode()
+    )  # a lone surrogate, which is half a character, cannot be written
 
 
 def shown(links: "Sequence[Link]") -> str:

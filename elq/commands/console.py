@@ -1,4 +1,4 @@
-"""What the commands share: how errors are said, and options that several commands read."""
+"""Functions that the commands share: printing errors and reading options."""
 
 import errno
 import os
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from elq.errors import ElqError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-EXTRAS = {  # module → the extra of elq that brings it
+EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("lightning", "hydra", "omegaconf", "antlr4", "jsonargparse", "torchmetrics"), "train"),
 }
-FREE_SPACE = "free space or choose another place, and give the command again; what was finished is kept"
+FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 
 
 def speak(command: Callable[[], object]) -> int:
-    """Run a command; say in one sentence what was wrong with the input. Returns the exit code: 0, or 2 for bad input."""
+    """Run a command, and print one sentence if its input is wrong. Returns the exit code: 0, or 2 for wrong input."""
     try:
         command()
     except ElqError as error:
@@ -23,24 +23,26 @@ def speak(command: Callable[[], object]) -> int:
         return 2
     except ModuleNotFoundError as error:
         if (said := missing_extra(error)) is None:
-            raise  # our own fault
+            raise  # the module belongs to no extra, so this is an error in elq
         print(f"elq: {said}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output has gone, as in `elq predict … | head`
+    except BrokenPipeError:  # the program that reads the output has ended, as in `elq predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if error.errno in FULL:
             print(f"elq: a file could not be written ({error.strerror}): {FREE_SPACE}", file=sys.stderr)
             return 2
         if error.filename is None:
-            raise  # no file's fault
-        print(f"elq: {error.filename} cannot be used ({error.strerror}): give another path, or mend this one", file=sys.stderr)
+            raise  # the error is not about a file
+        print(
+            f"elq: {error.filename} cannot be used ({error.strerror}): give another path, or correct this one", file=sys.stderr
+        )
         return 2
     return 0
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:
-    """What to install for a module that is not there; None where no extra of elq brings it.
+    """The sentence that says what to install for a missing module; None if no extra of elq contains the module.
 
     >>> missing_extra(ModuleNotFoundError(name="hydra.core"))
     "this command needs hydra, which is not installed: pip install 'elq[train]'"
@@ -52,7 +54,7 @@ def missing_extra(error: ModuleNotFoundError) -> str | None:
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """Our field → their column, from ``id=qid,title=name``.
+    """Read pairs of a field of elq and a column of the user's file from ``id=qid,title=name``.
 
     >>> parse_columns("id=qid,title=name")
     {'id': 'qid', 'title': 'name'}

@@ -1,4 +1,4 @@
-"""``elq download``: the files of the released ELQ → a folder, checked, and gone on with after a break."""
+"""``elq download``: downloads and checks the files of the released ELQ."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,23 +10,28 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
         prog="elq download",
-        description="Fetch the files of the released ELQ. A second run goes on where one broke off, and fetches nothing twice.",
+        description="Download the files of the released ELQ. An interrupted download resumes when the command is given again.",
     )
-    made.add_argument("name", metavar="NAME", help=", ".join(SETS))
-    made.add_argument("--output", metavar="DIR", help="folder to fill (default: ./NAME)")
+    made.add_argument("name", metavar="NAME", help=f"set of files: {', '.join(SETS)}")
+    made.add_argument("--output", metavar="DIR", help="folder for the files (default: ./NAME)")
     made.add_argument(
-        "--mirror", default=OFFICIAL, metavar="URL", help=f"http or https address with the same files (default: {OFFICIAL})"
+        "--mirror", default=OFFICIAL, metavar="URL", help=f"http or https address that has the same files (default: {OFFICIAL})"
     )
     made.add_argument(
-        "--only", nargs="+", action="extend", default=[], metavar="FILE", help="these files of the set (the table has 24 GB)"
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="download only these files of the set (the table alone has 24 GB)",
     )
-    made.add_argument("--no-etag", action="store_true", help="do not take the server's ETag for an MD5")
-    made.add_argument("--no-extract", action="store_true", help="leave .tar.gz archives packed")
+    made.add_argument("--no-etag", action="store_true", help="do not use the server's ETag as an MD5 checksum")
+    made.add_argument("--no-extract", action="store_true", help="do not extract .tar.gz archives")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fetch the files and unpack their archives."""
+    """Download the files and extract the archives."""
     options = parser().parse_args(arguments)
     choices = {"only": options.only, "extract": not options.no_extract, "etag": not options.no_etag}
     download(options.name, options.output, mirror=options.mirror, **choices)

@@ -1,4 +1,4 @@
-"""``elq evaluate``: all metrics of a linker on annotated questions, with the dictionary beside it on request."""
+"""``elq evaluate``: measures a linker on annotated questions."""
 
 import argparse
 import datetime as dt
@@ -19,27 +19,37 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
     )
-    made.add_argument("--output", metavar="FILE", help="write all metrics here as JSON")
-    made.add_argument("--all", action="store_true", help="print every metric, and not only those that matter")
-    made.add_argument("--threshold", type=float, help="instead of the model's own")
-    made.add_argument("--baseline", choices=("dictionary",), help="longest name or alias in the question, lowest QID")
-    made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
+    made.add_argument("--output", metavar="FILE", help="write all metrics to this file as JSON")
+    made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
+    made.add_argument("--threshold", type=float, help="least joint score of a link, γ (default: the model's own)")
+    made.add_argument(
+        "--baseline",
+        choices=("dictionary",),
+        help="also measure a baseline: the longest name or alias in the question, and its entity with the lowest QID",
+    )
+    made.add_argument(
+        "--scoring",
+        metavar="MODE",
+        help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
+    )
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     made.add_argument(
-        "--report", metavar="FILE", help="write a page (HTML) with intervals, plots, slices and examples of each kind of error"
+        "--report",
+        metavar="FILE",
+        help="write a report to this HTML file: intervals, plots, slices, and examples of each kind of error",
     )
     made.add_argument(
         "--training",
         nargs="+",
         metavar="FILE",
-        help="the model's training questions: the report tells seen entities from unseen",
+        help="the model's training questions; the report then measures seen and unseen entities apart",
     )
-    made.add_argument("--date", type=date_of, metavar="YYYY-MM-DD", help="what stands on the report (default: today)")
+    made.add_argument("--date", type=date_of, metavar="YYYY-MM-DD", help="date to print in the report (default: today)")
     return made
 
 
 def date_of(text: str) -> dt.date:
-    """A date as it is given to ``--date``. Raises ElqError if it is none."""
+    """Read the value of ``--date``. Raises ElqError if the text is not a date."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
@@ -47,20 +57,20 @@ def date_of(text: str) -> dt.date:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse with an ElqError what could not be measured or written, before anything is loaded."""
+    """Raise an ElqError for options that cannot work, before anything is loaded."""
     for name in ("training", "date"):
         if getattr(options, name) and not options.report:
-            raise ElqError(f"--{name} is given, but only a report looks at it: give --report FILE too, or leave it out")
+            raise ElqError(f"--{name} is given, but only the report uses it: give --report FILE too, or leave out --{name}")
     if options.report:
         from elq.report.plots import require_matplotlib
 
-        require_matplotlib()  # said now, and not after minutes of linking
+        require_matplotlib()  # check this now, and not after minutes of linking
     if not Path(options.questions).is_file():
-        raise ElqError(f"{options.questions} does not exist: give a file of annotated questions")
+        raise ElqError(f"--questions {options.questions} does not exist: give the path of a file of annotated questions")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, print a table, write the metrics and the report."""
+    """Measure the linker, print a table, and write the metrics and the report."""
     options = parser().parse_args(arguments)
     check(options)
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
@@ -72,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
 
     if options.model is None:
         for file in (options.questions, *(options.training or ())):
-            read_questions(file)  # a bad line is named now, and not after minutes of training the starter
+            read_questions(file)  # report a bad line now, and not after minutes of training the starter
     model = options.model or default_model()
     linker = Linker.from_pretrained(model, device=options.device, scoring=options.scoring)
     catalogue = linker.entities.catalogue
@@ -99,12 +109,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def print_table(metrics: Mapping[str, Mapping[str, float]], title: str, *, every: bool = False) -> None:
-    """Print a table, a column per linker.
+    """Print a table of metrics with one column for each linker.
 
     Args:
         metrics: linker → flat names → values.
-        title: of the table.
-        every: all metrics; otherwise those that matter, without the ones that no question was measured for.
+        title: title of the table.
+        every: whether to print all metrics, or only the six most important rows.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -118,17 +128,19 @@ def print_table(metrics: Mapping[str, Mapping[str, float]], title: str, *, every
     for name, cells in rows:
         table.add_row(name, *cells)
     console = Console(width=150)
-    console.print(escape(title), style="italic", highlight=False, soft_wrap=True)  # a path is not broken
+    console.print(
+        escape(title), style="italic", highlight=False, soft_wrap=True
+    )  # soft_wrap: do not break a path into two lines
     console.print(table)
     if not every:
         console.print("--all prints every metric, --output FILE writes them as JSON.", highlight=False)
 
 
-Rows = list[tuple[str, list[str]]]  # a name in words, and a cell per linker
+Rows = list[tuple[str, list[str]]]  # the name of a metric in words, and one cell for each linker
 
 
 def main_rows(metrics: Mapping[str, Mapping[str, float]]) -> Rows:
-    """The six rows that matter; one that no linker was measured for is left out."""
+    """The six most important rows, without those that are undefined for every linker."""
     from elq.report.wording import HEADLINES, is_defined
 
     start, qualities = "set_in_catalogue_micro_", ("precision", "recall", "f1")
@@ -158,7 +170,7 @@ def all_rows(metrics: Mapping[str, Mapping[str, float]]) -> Rows:
 
 
 def cell(names: Sequence[str], values: Mapping[str, float], digits: int = 3) -> str:
-    """Some figures of a linker side by side; a dash where they were not measured."""
+    """One cell: some figures of a linker, separated by slashes; a dash if one of them is undefined."""
     from elq.report.wording import UNDEFINED, is_defined
 
     if not all(is_defined(name, values) for name in names):

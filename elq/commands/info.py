@@ -1,4 +1,4 @@
-"""``elq info``: what a folder holds, how it was made, and its scores."""
+"""``elq info``: prints what a folder contains, how it was made, and its scores."""
 
 import argparse
 import json
@@ -24,14 +24,14 @@ SCORES = {
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
-        prog="elq info", description="Say what a model or entities folder holds, and how it was made."
+        prog="elq info", description="Print what a model or entities folder contains, how it was made, and its scores."
     )
     made.add_argument("folder", metavar="DIR", help="a model folder, a run folder, or an entities folder of `elq build`")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print one fact a line."""
+    """Print one fact in each line."""
     folder = Path(parser().parse_args(arguments).folder)
     from elq.entities.manifest import MANIFEST, open_entities
     from elq.linking.folder import ENTITIES
@@ -44,14 +44,14 @@ def main(arguments: Sequence[str]) -> None:
         facts = list(entity_facts(open_entities(folder)))
     else:
         raise ElqError(
-            f"{folder} is neither a model folder (config.json) nor an entities folder ({MANIFEST}): give one of them"
+            f"{folder} is neither a model folder (config.json) nor an entities folder ({MANIFEST}): give the path of one"
         )
     width = max(len(name) for name, _ in facts)
     print("\n".join(f"{name:{width}}  {value}" for name, value in facts))
 
 
 def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
-    """What the network is."""
+    """Facts about the network."""
     from safetensors import SafetensorError, safe_open
 
     from elq.model.config import read_config
@@ -59,9 +59,11 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
     config = read_config(folder / "config.json")
     try:
         with safe_open(folder / "model.safetensors", "pt") as weights:
-            count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118 (no mapping)
+            count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118 (it is not a mapping)
     except (OSError, SafetensorError) as error:
-        raise ElqError(f"{folder / 'model.safetensors'} cannot be read ({error}): export the model again") from None
+        raise ElqError(
+            f"{folder / 'model.safetensors'} cannot be read ({error}): write the folder again with `elq train` or `elq import`"
+        ) from None
     encoder = config.encoder
     yield "model", f"{folder}: {count / 1e6:.1f} million parameters, mentions of up to {config.max_span_tokens} tokens"
     kind = f"{encoder.get('model_type')}, {encoder.get('num_hidden_layers')} layers, {encoder.get('hidden_size')} wide"
@@ -72,7 +74,7 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
-    """What the entities folder holds, and how it was made."""
+    """Facts about the entities folder: what it contains, and how it was made."""
     about = entities.manifest
     names = ", ".join(f"{entity.id} {entity.title}" for entity in islice(entities.catalogue, 3))
     yield "entities", f"{about.entities:,} ({names}, …)"
@@ -86,7 +88,7 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
 
 
 def decision_facts(folder: Path) -> Iterator[tuple[str, str]]:
-    """How the scores of a model become links, and on what that was chosen."""
+    """Facts about the decision: how scores become links, and on which questions that was chosen."""
     from elq.linking.decision import Decision
 
     decision = Decision.load(folder)
@@ -103,7 +105,7 @@ def decision_facts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def score_facts(folder: Path) -> Iterator[tuple[str, str]]:
-    """How the model was trained, and its scores on the development questions, where the folder or its run says so."""
+    """Facts about the training, and the scores on the development questions, as far as the folder has them."""
     from elq.linking.folder import METRICS, TRAINING
 
     if training := _read(folder / TRAINING):
@@ -118,13 +120,18 @@ def score_facts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A file of keys and values in YAML or JSON, which YAML reads too; nothing where there is none."""
+    """Read a YAML or JSON file of keys and values; an empty dictionary if the file does not exist."""
     import yaml
 
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (ValueError, yaml.YAMLError) as error:
-        raise ElqError(f"{path} cannot be read ({' '.join(str(error).split())}): export the model again") from None
+        raise ElqError(
+            f"{path} cannot be read ({' '.join(str(error).split())}): write the model folder again"
+            " with `elq train` or `elq import`"
+        ) from None
     if not isinstance(found, dict):
-        raise ElqError(f"{path} holds no keys and values: export the model again")
+        raise ElqError(
+            f"{path} does not contain keys and values: write the model folder again with `elq train` or `elq import`"
+        )
     return found

@@ -1,4 +1,7 @@
-"""Overrides as a user writes them → as hydra wants them: no thought of ``+``, and no quotes around an unusual path."""
+"""Overrides: rewrites the overrides of a user in the form that hydra needs.
+
+The user need not write ``+`` before a key, or quotes around a path that has unusual characters.
+"""
 
 import itertools
 import re
@@ -10,19 +13,20 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.]+)=(?P<value>.*)", re.DOTALL)  # ~key is left alone
+OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.]+)=(?P<value>.*)", re.DOTALL)  # ~key does not match and stays as it is
 WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
 FOLDERS = ("--config-dir", "-cd")
 
 
 def normalised(arguments: Sequence[str], conf: Path) -> list[str]:
-    """Hydra's arguments, whether ``+`` was written or not, and with quotes around the values that hydra cannot read.
+    """The arguments in the form that hydra needs, with or without a ``+`` from the user.
 
-    A config group gets the ``+`` if the defaults lack it, as ``+experiment=NAME``; any other key is added or overridden.
+    A config group gets the ``+`` if the defaults lack the group, as in ``+experiment=NAME``. Any other key is added or
+    overridden. A value that hydra cannot read gets quotes.
 
     Args:
-        arguments: of the command line.
-        conf: the config folder; its train.yaml has the defaults.
+        arguments: the arguments of the command line.
+        conf: the config folder, whose train.yaml has the defaults.
     """
     defaults = yaml.safe_load((conf / "train.yaml").read_text(encoding="utf-8"))["defaults"]
     chosen = {group for item in defaults if isinstance(item, dict) for group in item}
@@ -51,7 +55,9 @@ def _own_folders(arguments: Sequence[str]) -> list[Path]:
 
 
 def readable(key: str, value: str, *, sweeps: bool = False) -> str:
-    """A value as hydra reads it: itself, or in quotes where hydra would refuse it or take its commas for several values.
+    """A value that hydra reads as one text or number.
+
+    It gets quotes if hydra would otherwise refuse it, or would read its commas as several values.
 
     >>> readable("data.dev", "my questions (2024).jsonl"), readable("model.lr_heads", "1e-3")
     ("'my questions (2024).jsonl'", '1e-3')
@@ -65,12 +71,12 @@ def readable(key: str, value: str, *, sweeps: bool = False) -> str:
         try:
             return hydra_text(yaml.safe_load(value))
         except yaml.YAMLError:
-            pass  # no list, but perhaps a path
+            pass  # it is not a list, but it may be a path
     return quoted(value)
 
 
 def hydra_text(value: Any) -> str:
-    """A plain value in hydra's own words, each text in quotes.
+    """A plain value in the syntax of hydra, with quotes around every text.
 
     >>> hydra_text([{"file": "it's ä.jsonl", "repeat": 2, "partial": True}])
     "[{file: 'it\\\\'s ä.jsonl', repeat: 2, partial: true}]"
@@ -85,5 +91,5 @@ def hydra_text(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text in single quotes; of backslashes, only those before a quote count."""
+    """A text in single quotes. Only backslashes before a quote are doubled, because hydra reads no others as escapes."""
     return "'" + re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), text) + "'"

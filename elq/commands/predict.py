@@ -1,4 +1,4 @@
-"""``elq predict``: question text (arguments, a file, standard input) → links. Nothing but arguments and printing."""
+"""``elq predict``: links questions from arguments, a file or standard input."""
 
 import argparse
 import logging
@@ -26,31 +26,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STARTER = Path("runs/starter/latest/model")
-DESCRIPTION = 120  # characters of one that are shown
-CHUNK = 256  # questions linked at a time: what a run holds in memory
-MENTIONS = 50  # spans of a question that are looked up
+DESCRIPTION = 120  # characters of a description that are shown
+CHUNK = 256  # questions that are linked, and held in memory, at a time
+MENTIONS = 50  # spans of a question for which entities are searched
 
 
 def default_model() -> Path:
-    """The folder of the starter model, which is trained first where it is missing.
+    """The folder of the starter model. If it is missing, the starter model is trained first.
 
     Raises:
         ElqError: the training failed.
     """
     if not STARTER.is_dir():
-        log.info("no --model is given and %s is missing: training the starter first (two to three minutes)", STARTER)
+        log.info("no --model is given and %s is missing: training the starter first, which takes two to three minutes", STARTER)
         began = time.monotonic()
         done = subprocess.run([sys.executable, "-m", "elq", "train", "+experiment=starter"], check=False, stdout=2)
         if done.returncode:
             raise ElqError(
-                f"training the starter ended with exit code {done.returncode} (see above): give a folder with --model"
+                f"training the starter ended with exit code {done.returncode}: correct the error that is printed above,"
+                " or give another model folder with --model DIR"
             )
-        log.info("trained the starter in %.0f s", time.monotonic() - began)
+        log.info("the starter was trained in %.0f s", time.monotonic() - began)
     return STARTER
 
 
 def as_text(question: Question, links: Sequence[Link]) -> str:
-    """The question with its mentions in brackets, and a line for each link.
+    """The question with its mentions in brackets, and one line for each link.
 
     A link shows its probability; one without (the model has no calibration, or it is a link to NIL) shows its score.
 
@@ -69,20 +70,23 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
         sure = f"score {link.score:.3f}" if link.probability is None else f"probability {link.probability:.2f}"
         parts = [f"  {link.mention} → {link.entity}", link.title, about, f"({sure})"]
         lines.append("  ".join(part for part in parts if part))
-    return "\n".join(lines).encode("utf-8", "replace").decode()  # half a character (a lone surrogate) cannot be written
+    return (
+        "\n".join(lines).encode("utf-8", "replace").decode()
+    )  # a lone surrogate, which is half a character, cannot be written
 
 
 def read_input(source: str, *, skip_bad_lines: bool = False) -> Iterator[Question]:
-    """Stream the questions of a file or of standard input ("-"): a question a line, or a JSON object a line.
+    """Read the questions of a file or of standard input ("-") one by one.
 
-    Files ending in .jsonl hold objects with a "text"; elsewhere a line that starts with "{" is such an object too.
+    Every line of a .jsonl file is a JSON object with a "text". In other input, a line that starts with "{" is such an object,
+    and any other line is a question.
 
     Args:
-        source: path, or "-".
-        skip_bad_lines: report a bad line in the log and go on, instead of stopping there.
+        source: path of the file, or "-".
+        skip_bad_lines: report a bad line in the log and continue with the next one, instead of raising.
 
     Raises:
-        ElqError: a bad line, with its number.
+        ElqError: a line cannot be read; the message has its number.
     """
     with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
         for line, raw in enumerate(stream, 1):
@@ -91,7 +95,7 @@ def read_input(source: str, *, skip_bad_lines: bool = False) -> Iterator[Questio
             except ElqError as error:
                 if not skip_bad_lines:
                     raise
-                log.warning("skipped: %s", error)
+                log.warning("a line is skipped: %s", error)
                 continue
             if question is not None:
                 yield question
@@ -110,40 +114,61 @@ def _question(raw: bytes, source: str, line: int) -> Question | None:
     try:
         return Question(str(line), raw.decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError:
-        raise ElqError(f"{source}, line {line}: not UTF-8: save the file as UTF-8") from None
+        raise ElqError(f"{source}, line {line}: the line is not valid UTF-8: save the file in UTF-8") from None
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(prog="elq predict", description="Link the entities in questions.")
-    made.add_argument("questions", nargs="*", metavar="QUESTION", help="question text; several are linked one by one")
-    made.add_argument("--input", metavar="FILE", help="file with a question, or a JSON object, a line; - is standard input")
-    made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input and go on")
+    made.add_argument(
+        "questions", nargs="*", metavar="QUESTION", help="text of a question; every argument is a question of its own"
+    )
+    made.add_argument(
+        "--input", metavar="FILE", help="file with one question, or one JSON object, in each line; - is standard input"
+    )
+    made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input, and link the others")
     made.add_argument(
         "--output",
         metavar="FILE",
-        help="write here instead of standard output; appears when it is complete, and a killed run of a file goes on",
+        help="write to this file instead of standard output; it appears when it is complete, and an interrupted run from a file"
+        " to a .jsonl file resumes when the same command is given again",
     )
     made.add_argument(
         "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
     )
-    made.add_argument("--threshold", type=float, help="least joint score of a link, at most 0 (default: the model's own)")
-    made.add_argument("--candidates", type=int, metavar="K", help="entities retrieved per mention (default: the model's own)")
-    made.add_argument("--mentions", type=int, metavar="N", help="spans per question that are looked up (default: 50)")
-    made.add_argument("--nil", action="store_true", help="link mentions of what is not in the catalogue, too: to NIL")
-    made.add_argument("--format", choices=("text", "jsonl"), help="default: text, and jsonl for an --output ending in .jsonl")
-    made.add_argument("--scoring", metavar="MODE", help="candidates, table, or elq as released (default: the model's own)")
+    made.add_argument("--threshold", type=float, help="least joint score of a link, γ, at most 0 (default: the model's own)")
+    made.add_argument(
+        "--candidates", type=int, metavar="K", help="candidates of each mention (default: the model's own number)"
+    )
+    made.add_argument(
+        "--mentions", type=int, metavar="N", help="spans of each question for which entities are searched (default: 50)"
+    )
+    made.add_argument(
+        "--nil",
+        action="store_true",
+        help="also link mentions of entities that are not in the catalogue; they are linked to NIL",
+    )
+    made.add_argument(
+        "--format",
+        choices=("text", "jsonl"),
+        help="format of the output (default: jsonl if --output ends in .jsonl, else text)",
+    )
+    made.add_argument(
+        "--scoring",
+        metavar="MODE",
+        help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
+    )
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Link and print."""
+    """Link the questions, and print or write the links."""
     options = parser().parse_intermixed_args(arguments)
     if bool(options.questions) == bool(options.input):
-        raise ElqError('give either questions or --input FILE: for example `elq predict "who directed titanic?"`')
+        raise ElqError('give either questions or --input FILE, not both: for example `elq predict "who directed titanic?"`')
     if options.mentions is not None and options.mentions < 1:
-        raise ElqError(f"--mentions is {options.mentions}, but must be at least 1")
+        raise ElqError(f"--mentions is {options.mentions}, but must be at least 1: give --mentions 1 or more")
     if options.input not in (None, "-") and not Path(options.input).is_file():
         raise ElqError(f"--input {options.input} does not exist: give a .jsonl or .txt file, or - for standard input")
     questions: Iterable[Question]
@@ -162,7 +187,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
         log.warning(
-            "γ is that of K = %d, not %d: give --threshold; links have no probability",
+            "the threshold γ was chosen for K = %d candidates, not %d: give another by --threshold; links have no probability",
             linker.candidates,
             options.candidates,
         )
@@ -172,7 +197,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     with _opened(options, linker, jsonl) as (output, done):
         if done:
-            log.info("%s questions are linked already: going on behind them", f"{done:,}")
+            log.info("%s questions are linked already: the run resumes after them", f"{done:,}")
         stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
             texts = [question.text for question in chunk]
@@ -183,7 +208,7 @@ def main(arguments: Sequence[str]) -> None:
 
 @contextmanager
 def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Iterator[tuple[IO[str], int]]:
-    """Where the links go, and how many questions an earlier, killed run of the same kind has done."""
+    """The output for the links, and the number of questions that an interrupted run of the same command has linked."""
     if not options.output:
         yield sys.stdout, 0
     elif options.input in (None, "-") or not jsonl or Path(options.output).is_char_device():

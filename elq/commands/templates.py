@@ -1,4 +1,4 @@
-"""``elq templates``: a catalogue file → annotated training questions, without anyone annotating."""
+"""``elq templates``: writes training questions from names and template sentences."""
 
 import argparse
 import json
@@ -30,14 +30,16 @@ def parser() -> argparse.ArgumentParser:
         description="Write training questions about a catalogue's entities: sentences with a slot for a name or an alias.",
     )
     made.add_argument(
-        "--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet, the most famous entities first"
+        "--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet file with the most famous entities first"
     )
-    made.add_argument("--output", required=True, metavar="FILE", help="JSON lines with text and mentions")
-    made.add_argument("--columns", default="", metavar="F=C,…", help="our field=your column, where the names differ")
-    made.add_argument("--count", type=int, default=10_000, help="questions to write (default: 10000)")
-    made.add_argument("--seed", type=int, default=0, help="another seed writes other questions (default: 0)")
+    made.add_argument("--output", required=True, metavar="FILE", help="file to write: JSON lines with text and mentions")
     made.add_argument(
-        "--frames", metavar="FILE", help="YAML with sentences of your own, in the form of elq/questions/frames.yaml"
+        "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
+    )
+    made.add_argument("--count", type=int, default=10_000, help="number of questions to write (default: 10000)")
+    made.add_argument("--seed", type=int, default=0, help="random seed; another seed gives other questions (default: 0)")
+    made.add_argument(
+        "--frames", metavar="FILE", help="YAML file with your own template sentences, in the form of elq/questions/frames.yaml"
     )
     made.add_argument(
         "--knobs",

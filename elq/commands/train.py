@@ -1,4 +1,7 @@
-"""``elq train``: hydra composes conf/, the training parser checks and builds, Lightning fits."""
+"""``elq train``: trains a linker with the settings in conf/ and the overrides.
+
+Hydra composes the config, the training parser checks it and builds the objects, and Lightning runs the training.
+"""
 
 import logging
 import os
@@ -26,7 +29,7 @@ CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in
 
 
 def plain_values(config: DictConfig) -> dict[str, Any]:
-    """The composed config as plain values for the training parser, without hydra's own keys.
+    """The values of the composed config for the training parser, without the keys of hydra itself.
 
     Raises:
         ElqError: a value that an experiment must give is missing.
@@ -35,7 +38,7 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
     if "data.train" in missing:
         raise ElqError(f"data.train has no value: choose an experiment with experiment=NAME ({', '.join(names('experiment'))})")
     if missing:
-        raise ElqError(f"{missing[0]} is missing: give a file, as {missing[0]}=FILE")
+        raise ElqError(f"{missing[0]} is missing: give the path of a file, as {missing[0]}=FILE")
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
     values.pop("hydra", None)
@@ -43,7 +46,7 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
 
 
 def names(group: str) -> list[str]:
-    """What there is to choose from in a group of conf/."""
+    """The names that can be chosen in a group of conf/."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
@@ -51,20 +54,22 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
     """Train from plain values and return the metrics of the exported model.
 
     Args:
-        values: the training parser's keys; with a ``ckpt_path`` that run goes on, in its own run folder.
+        values: values for the training parser. With a ``ckpt_path``, the run of that checkpoint resumes in its own run folder.
         folder: the run folder of a new run.
 
     Raises:
-        ElqError: bad values, or data that cannot be used.
+        ElqError: a value is wrong, or the data cannot be used.
     """
     from elq.training.parser import ELQCLI
 
     checkpoint = values.get("ckpt_path")
     if checkpoint is not None:
         if not Path(checkpoint).is_file():
-            raise ElqError(f"ckpt_path {checkpoint} does not exist: give runs/…/checkpoints/last.ckpt of the run to go on with")
-        folder = Path(checkpoint).resolve().parent.parent  # elsewhere the best epoch so far would be forgotten
-        log.info("the run goes on in its own folder %s", folder)
+            raise ElqError(
+                f"ckpt_path {checkpoint} does not exist: give runs/…/checkpoints/last.ckpt of the run that you want to resume"
+            )
+        folder = Path(checkpoint).resolve().parent.parent  # in another folder, the best epoch so far would be lost
+        log.info("the run resumes in its own folder %s", folder)
     values = {**values, "trainer": {**values.get("trainer", {}), "default_root_dir": str(folder)}}
     cli = ELQCLI({key: value for key, value in values.items() if key != "ckpt_path"}, run=False)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
@@ -75,7 +80,7 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
 
 
 def _point_latest(folder: Path) -> None:
-    """``latest`` beside the run folder leads to it, for predict.py."""
+    """Make the link ``latest`` beside the run folder point to it; predict.py reads this link."""
     temporary = folder.parent / f".latest.{os.getpid()}"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.name)
@@ -83,7 +88,7 @@ def _point_latest(folder: Path) -> None:
 
 
 def help_text() -> str:
-    """What ``elq train --help`` says: the settings that matter, the experiments with their first line, and the trainers."""
+    """The text of ``elq train --help``: the experiments with their first lines, the trainers, and the main settings."""
     from elq.training.overview import EPOCHS, SHOWN, setting_lines
 
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -96,25 +101,25 @@ def help_text() -> str:
         )
         lines.append(f"  {path.stem:14} {about.removeprefix('# ')}")
     lines += ["", f"trainers: {', '.join(names('trainer'))} (default: cpu)", ""]
-    lines += ["settings that matter:", *setting_lines(flat), "", EPOCHS]
-    lines += ["`elq fit --help_all` lists every setting, experiment=NAME --cfg job shows the values of an experiment,"]
-    lines += ["--config-dir DIR adds a folder of your own with experiment/NAME.yaml, hydra.run.dir=DIR is the run folder."]
+    lines += ["main settings:", *setting_lines(flat), "", EPOCHS]
+    lines += ["`elq fit --help_all` lists every setting, `elq train experiment=NAME --cfg job` shows an experiment's values,"]
+    lines += ["--config-dir DIR adds your own folder with experiment/NAME.yaml, and hydra.run.dir=DIR sets the run folder."]
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Compose the config and train."""
+    """Compose the config and train a linker."""
     if {"--help", "-h"} & {*arguments}:
         print(help_text())
         sys.exit(0)
-    command, os.environ["HYDRA_FULL_ERROR"] = sys.argv[:], "1"  # hydra hands its errors on instead of printing them
-    failures: list[ElqError] = []  # kept from hydra, which would announce them
+    command, os.environ["HYDRA_FULL_ERROR"] = sys.argv[:], "1"  # hydra raises its errors instead of printing them
+    failures: list[ElqError] = []  # kept here, because hydra would print them itself
 
     def task(config: DictConfig) -> None:
-        sys.argv[:] = command  # a further DDP process is started with the command line of this one
+        sys.argv[:] = command  # DDP starts further processes with this command line
         hydra_config = HydraConfig.get()
         if config.ckpt_path is not None and (given := [o for o in hydra_config.overrides.hydra if "hydra.run.dir=" in o]):
-            log.warning("%s is not used, because ckpt_path goes on with a run in that run's folder", given[-1])
+            log.warning("%s is not used, because ckpt_path resumes a run in the folder of that run", given[-1])
         try:
             fit(plain_values(config), hydra_config.runtime.output_dir)
         except ElqError as error:

@@ -1,4 +1,7 @@
-"""``elq tune``: choose γ, a mention threshold and a calibration for a finished model, and store them in its folder."""
+"""``elq tune``: chooses the thresholds and the calibration of a trained model.
+
+The threshold γ, the mention threshold and the calibration are stored in the model folder.
+"""
 
 import argparse
 import logging
@@ -22,26 +25,33 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="elq tune", description="Choose the thresholds of a model and fit its probabilities on annotated questions."
     )
-    made.add_argument("--model", required=True, metavar="DIR", help="model folder, whose decision.json gets what is chosen")
-    made.add_argument("--questions", required=True, nargs="+", metavar="FILE", help="annotated questions; several files add up")
+    made.add_argument(
+        "--model", required=True, metavar="DIR", help="model folder; what is chosen is written to its decision.json"
+    )
+    made.add_argument(
+        "--questions", required=True, nargs="+", metavar="FILE", help="annotated questions; several files are used together"
+    )
     made.add_argument(
         "--objective",
         default="set_in_catalogue",
-        help="whose F1 is to be best: set_in_catalogue, set_all, strong or weak (default: set_in_catalogue)",
+        help="task whose F1 is maximised: set_in_catalogue, set_all, strong or weak (default: set_in_catalogue)",
     )
     made.add_argument(
         "--predictions",
         metavar="FILE",
-        help="keep the links in this file, and use them if they are this model's (default: DIR/tune.jsonl; none for a dry run)",
+        help="file that keeps the links; if it has this model's links for these questions, they are used again"
+        " (default: DIR/tune.jsonl; a dry run keeps no file)",
     )
-    made.add_argument("--seed", type=int, default=0, help="of the folds that the probabilities are measured with (default: 0)")
+    made.add_argument(
+        "--seed", type=int, default=0, help="random seed of the folds for measuring the probabilities (default: 0)"
+    )
     made.add_argument("--dry-run", action="store_true", help="print the choice, but change nothing in the model folder")
     made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Link once, choose, print, store."""
+    """Link the questions once, choose the thresholds, print them, and store them."""
     options = parser().parse_args(arguments)
     folder, files = Path(options.model), [Path(file) for file in options.questions]
     check(options, folder, files)
@@ -54,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
     linker = Linker.from_pretrained(folder, device=options.device)
     catalogue = linker.entities.catalogue
     questions = known_questions([question for file in files for question in read_questions(file, catalogue)], catalogue)
-    with TemporaryDirectory() as elsewhere:  # a dry run leaves the model folder as it is
+    with TemporaryDirectory() as elsewhere:  # a dry run does not change the model folder
         kept = Path(elsewhere) if options.dry_run else folder
         path = Path(options.predictions) if options.predictions else kept / "tune.jsonl"
         spans = tune.all_spans(linker, questions, path, tune.origin(folder, linker, files))
@@ -71,28 +81,32 @@ def main(arguments: Sequence[str]) -> None:
     measured["links at least γ"] = reliability(probabilities[shown], labels[shown])
     print_reliability(measured, calibration)
     if options.dry_run:
-        log.info("%s stays as it is (--dry-run)", folder)
+        log.info("%s is not changed (--dry-run)", folder)
         return
     tune.store(folder, chosen, calibration, files, options.objective)
-    log.info("stored in %s; its metrics.json is still that of the training: `elq evaluate` measures anew", folder)
+    log.info(
+        "the choice is stored in %s; metrics.json there is still from training: run `elq evaluate` for new metrics", folder
+    )
 
 
 def check(options: argparse.Namespace, folder: Path, files: Sequence[Path]) -> None:
-    """Refuse with an ElqError what could not be tuned, before anything is loaded."""
+    """Raise an ElqError for options that cannot work, before anything is loaded."""
     from elq.evaluation.sweep import OBJECTIVES
 
     if not folder.is_dir():
-        raise ElqError(f"--model {folder} is no folder, but what is tuned is stored in one: give a model folder")
+        raise ElqError(
+            f"--model {folder} is not a folder on this machine: give the path of a model folder, where the choice is stored"
+        )
     if missing := [str(file) for file in files if not file.is_file()]:
-        raise ElqError(f"{', '.join(missing)} does not exist: give files of annotated questions")
+        raise ElqError(f"{', '.join(missing)} does not exist: give the paths of files of annotated questions with --questions")
     if options.seed < 0:
-        raise ElqError(f"--seed is {options.seed}, but must be at least 0")
+        raise ElqError(f"--seed is {options.seed}, but must be at least 0: give --seed 0 or a larger number")
     if options.objective not in OBJECTIVES:
         raise ElqError(f"--objective is {options.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
 
 
 def print_choice(rows: "dict[str, Choice]", title: str) -> None:
-    """Print what the thresholds reach."""
+    """Print the precision, recall and F1 that the thresholds reach."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -107,7 +121,7 @@ def print_choice(rows: "dict[str, Choice]", title: str) -> None:
 
 
 def print_reliability(rows: "dict[str, Reliability]", calibration: "Calibration") -> None:
-    """Print how good the probabilities are, of calibrations that have not seen the question."""
+    """Print how reliable the probabilities are; each comes from a calibration that was fitted without its question."""
     from rich.console import Console
     from rich.table import Table
 

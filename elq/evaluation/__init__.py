@@ -1,1 +1,1 @@
-"""Evaluation: how good links are."""
+"""Evaluation: measures links against annotated questions."""

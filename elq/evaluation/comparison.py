@@ -1,4 +1,4 @@
-"""Comparison: two sets of links for the same annotated questions, by a paired bootstrap over the questions."""
+"""Comparison: compares two sets of links by a paired bootstrap over questions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +23,11 @@ FIGURES = (  # task and quality, both of elq/evaluation/counting.py
     ("weak", "f1"),
     ("main", "recall"),
 )
-RESAMPLES = 10_000  # more than for intervals: p-values are small shares
+RESAMPLES = 10_000  # more than for intervals, because a small p-value needs many resamples
 
 
 class Difference(NamedTuple):
-    """A micro figure of A and of B, and the 95% interval and two-sided p-value of b − a over resampled questions."""
+    """A micro figure of A and of B, with the 95% interval and the two-sided p-value of b − a over resampled questions."""
 
     task: str
     quality: str
@@ -39,7 +39,10 @@ class Difference(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A question whose links differ: "won" or "lost" where B's set of entities has the better or worse F1, else "changed"."""
+    """A question whose links differ.
+
+    The kind is "won" if B's set of entities has a better F1 than A's, "lost" if it has a worse one, and else "changed".
+    """
 
     kind: str
     question: Question
@@ -51,50 +54,55 @@ def matched(path: str | Path, questions: Sequence[Question]) -> list[list[Link]]
     """The links of a file of predictions, in the order of the annotated questions.
 
     Raises:
-        ElqError: an id stands twice, is missing or is no question's, or has another text.
+        ElqError: an id occurs twice, is missing, belongs to no annotated question, or has another text.
     """
     wanted = _by_id(questions, "the annotated questions")
     predicted, links = read_predictions(path)
     found = _by_id(predicted, str(path))
     if missing := [key for key in wanted if key not in found]:
-        raise ElqError(f"{path} lacks {len(missing)} of the questions, such as id {missing[0]!r}: predict all of them")
+        raise ElqError(
+            f"{path} lacks {len(missing)} of the questions, such as id {missing[0]!r}: predict all with `elq predict`"
+        )
     if extra := [key for key in found if key not in wanted]:
-        raise ElqError(f"{path} has {len(extra)} questions too many, such as id {extra[0]!r}: predict the annotated ones alone")
+        raise ElqError(f"{path} has {len(extra)} questions too many, such as id {extra[0]!r}: predict only the annotated ones")
     for key, place in wanted.items():
         if (text := predicted[found[key]].text) != questions[place].text:
-            raise ElqError(f"{path} has the text {text!r} under id {key!r}, not {questions[place].text!r}: predict this file")
+            raise ElqError(
+                f"{path} has the text {text!r} for id {key!r}, but the annotated text is {questions[place].text!r}: run"
+                " `elq predict` on the annotated file"
+            )
     return [links[found[key]] for key in wanted]
 
 
 def _by_id(questions: Sequence[Question], source: str) -> dict[str, int]:
-    """The place of each id."""
+    """The place of each id in the list. Raises ElqError if an id occurs twice."""
     places: dict[str, int] = {}
     for place, question in enumerate(questions):
         if places.setdefault(question.id, place) != place:
-            raise ElqError(f"{source} has the id {question.id!r} twice, but questions are matched by it: give each its own")
+            raise ElqError(f"{source} has the id {question.id!r} twice, but questions are matched by id: give each its own id")
     return places
 
 
 def compare(
     questions: Sequence[Question], a: Links, b: Links, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Difference]:
-    """The ``FIGURES`` of A and B on n annotated questions, and how far chance in the choice of questions may carry them.
+    """The ``FIGURES`` of A and B on n annotated questions, with intervals and p-values of their differences.
 
-    The p-value is twice the share of resamples in which the difference is 0 or has the other sign, with one more such resample
-    counted, so that it is never 0.
+    The p-value is twice the share of resamples in which the difference is 0 or has the other sign. One such resample is added,
+    so that the p-value is never 0.
 
     Args:
         questions: annotated questions.
         a, b: the links of each question.
-        resamples: how often n questions are drawn, with replacement.
-        seed: of the draws.
+        resamples: number of resamples; each has n questions, drawn with replacement.
+        seed: seed of the draws.
 
     Raises:
-        ElqError: fewer than one resample or question, or another number of questions than of lists of links.
+        ElqError: there is no resample or no question, or the numbers of questions and of lists of links differ.
     """
     sides = (_ratios(questions, a), _ratios(questions, b))
     ratios = {(side, figure): ratio for side, own in enumerate(sides) for figure, ratio in own.items()}
-    drawn = resampled(ratios, resamples=resamples, seed=seed)  # in one call: the same questions are drawn for A and for B
+    drawn = resampled(ratios, resamples=resamples, seed=seed)  # one call draws the same questions for A and for B
     found = []
     for figure in FIGURES:
         before, after = (np.nan_to_num(drawn[side, figure]) for side in (0, 1))  # each (1 + R,); 0 where undefined
@@ -113,7 +121,11 @@ def _ratios(questions: Sequence[Question], links: Links) -> dict[tuple[str, str]
 
 
 def changes(questions: Sequence[Question], a: Links, b: Links) -> list[Change]:
-    """The questions whose links differ in span or entity, in order. Raises ElqError if the numbers differ."""
+    """The questions whose links differ in span or entity, in order.
+
+    Raises:
+        ElqError: the numbers of questions and of lists of links differ.
+    """
     found = []
     for (question, before), (_, after) in zip(paired(questions, a), paired(questions, b), strict=True):
         if {(x.start, x.end, x.entity) for x in before} == {(x.start, x.end, x.entity) for x in after}:
@@ -125,7 +137,7 @@ def changes(questions: Sequence[Question], a: Links, b: Links) -> list[Change]:
 
 
 def change_record(change: Change) -> dict[str, Any]:
-    """A change as plain values: id, text, kind, the gold entities, and the links of A and of B."""
+    """A change as values for JSON: id, text, kind, the gold entities, and the links of A and of B."""
     fields = ("start", "end", "mention", "entity", "title", "score", "probability")
     sides = {
         side: [{field: getattr(link, field) for field in fields} for link in links]

@@ -1,8 +1,8 @@
-"""Counting: how well predicted links agree with a question's gold mentions and entities.
+"""Counting: counts the links that agree with gold mentions and entities.
 
-Pure functions count one (question, links) pair; elq/evaluation/ratios.py makes metrics of the counts. A gold mention without
-an entity (NIL) is a gold span for mention detection but no gold for linking, where a link on it is a false one. A question's
-main entity is that of its first mention.
+Pure functions count one (question, links) pair; elq/evaluation/ratios.py makes metrics from the counts. A gold mention without
+an entity (NIL) counts for mention detection, but not for linking, where every link on it is wrong. The main entity of a
+question is the entity of its first mention.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from elq.types import Link, Question
 
 REPORTED = ("strong", "weak", "mention", "set_all", "set_in_catalogue", "set_out_of_catalogue")
 TASKS = (*REPORTED, "main", "unmentioned")
-MEANINGS = {  # of the REPORTED tasks, in the order of tables
+MEANINGS = {  # REPORTED task → its name in tables, in their order
     "set_in_catalogue": "entities, main one in the catalogue",
     "set_out_of_catalogue": "entities, main one outside",
     "set_all": "entities, all questions",
@@ -25,14 +25,14 @@ MEANINGS = {  # of the REPORTED tasks, in the order of tables
 
 
 class Counts(NamedTuple):
-    """How many predictions agree with a gold item, how many predictions there are, and how many gold items."""
+    """Numbers of predictions that agree with a gold item, of predictions, and of gold items."""
 
     correct: int
     predicted: int
     gold: int
 
     def quality(self, empty: float = 0.0) -> dict[str, float]:
-        """Precision, recall, F1; 0 where only one side is empty, ``empty`` where there is neither gold nor prediction.
+        """Precision, recall and F1: 0 if there are only gold items or only predictions, and ``empty`` if there are neither.
 
         >>> Counts(correct=1, predicted=2, gold=1).quality()
         {'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666}
@@ -42,7 +42,7 @@ class Counts(NamedTuple):
         return {name: top(self) / max(bottom(self), 1) for name, (top, bottom) in QUALITY_PARTS.items()}
 
 
-QUALITY_PARTS: dict[str, tuple[Callable[[Counts], int], Callable[[Counts], int]]] = {  # top and bottom of each ratio
+QUALITY_PARTS: dict[str, tuple[Callable[[Counts], int], Callable[[Counts], int]]] = {  # numerator and denominator of each ratio
     "precision": (lambda counts: counts.correct, lambda counts: counts.predicted),
     "recall": (lambda counts: counts.correct, lambda counts: counts.gold),
     "f1": (lambda counts: 2 * counts.correct, lambda counts: counts.predicted + counts.gold),
@@ -51,7 +51,7 @@ QUALITIES = tuple(QUALITY_PARTS)
 
 
 def agreement(gold: Iterable[Hashable], predicted: Iterable[Hashable]) -> Counts:
-    """Count equal items, each used once.
+    """Count the items that are equal in both lists. Each item is used only once.
 
     >>> agreement(["Q1", "Q2"], ["Q2", "Q2", "Q3"])
     Counts(correct=1, predicted=3, gold=2)
@@ -61,26 +61,26 @@ def agreement(gold: Iterable[Hashable], predicted: Iterable[Hashable]) -> Counts
 
 
 def gold_entities(question: Question) -> set[str]:
-    """The gold set: the mentions' entities that are in the catalogue, and the entities without an annotated span."""
+    """The gold set of a question: the entities of its mentions, and its entities without an annotated span."""
     return {mention.entity for mention in question.mentions if mention.entity is not None} | set(question.other_entities)
 
 
 def weak_agreement(question: Question, links: Sequence[Link]) -> Counts:
-    """Overlapping spans with the same entity, in as many one-to-one pairs as can be had (a maximum bipartite matching).
+    """Count one-to-one pairs of overlapping spans with the same entity, as many as possible (maximum bipartite matching).
 
     >>> from elq.types import Mention
     >>> question = Question("1", "new york city", (Mention(0, 13, "Q60"),))
     >>> weak_agreement(question, [Link(0, 8, "new york", "Q60", "", "", 0.0), Link(9, 13, "city", "Q60", "", "", 0.0)])
     Counts(correct=1, predicted=2, gold=1)
     """
-    edges = [  # a NIL mention has none: no link has the entity None
+    edges = [  # a NIL mention has no edge, because no link has the entity None
         (("gold", row), ("link", column))
         for row, mention in enumerate(question.mentions)
         for column, link in enumerate(links)
         if mention.entity == link.entity and mention.start < link.end and link.start < mention.end
     ]
     matched, tops = len(edges), {top for top, _ in edges}
-    if not len(tops) == len({bottom for _, bottom in edges}) == len(edges):  # some compete, which is rare
+    if not len(tops) == len({bottom for _, bottom in edges}) == len(edges):  # an item has several edges, which is rare
         from networkx import Graph, bipartite
 
         matched = len(bipartite.hopcroft_karp_matching(Graph(edges), tops)) // 2  # it holds every pair in both directions
@@ -88,11 +88,12 @@ def weak_agreement(question: Question, links: Sequence[Link]) -> Counts:
 
 
 def count(question: Question, links: Sequence[Link]) -> dict[str, Counts]:
-    """The counts of those of the ``TASKS`` that a question takes part in.
+    """The counts of one question, for each task of ``TASKS`` in which it takes part.
 
-    All do in ``strong`` (same span and entity), ``weak`` (overlapping span, same entity), ``mention`` (same span, any entity)
-    and ``set_all`` (entities without spans); those with a main entity in ``set_in_catalogue`` and ``main`` (is it linked?),
-    those whose first mention is NIL in ``set_out_of_catalogue``, those without mentions in ``unmentioned``.
+    Every question takes part in ``strong`` (same span and entity), ``weak`` (overlapping span, same entity), ``mention`` (same
+    span, any entity) and ``set_all`` (entities without spans). A question with a main entity takes part in ``set_in_catalogue``
+    and in ``main`` (whether the main entity is linked). A question whose first mention is NIL takes part in
+    ``set_out_of_catalogue``, and a question without mentions in ``unmentioned``.
     """
     entities = {link.entity for link in links}
     spans = [(mention.start, mention.end) for mention in question.mentions]
@@ -112,7 +113,7 @@ def count(question: Question, links: Sequence[Link]) -> dict[str, Counts]:
 
 
 def paired(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> Iterator[tuple[Question, Sequence[Link]]]:
-    """Each question with its links; raises ElqError if their numbers differ."""
+    """Pairs of a question and its links. Raises ElqError if the numbers of both differ."""
     if len(questions) != len(links):
-        raise ElqError(f"got {len(questions)} questions but {len(links)} lists of links: give one list, even empty, for each")
+        raise ElqError(f"got {len(questions)} questions but {len(links)} lists of links: give one list for each question")
     return zip(questions, links, strict=True)

@@ -1,4 +1,4 @@
-"""Evaluation: what a linker does with a set of questions, and every metric of it, as figures and as ratios over questions."""
+"""Evaluate: links annotated questions, and computes every metric."""
 
 import logging
 import math
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a linker made of Q questions: all that the metrics look at."""
+    """The output of a linker for Q questions: everything that the metrics need."""
 
     questions: Sequence[Question]
     links: Sequence[Sequence[Link]]
-    ranks: Sequence[Sequence[int]] | None = None  # of each gold mention with an entity: its rank, see gold_rank
-    ends: Sequence[int] | None = None  # in score mode elq: where the text ends that was read, in characters
-    nil_links: Sequence[Sequence[Link]] | None = None  # as links, but with NIL asked for; None: the model has no such candidate
-    log_nil: Sequence[Sequence[float]] = ()  # beside them: log p(NIL | mention) of each gold mention
+    ranks: Sequence[Sequence[int]] | None = None  # rank of the entity of each gold mention that has one, see gold_rank
+    ends: Sequence[int] | None = None  # in score mode elq: number of characters that were read
+    nil_links: Sequence[Sequence[Link]] | None = None  # like links, with links to NIL; None: the model has no NIL
+    log_nil: Sequence[Sequence[float]] = ()  # log p(NIL | mention) of each gold mention
 
     def above(self, threshold: float) -> "Observed":
-        """The same with the links of a higher threshold; the linker compares in float32, and so does this."""
+        """A copy with only the links of at least this threshold, compared in float32 as in the linker."""
         least = float(np.float32(threshold))
         links, nil_links = (
             [[link for link in found if link.score >= least] for found in every] for every in (self.links, self.nil_links or ())
@@ -39,32 +39,36 @@ class Observed:
 
 
 def evaluate_links(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> dict[str, float]:
-    """Compare links with gold mentions: flat names → values of the metrics of links, see elq/evaluation/ratios.py.
+    """Measure links: name → value of each metric that needs only links, see elq/evaluation/ratios.py.
 
     Raises:
-        ElqError: another number of questions than of lists of links.
+        ElqError: the numbers of questions and of lists of links differ.
     """
     return values_of(question_sums(questions, links))
 
 
 def known_questions(questions: Sequence[Question], catalogue: Catalogue) -> list[Question]:
-    """The questions with null for every gold mention whose entity a catalogue lacks: no linker over it could find that one."""
+    """The questions with null instead of gold entities that the catalogue lacks, because no linker can find them."""
     ids = sorted({mention.entity for question in questions for mention in question.mentions if mention.entity is not None})
     lacking = {entity for entity, row in zip(ids, catalogue.rows(ids), strict=True) if row < 0}
     if lacking:
-        log.warning("%d gold entities are not in the catalogue, and count as null: %s …", len(lacking), min(lacking))
+        log.warning(
+            "%d gold entities are not in the catalogue, and their mentions count as null, for example those of %s",
+            len(lacking),
+            min(lacking),
+        )
     return [
         replace(q, mentions=tuple(replace(m, entity=None) if m.entity in lacking else m for m in q.mentions)) for q in questions
     ]
 
 
 def observe(linker: Linker, questions: Sequence[Question], *, threshold: float | None = None) -> Observed:
-    """Link the questions, and rank each gold entity for its gold span. Every question is encoded once.
+    """Link the questions, and find the rank of each gold entity for its gold span. Every question is encoded once.
 
     Args:
-        linker: what is measured.
+        linker: the linker to measure.
         questions: annotated questions; an entity that the linker's catalogue lacks counts as null.
-        threshold: γ instead of the linker's own.
+        threshold: γ, instead of the linker's own threshold.
     """
     catalogue = linker.entities.catalogue
     questions = known_questions(questions, catalogue)
@@ -90,9 +94,9 @@ def observe(linker: Linker, questions: Sequence[Question], *, threshold: float |
 
 
 def gold_rank(given: Given | None, row: int) -> int:
-    """The rank, from 0, of a catalogue row among the candidates of a given mention.
+    """The rank, counted from 0, of a catalogue row among the candidates of a given mention.
 
-    −1 where it is not among them, the catalogue has no such entity (row −1), or the mention covers no token.
+    The rank is −1 if the row is not among them, if the row is −1 (not in the catalogue), or if the mention covers no token.
     """
     return given.rows.index(row) if given is not None and row >= 0 and row in given.rows else -1
 
@@ -103,33 +107,33 @@ def _sums(observed: Observed) -> dict[str, Sums]:
 
 
 def measure(observed: Observed) -> dict[str, float]:
-    """All metrics: flat names → values. Those of ranks, of the released counting, and of NIL, where they were observed.
+    """Name → value of all metrics. Those that need ranks, ends or links to NIL are left out if these were not observed.
 
-    A metric that is undefined, since no question takes part in it, is 0.0.
+    A metric is 0.0 if it is undefined because no question takes part in it.
     """
     area = {} if observed.nil_links is None else nil_area(observed.questions, observed.log_nil)
     return values_of(_sums(observed)) | area
 
 
 def metric_ratios(observed: Observed) -> dict[str, Ratio]:
-    """The metrics of :func:`measure` that are ratios, under the same names; the others are numbers of something.
+    """The metrics of :func:`measure` that are ratios, with the same names. The others are plain numbers.
 
-    The value of a ratio is that of its metric, and NaN where the metric, which is then 0, is undefined.
+    A ratio has the value of its metric. If it is undefined, the ratio is NaN and the metric is 0.
     """
     return ratios_of(_sums(observed))
 
 
 def evaluate(linker: Linker, questions: Sequence[Question], *, threshold: float | None = None) -> dict[str, float]:
-    """Link the questions and measure: :func:`evaluate_links`, and the rank of each gold entity for its gold span.
+    """Link the questions and compute all metrics, also those of the rank of each gold entity for its gold span.
 
-    In score mode ``elq`` the figures of the released counting (elq/evaluation/released_counting.py) stand beside ours.
+    In score mode ``elq``, the metrics of the released counting (elq/evaluation/released_counting.py) are included.
 
     Args:
-        linker: what is measured.
+        linker: the linker to measure.
         questions: annotated questions; an entity that the linker's catalogue lacks counts as null.
-        threshold: γ instead of the linker's own.
+        threshold: γ, instead of the linker's own threshold.
 
     Returns:
-        Flat names → values.
+        Name → value of each metric.
     """
     return measure(observe(linker, questions, threshold=threshold))

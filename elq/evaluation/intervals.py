@@ -1,8 +1,8 @@
-"""Intervals: the bootstrap over questions, for every figure that is a ratio of two sums over questions.
+"""Intervals: the bootstrap over questions, for ratios of sums over questions.
 
-Precision, recall and F1 (micro), means over questions (macro), recall at k and every slice of them are such ratios, so one set
-of resamples serves them all: R resamples of Q questions are an (R, Q) matrix of how often each question was drawn, and its
-product with the (Q, F) columns of F figures gives all resampled sums at once.
+Precision, recall and F1 (micro), means over questions (macro), recall at k and every slice of them are such ratios. So they all
+use the same resamples. R resamples of Q questions are an (R, Q) matrix that says how often each question was drawn. Its product
+with the (Q, F) columns of F figures gives all resampled sums at once.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -19,18 +19,18 @@ Key = TypeVar("Key", bound=Hashable)
 
 RESAMPLES = 2000
 LEVEL = 0.95
-CELLS = 4_000_000  # of the matrix of draws that are held at a time
+CELLS = 4_000_000  # cells of the matrix of draws that are in memory at a time
 
 
 class Ratio(NamedTuple):
-    """A figure: Σ top / Σ bottom over Q questions; undefined where the bottom is 0."""
+    """A figure: Σ top / Σ bottom over Q questions. It is undefined if Σ bottom is 0."""
 
     top: Array  # (Q,)
     bottom: Array  # (Q,)
 
 
 class Interval(NamedTuple):
-    """A figure and the bounds of its interval; NaN where it is undefined."""
+    """A figure and the bounds of its interval; NaN if it is undefined."""
 
     value: float
     low: float
@@ -38,7 +38,7 @@ class Interval(NamedTuple):
 
 
 def draw_counts(questions: int, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each of Q questions was drawn, in blocks of resamples: (≤ R, Q), every row with the sum Q."""
+    """How often each of Q questions is drawn, in blocks of resamples: (≤ R, Q). The sum of every row is Q."""
     generator = np.random.default_rng(seed)
     block = max(1, CELLS // questions)
     for first in range(0, resamples, block):
@@ -48,17 +48,17 @@ def draw_counts(questions: int, resamples: int, seed: int) -> Iterator[Array]:
 
 
 def resampled(ratios: Mapping[Key, Ratio], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[Key, Array]:
-    """Each figure on all questions, and behind it on every resample: name → (1 + R,), NaN where it is undefined.
+    """Each figure on all questions, followed by its values on the R resamples: name → (1 + R,), NaN if it is undefined.
 
-    The same seed and number of questions draw the same resamples, so the arrays of two linkers may be subtracted.
+    The same seed and number of questions give the same resamples, so the arrays of two linkers may be subtracted.
 
     Args:
         ratios: name → figure, each over the same Q questions.
-        resamples: R.
-        seed: of the draws.
+        resamples: R, the number of resamples.
+        seed: seed of the draws.
 
     Raises:
-        ElqError: no question, or fewer than one resample.
+        ElqError: there is no question or no resample.
     """
     if not ratios:
         return {}
@@ -66,14 +66,16 @@ def resampled(ratios: Mapping[Key, Ratio], *, resamples: int = RESAMPLES, seed: 
     columns = np.stack([*tops, *bottoms], axis=1)  # (Q, 2F)
     if not len(columns) or resamples < 1:
         raise ElqError(f"{resamples} resamples of {len(columns)} questions are asked for: give at least one of each")
-    blocks = chain([np.ones((1, len(columns)))], draw_counts(len(columns), resamples, seed))  # one at a time: all are R × Q
+    blocks = chain(
+        [np.ones((1, len(columns)))], draw_counts(len(columns), resamples, seed)
+    )  # one block at a time, because all draws have R × Q cells
     sums, bases = np.split(np.concatenate([block @ columns for block in blocks]), 2, axis=1)  # each (1 + R, F)
     values = np.divide(sums, bases, out=np.full_like(sums, np.nan), where=bases > 0)
     return dict(zip(ratios, values.T, strict=True))
 
 
 def interval(values: Array) -> Interval:
-    """The interval of a figure from its (1 + R,) values: percentiles of the resamples in which it is defined.
+    """The interval of a figure from its (1 + R,) values: percentiles over the resamples in which the figure is defined.
 
     >>> round(interval(np.array([0.5, *np.linspace(0.0, 1.0, 101)])).low, 3)
     0.025

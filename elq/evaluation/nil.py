@@ -1,4 +1,4 @@
-"""NIL: how well a linker tells mentions of what is not in the catalogue from those that have an entity."""
+"""NIL: measures whether a linker finds the mentions without an entity."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from elq.types import NIL, Link, Question
 
 
 def nil_counts(question: Question, links: Sequence[Link]) -> Counts:
-    """Links to NIL on the span of a gold mention without an entity.
+    """Count the links to NIL on the span of a gold mention without an entity.
 
     >>> from elq.types import Mention
     >>> question = Question("1", "jo met mo", (Mention(0, 2, None), Mention(7, 9, "Q1")))
@@ -23,13 +23,15 @@ def nil_counts(question: Question, links: Sequence[Link]) -> Counts:
 
 
 def nil_area(questions: Sequence[Question], log_probs: Sequence[Sequence[float]]) -> dict[str, float]:
-    """``nil_auroc``: the probability that a gold mention without an entity has a larger p(NIL | mention) than one with.
+    """``nil_auroc``: the probability that a gold mention without an entity has a larger p(NIL | mention) than one with
+    an entity.
 
-    It compares mentions of different questions, and so is no ratio of sums over questions. It is left out without both kinds.
+    The area compares mentions of different questions, so it is not a ratio of sums over questions. The dictionary is empty if
+    there are no mentions with an entity, or none without.
 
     Args:
         questions: annotated questions.
-        log_probs: log p(NIL | mention) of each question's gold mentions; NaN where a mention covers no token.
+        log_probs: log p(NIL | mention) of each question's gold mentions; NaN if a mention covers no token.
     """
     known = [
         (log_p, mention.entity is None)

@@ -1,16 +1,16 @@
-"""Ratios: every metric, declared once, as a ratio of two sums over questions.
+"""Ratios: declares every metric as a ratio of two sums over questions.
 
-``METRICS`` holds them all. A metric says what one question adds to the sum on top and to the sum at the bottom; its value is
-Σ top / Σ bottom. A number of something has a sum on top only. Values, bootstrap intervals, reports and comparisons all follow
-from these sums. So the order of the questions does not matter, and the sums of two sets of questions add up.
+``METRICS`` contains all metrics. A metric says what one question adds to the numerator (top) and to the denominator (bottom);
+its value is Σ top / Σ bottom. A plain number has only a numerator. Values, bootstrap intervals, reports and comparisons are all
+computed from these sums. So the order of the questions does not matter, and the sums of two sets of questions can be added.
 
-To add a metric, add one entry to ``METRICS``: its name, and a :class:`Metric` of functions that look at one question with what
-the linker made of it (a :class:`Case`). The share of questions with more than one link would be::
+To add a metric, add one entry to ``METRICS``: its name, and a :class:`Metric` of functions that read one question with
+the output of the linker for it (a :class:`Case`). The share of questions with more than one link would be::
 
     "several_links": Metric(lambda case: len(case.links) > 1, lambda case: 1),
 
-If it looks at something that not every linker gives (ranks, ends, links to NIL), say so as the third argument. Nothing else is
-to be changed: ``elq evaluate`` prints it, and the report shows it with an interval.
+If the metric needs something that not every linker gives (ranks, ends, links to NIL), name it as the third argument. Nothing
+else must be changed: ``elq evaluate`` prints the metric, and the report shows it with an interval.
 """
 
 import operator
@@ -29,23 +29,23 @@ from elq.evaluation.released_counting import COUNTED, released_counts
 from elq.tensors import Array
 from elq.types import Link, Question
 
-KS = (1, 4, 10, 16, 64, 128)  # of candidate recall
-NOTHING = Counts(0, 0, 0)  # of a task in which a question takes no part
+KS = (1, 4, 10, 16, 64, 128)  # numbers k for which candidate recall at k is measured
+NOTHING = Counts(0, 0, 0)  # counts of a question that takes no part in a task
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question, and what a linker made of it: all that a metric looks at. None: not observed."""
+    """One question and the output of a linker for it: everything that a metric needs. None means not observed."""
 
     question: Question
     links: Sequence[Link]
-    ranks: Sequence[int] | None = None  # of each gold mention with an entity: 0 = best candidate, -1 = not retrieved
-    end: int | None = None  # where the text ends that the linker has read, in characters
-    nil_links: Sequence[Link] | None = None  # as links, but with NIL asked for
+    ranks: Sequence[int] | None = None  # of the gold mentions with an entity: 0 = best candidate, -1 = not retrieved
+    end: int | None = None  # number of characters that the linker has read
+    nil_links: Sequence[Link] | None = None  # like links, with links to NIL
 
     @cached_property
     def counts(self) -> dict[str, Counts]:
-        """The counts of the tasks that the question takes part in: those of ``count``, ``released_…``, and ``nil``."""
+        """Task → counts, for the tasks of ``count`` in which the question takes part, for ``released_…`` and for ``nil``."""
         counts = count(self.question, self.links)
         if self.end is not None:
             released = released_counts(self.question, self.links, self.end)
@@ -55,7 +55,7 @@ class Case:
         return counts
 
     def of(self, task: str) -> Counts:
-        """The counts of a task, all 0 if the question takes no part."""
+        """The counts of a task; all are 0 if the question takes no part in it."""
         return self.counts.get(task, NOTHING)
 
     def takes_part(self, task: str) -> bool:
@@ -68,11 +68,11 @@ Observation = Literal["links", "ranks", "ends", "nil_links"]  # the arguments of
 
 
 class Metric(NamedTuple):
-    """A metric: Σ top / Σ bottom over the questions, or the number Σ top where there is no sum at the bottom."""
+    """A metric: Σ top / Σ bottom over the questions, or the number Σ top if ``bottom`` is None."""
 
     top: Part
     bottom: Part | None = None
-    needs: Observation = "links"  # what must have been observed, or else the metric is left out
+    needs: Observation = "links"  # the metric is left out if this was not observed
 
 
 def micro(task: str, quality: str, needs: Observation = "links") -> Metric:
@@ -82,7 +82,10 @@ def micro(task: str, quality: str, needs: Observation = "links") -> Metric:
 
 
 def macro(task: str, quality: str) -> Metric:
-    """The mean of precision, recall or F1 over the questions that take part in a task; 1 for one without gold and links."""
+    """The mean of precision, recall or F1 over the questions that take part in a task.
+
+    It is 1 for a question without gold items and links.
+    """
 
     def top(case: Case) -> float:
         return case.of(task).quality(empty=1.0)[quality] if case.takes_part(task) else 0.0
@@ -97,7 +100,7 @@ def total(task: str, part: str, needs: Observation = "links") -> Metric:
 
 
 def participants(task: str) -> Metric:
-    """A number: of the questions that take part in a task."""
+    """A number: how many questions take part in a task."""
     return Metric(lambda case: case.takes_part(task))
 
 
@@ -107,18 +110,18 @@ def recall_at(k: int) -> Metric:
 
 
 def recalls_at(ks: Sequence[int]) -> dict[str, Metric]:
-    """Candidate recall at 1 and each k.
+    """Candidate recall at 1 and at each k.
 
     Raises:
-        ElqError: no k, or one below 1.
+        ElqError: there is no k, or a k below 1.
     """
     if min(ks, default=0) < 1:
-        raise ElqError(f"candidate recall is asked for at {list(ks)}: give at least one k, each of them at least 1")
+        raise ElqError(f"candidate recall is asked for at {list(ks)}: give at least one k, and no k below 1")
     return {f"candidate_recall@{k}": recall_at(k) for k in sorted({1, *ks})}
 
 
 def released(name: str) -> dict[str, Metric]:
-    """One of the released ELQ's ways of counting: precision, recall and F1, then the three sums."""
+    """The metrics of one way of counting of the released ELQ: precision, recall and F1, and the three sums."""
     task = f"released_{name}"
     qualities = {f"{task}_{quality}": micro(task, quality, "ends") for quality in QUALITIES}
     return qualities | {f"{task}_{part}": total(task, part, "ends") for part in Counts._fields}
@@ -149,13 +152,13 @@ METRICS: dict[str, Metric] = {
 
 
 class Sums(NamedTuple):
-    """What each of Q questions adds to a metric."""
+    """The terms that each of Q questions adds to the sums of a metric."""
 
     top: Array  # (Q,)
-    bottom: Array | None  # (Q,); None: the metric is a number of something
+    bottom: Array | None  # (Q,); None: the metric is a plain number
 
     def value(self) -> float:
-        """The metric of all Q questions; 0.0 where a ratio is undefined."""
+        """The value of the metric for all Q questions; 0.0 if it is undefined."""
         top, bottom = float(self.top.sum()), 1.0 if self.bottom is None else float(self.bottom.sum())
         return top / bottom if bottom else 0.0
 
@@ -169,16 +172,16 @@ def question_sums(
     nil_links: Sequence[Sequence[Link]] | None = None,
     metrics: Mapping[str, Metric] = METRICS,
 ) -> dict[str, Sums]:
-    """What each of Q questions adds to each metric: name → sums. Metrics of what was not observed are left out.
+    """What each of Q questions adds to each metric: name → sums. A metric is left out if what it needs was not observed.
 
     Args:
         questions: annotated questions.
-        links: of each question.
-        ranks, ends, nil_links: of each question, see :class:`Case`; None: not observed.
+        links: the links of each question.
+        ranks, ends, nil_links: those of each question, see :class:`Case`; None: not observed.
         metrics: name → metric.
 
     Raises:
-        ElqError: another number of questions than of lists of links.
+        ElqError: the numbers of questions and of lists of links differ.
     """
     given = {"links": links, "ranks": ranks, "ends": ends, "nil_links": nil_links}
     none = [None] * len(questions)
@@ -201,12 +204,12 @@ def values_of(sums: Mapping[str, Sums]) -> dict[str, float]:
 
 
 def ratios_of(sums: Mapping[str, Sums]) -> dict[str, Ratio]:
-    """The metrics that are ratios, and no numbers of something: name → ratio."""
+    """Name → ratio, for each metric that is a ratio and not a plain number."""
     return {name: Ratio(one.top, one.bottom) for name, one in sums.items() if one.bottom is not None}
 
 
 def counts_ratios(counts: Sequence[Counts | None]) -> dict[str, Ratio]:
-    """Micro precision, recall and F1 of Q questions as ratios; None for a question that takes no part."""
+    """Micro precision, recall and F1 of Q questions as ratios; None stands for a question that takes no part."""
     rows = [one or NOTHING for one in counts]
     return {name: Ratio(_column(top, rows), _column(bottom, rows)) for name, (top, bottom) in QUALITY_PARTS.items()}
 

@@ -1,7 +1,8 @@
-"""The released ELQ's way of counting: a longest common subsequence over links and gold mentions, both in order of their ends.
+"""Released counting: counts correct links in the way of the released ELQ.
 
-Our own counting (elq/evaluation/counting.py) pairs them one to one, whatever their order, and so never counts less. The two
-differ where spans overlap crosswise; they are the same where every question has one mention.
+It sorts links and gold mentions by their ends, and takes the longest common subsequence. The counting of elq itself
+(elq/evaluation/counting.py) matches them one to one in any order, and so it never counts fewer. The two can only differ if a
+question has several mentions whose order is not that of their links.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,14 +14,14 @@ COUNTED = ("weak", "strong", "window_weak", "window_strong")
 
 
 def common_subsequence(gold: Sequence[Mention], links: Sequence[Link], agree: Callable[[Mention, Link], bool]) -> int:
-    """Length of the longest sequence of agreeing pairs that runs forward through both.
+    """Length of the longest sequence of agreeing pairs that is in order in both lists.
 
     >>> gold = [Mention(1, 3, "Q2"), Mention(0, 4, "Q1")]
     >>> links = [Link(0, 2, "", "Q1", "", "", 0.0), Link(2, 6, "", "Q2", "", "", 0.0)]
-    >>> common_subsequence(gold, links, lambda mention, link: mention.entity == link.entity)  # one to one, they are two
+    >>> common_subsequence(gold, links, lambda mention, link: mention.entity == link.entity)  # a one-to-one matching finds 2
     1
     """
-    best = [0] * (len(links) + 1)  # of the gold mentions so far and the first links
+    best = [0] * (len(links) + 1)  # best[j]: length for the gold mentions so far and the first j links
     for mention in gold:
         above = best[:]
         for j, link in enumerate(links):
@@ -40,9 +41,9 @@ def released_counts(question: Question, links: Sequence[Link], end: int) -> dict
     """Weak and strong agreement of one question as the released code counts it.
 
     Args:
-        question: annotated; a mention without an entity is no gold.
-        links: predicted.
-        end: where the text ends that the linker has read, in characters: the ``window`` counts leave out the gold behind it.
+        question: an annotated question; mentions without an entity are left out.
+        links: the predicted links.
+        end: number of characters that the linker has read; the ``window`` counts leave out gold mentions that end after it.
     """
     links = sorted(links, key=lambda link: link.end)
     gold = sorted((mention for mention in question.mentions if mention.entity is not None), key=lambda mention: mention.end)

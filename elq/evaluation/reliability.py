@@ -1,4 +1,4 @@
-"""Reliability: calibrations fitted to annotated questions, and how far probabilities are from how often links are right."""
+"""Reliability: fits calibrations, and measures whether probabilities are true."""
 
 import math
 from collections.abc import Sequence
@@ -19,24 +19,24 @@ BAND = (0.025, 0.975)  # quantiles: 95% lie between them
 
 
 class Reliability(NamedTuple):
-    """How well n probabilities agree with their labels; ``band`` is where a perfectly calibrated model's ECE lies."""
+    """How well n probabilities agree with their labels. A perfectly calibrated model has an ECE in ``band``, usually."""
 
     links: int
-    right: float  # share of the labels
+    right: float  # share of right links
     ece: float
     band: tuple[float, float]
-    auroc: float  # NaN where all labels are the same
+    auroc: float  # NaN if all labels are the same
 
 
 def examples(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> tuple[Tensor, Tensor, Tensor]:
-    """What a calibration is fitted to and measured with, a row per link, question by question.
+    """The data for fitting or measuring a calibration: one row for each link, question by question.
 
     Returns:
         Log-odds of p(mention) and p(entity | mention), (n, 2) float64; whether the entity is in the question's gold set, (n,)
         float64 of 0 and 1; the number of its question, (n,) int64.
 
     Raises:
-        ElqError: another number of questions than of lists of links.
+        ElqError: the numbers of questions and of lists of links differ.
     """
     features, labels, numbers = [], [], []
     for number, (question, found) in enumerate(paired(questions, links)):
@@ -50,14 +50,14 @@ def examples(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> 
 
 
 def fit_calibration(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> Calibration:
-    """The calibration that makes the rightness of annotated questions' links most likely.
+    """Fit a calibration by maximum likelihood of which links of annotated questions are right.
 
     Args:
         questions: annotated questions.
-        links: of each question, decoded at a low threshold: where there are no links, a probability is a guess.
+        links: the links of each question, decoded with a low threshold, because scores without links give no information.
 
     Raises:
-        ElqError: no links, or another number of questions than of lists of links.
+        ElqError: there are no links, or the numbers of questions and of lists of links differ.
     """
     features, labels, _ = examples(questions, links)
     return fit(features, labels)
@@ -66,18 +66,18 @@ def fit_calibration(questions: Sequence[Question], links: Sequence[Sequence[Link
 def cross_fitted(
     questions: Sequence[Question], links: Sequence[Sequence[Link]], *, folds: int = FOLDS, seed: int = 0
 ) -> tuple[Array, Array]:
-    """Probabilities of all links, each from a calibration that was fitted to the other folds' questions.
+    """Probabilities of all links; each comes from a calibration that was fitted on the other folds of questions.
 
     Args:
         questions, links: as for :func:`fit_calibration`.
-        folds: how many; no more than there are questions.
-        seed: of the shuffle that deals the questions out.
+        folds: number of folds; there are at most as many as questions.
+        seed: seed of the shuffle that divides the questions into folds.
 
     Returns:
         Probabilities and labels, each (n,) float64, question by question.
 
     Raises:
-        ElqError: fewer than two folds or questions, or all links in one fold.
+        ElqError: there are fewer than two folds or questions, or all links are in one fold.
     """
     if (folds := min(folds, len(questions))) < 2:
         raise ElqError(f"cross-fitting {len(questions)} questions makes {folds} folds, but needs at least 2: give more")
@@ -93,12 +93,12 @@ def cross_fitted(
 
 
 def equal_mass_bins(probabilities: Array, bins: int = BINS) -> Array:
-    """The bin of each probability, (n,) → (n,) int64: bins of equal numbers, but equal probabilities share one.
+    """The bin of each probability, (n,) → (n,) int64. Bins have equal sizes, but equal probabilities are in one bin.
 
     >>> equal_mass_bins(np.array([0.9, 0.1, 0.2, 0.9]), 4)
     array([2, 0, 1, 2])
     """
-    below = np.searchsorted(np.sort(probabilities), probabilities)  # (n,) how many are smaller
+    below = np.searchsorted(np.sort(probabilities), probabilities)  # (n,) number of smaller probabilities
     return below * bins // max(len(probabilities), 1)
 
 
@@ -113,15 +113,16 @@ def calibration_error(probabilities: Array, labels: Array, bins: int = BINS) -> 
 
 
 def calibrated_band(probabilities: Array, bins: int = BINS, *, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
-    """Where the ECE of a perfectly calibrated model with these probabilities lies, 95 times out of 100.
+    """The interval that has the ECE of a perfectly calibrated model with these probabilities, 95 times out of 100.
 
-    Even its ECE is above 0: a finite number of links falls short of its mean. So an ECE inside the band shows no fault.
+    Even this ECE is above 0, because the share of right links in a bin varies by chance. So an ECE inside the band is no sign
+    of wrong probabilities.
 
     Args:
-        probabilities: (n,).
+        probabilities: (n,) probabilities.
         bins: as for :func:`calibration_error`.
-        draws: sets of labels that are drawn from the probabilities.
-        seed: of the draws.
+        draws: number of sets of labels that are drawn from the probabilities.
+        seed: seed of the draws.
     """
     place, random = equal_mass_bins(probabilities, bins), np.random.default_rng(seed)
     errors = np.zeros(draws)
@@ -133,13 +134,14 @@ def calibrated_band(probabilities: Array, bins: int = BINS, *, draws: int = DRAW
 
 
 def auroc(probabilities: Array, labels: Array) -> float:
-    """The probability that a right link has a higher one than a wrong link (ties count half); NaN without both kinds.
+    """The probability that a right link has a higher value than a wrong link; equal values count half.
 
-    It follows from the ranks of the right ones (the statistic of Mann and Whitney), where equal values share their mean rank.
+    It is computed from the ranks of the right links (the statistic of Mann and Whitney); equal values have their mean rank. It
+    is NaN if there are no right links or no wrong links.
 
     Args:
-        probabilities: (n,), or any other scores.
-        labels: (n,) of 0 and 1.
+        probabilities: (n,) probabilities, or any other scores.
+        labels: (n,) labels: 1 for a right link, else 0.
 
     >>> auroc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1]))
     0.875
@@ -155,8 +157,8 @@ def auroc(probabilities: Array, labels: Array) -> float:
 
 
 def reliability(probabilities: Array, labels: Array, bins: int = BINS) -> Reliability:
-    """All figures on (n,) probabilities and labels. Raises ElqError where n = 0."""
+    """All figures for (n,) probabilities and labels. Raises ElqError if n = 0."""
     if not len(labels):
-        raise ElqError("there are no links to measure probabilities on: give questions in which the model finds something")
+        raise ElqError("there are no links to measure probabilities with: give questions in which the model finds links")
     error, band = calibration_error(probabilities, labels, bins), calibrated_band(probabilities, bins)
     return Reliability(len(labels), float(labels.mean()), error, band, auroc(probabilities, labels))

@@ -1,6 +1,6 @@
-"""Sweep: the quality at every threshold, and the choice of γ.
+"""Sweep: measures the quality at every threshold, and chooses the threshold γ.
 
-All of it is of one process; elq/training/sweep.py reduces the sweeps of several.
+This module works in one process; elq/training/sweep.py combines the sweeps of several processes.
 """
 
 import itertools
@@ -15,17 +15,18 @@ from elq.errors import ElqError
 from elq.evaluation.counting import Counts, count, gold_entities, paired
 from elq.types import Link, Question
 
-OBJECTIVES = ("set_in_catalogue", "set_all", "strong", "weak")  # tasks of elq/evaluation/counting.py whose micro F1 may choose
-SWEEP_FLOOR = -8.0  # links with a lower joint score are not looked at when γ is chosen
-# How training chooses γ: objective, slack and depth of a ThresholdSweep. F1 is flat around its best, where a handful of
-# questions moves it: the middle between the highest and the lowest threshold that are nearly as good varies less. Template
-# questions are easier, and hardly tell thresholds apart over which people's questions gain in recall: there it is the lowest.
+OBJECTIVES = ("set_in_catalogue", "set_all", "strong", "weak")  # tasks whose micro F1 can choose γ
+SWEEP_FLOOR = -8.0  # links with a lower joint score are not used for the choice of γ
+# How training chooses γ: objective, slack and depth of a ThresholdSweep. Many thresholds have nearly the best F1, and a few
+# questions decide which is best. So γ is the middle between the highest and the lowest of these thresholds, which varies less.
+# Template questions are easier: lower thresholds hardly change their F1, but raise recall on people's questions. So with
+# template questions γ is the lowest of these thresholds.
 DEV_CHOICE, TEMPLATE_CHOICE = (OBJECTIVES[0], 0.005, 0.5), ("set_all", 0.005, 1.0)
-MARGIN = 1e-3  # how far below the lowest score a threshold lies that keeps everything
+MARGIN = 1e-3  # distance from the lowest score to the threshold that keeps everything
 
 
 class Threshold(NamedTuple):  # torchmetrics refuses a frozen dataclass as the result of compute
-    """A threshold and what it reaches; the defaults (the released ELQ's threshold) stand for a sweep that found nothing."""
+    """A threshold with its quality. The default, that of the released ELQ, is for a sweep that finds nothing."""
 
     threshold: float = -4.5
     f1: float = 0.0
@@ -34,9 +35,9 @@ class Threshold(NamedTuple):  # torchmetrics refuses a frozen dataclass as the r
 
 
 def between(lower: float, upper: float) -> float:
-    """A threshold that parts two float32 scores: halfway, and the upper one where float32 has nothing between them.
+    """A threshold between two float32 scores: their middle, or the upper score if float32 has no number between them.
 
-    A linker compares in float32, where the middle of two neighbours is one of them.
+    A linker compares in float32, where the middle of two neighbouring numbers is one of them.
 
     >>> between(-2.0, -1.0)
     -1.5
@@ -46,14 +47,15 @@ def between(lower: float, upper: float) -> float:
 
 
 def threshold_curve(scores: Sequence[float], correct: Sequence[float], gold: int) -> list[Threshold]:
-    """Every threshold that makes a difference, highest first, with the micro quality of what scores at least as high.
+    """Every threshold that changes the links, highest first, with the micro quality of the links that reach it.
 
-    Each lies halfway to the next lower score, where small changes move no link across it; the last one ``MARGIN`` below.
+    Each threshold is in the middle between two scores, so that small changes of scores do not change the links. The last one
+    is ``MARGIN`` below the lowest score.
 
     Args:
-        scores: of the predicted entities.
-        correct: 1 for an entity in its question's gold set, else 0.
-        gold: size of all gold sets together.
+        scores: scores of the predicted entities.
+        correct: 1 for an entity in the gold set of its question, else 0.
+        gold: sum of the sizes of all gold sets.
 
     >>> [(cut.threshold, round(cut.f1, 2)) for cut in threshold_curve([-3.0, -1.0, -2.0], [1, 1, 0], gold=2)]
     [(-1.5, 0.67), (-2.5, 0.5), (-3.001, 0.8)]
@@ -63,24 +65,27 @@ def threshold_curve(scores: Sequence[float], correct: Sequence[float], gold: int
     for kept, (score, right) in enumerate(ordered, 1):
         hits += int(right)
         lower = ordered[kept][0] if kept < len(ordered) else -math.inf
-        if lower < score:  # equal scores are kept or dropped together
+        if lower < score:  # links with equal scores are kept or removed together
             threshold = between(lower, score) if math.isfinite(lower) else score - MARGIN
             curve.append(Threshold(threshold, **Counts(hits, kept, gold).quality()))
     return curve
 
 
 def predictions_by_score(question: Question, links: Sequence[Link], objective: str) -> tuple[list[tuple[float, float]], int]:
-    """What a question adds to the curve of an objective, one of ``OBJECTIVES``.
+    """The predictions of a question for an objective, one of ``OBJECTIVES``.
 
     Returns:
-        (score, correct) of each prediction, and the number of gold items. A prediction is an entity with its best score in the
-        tasks of sets, a link in the others; 1 is correct. A link counts as what it adds to those that score higher.
+        (score, correct) of each prediction, and the number of gold items. In the objectives ``set_…``, a prediction is an
+        entity with its best score, and ``correct`` is 1 for an entity of the gold set, else 0. In the others, a prediction is a
+        link, and ``correct`` is the number of correct pairs that it adds to those of the links with higher scores.
     """
     if objective == "set_in_catalogue" and (not question.mentions or question.mentions[0].entity is None):
         return [], 0
     if objective in ("set_in_catalogue", "set_all"):
         gold = gold_entities(question)
-        best = {link.entity: link.score for link in sorted(links, key=lambda link: link.score)}  # the last stays
+        best = {
+            link.entity: link.score for link in sorted(links, key=lambda link: link.score)
+        }  # the last one, which is the best, stays
         return [(score, float(entity in gold)) for entity, score in best.items()], len(gold)
     ordered = sorted(links, key=lambda link: -link.score)
     totals = [count(question, ordered[:most])[objective] for most in range(len(ordered) + 1)]
@@ -89,11 +94,11 @@ def predictions_by_score(question: Question, links: Sequence[Link], objective: s
 
 
 def chosen(curve: Sequence[Threshold], slack: float = 0.0, depth: float = 0.0) -> Threshold:
-    """The threshold of a curve to take as γ; ``Threshold()`` if every F1 is 0.
+    """The threshold of a curve that becomes γ; ``Threshold()`` if every F1 is 0.
 
     Args:
-        curve: from the highest threshold to the lowest.
-        slack, depth: see :class:`ThresholdSweep`; by default the highest threshold with the best F1 is taken.
+        curve: thresholds from the highest to the lowest.
+        slack, depth: see :class:`ThresholdSweep`; by default, the highest threshold with the best F1 is chosen.
 
     >>> chosen([Threshold(-1.0, f1=0.5), Threshold(-2.0, f1=0.6), Threshold(-3.0, f1=0.6)]).threshold
     -2.0
@@ -110,21 +115,21 @@ def chosen(curve: Sequence[Threshold], slack: float = 0.0, depth: float = 0.0) -
 
 @dataclass
 class ThresholdSweep:
-    """Chooses the threshold by the micro F1 of the objective, by default of sets where the main entity is in the catalogue.
+    """Chooses the threshold γ by the micro F1 of an objective.
 
-    Feed it links decoded at a very low threshold. Raising a threshold only removes links (the overlap removal is greedy by
-    score), so the links at any higher threshold are those that score at least as high.
+    Give it links that were decoded with a very low threshold. A higher threshold only removes links (overlaps are removed
+    greedily by score), so the links at any higher threshold are the links whose score is at least as high.
 
     Args:
         objective: one of ``OBJECTIVES``.
-        slack: thresholds whose F1 is at most this much below the best are as good.
-        depth: which of them is taken: the one nearest to this share of the way from the highest to the lowest.
-        scores: of the predictions so far, as the linker has them in float32.
-        correct: of the same predictions: 1 for a right one, else 0.
+        slack: a threshold counts as good if its F1 is at most this much below the best.
+        depth: which good threshold is chosen: 0 is the highest, 1 the lowest, and 0.5 the one nearest to their middle.
+        scores: scores of the predictions so far, in float32 as in the linker.
+        correct: 1 for each right one of these predictions, else 0.
         gold: number of gold items so far.
 
     Raises:
-        ElqError: another objective.
+        ElqError: the objective is not one of ``OBJECTIVES``.
     """
 
     objective: str = OBJECTIVES[0]
@@ -139,7 +144,7 @@ class ThresholdSweep:
             raise ElqError(f"the objective is {self.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
 
     def update(self, questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> None:
-        """Keep score and rightness of each prediction for a question. Raises ElqError if the numbers differ."""
+        """Add the predictions of questions, one list of links for each. Raises ElqError if the numbers differ."""
         for question, predicted in paired(questions, links):
             predictions, gold = predictions_by_score(question, predicted, self.objective)
             self.scores += [float(np.float32(score)) for score, _ in predictions]
@@ -151,5 +156,5 @@ class ThresholdSweep:
         return chosen(self.curve(), self.slack, self.depth)
 
     def curve(self) -> list[Threshold]:
-        """The quality at every threshold that makes a difference, highest first."""
+        """The quality at every threshold that changes the links, highest first."""
         return threshold_curve(self.scores, self.correct, self.gold)

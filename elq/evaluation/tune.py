@@ -1,8 +1,9 @@
-"""Tune: γ, a mention threshold and a calibration for a finished model, from one pass over annotated questions.
+"""Tune: chooses the thresholds and the calibration of a trained model.
 
-Every span above the sweep's floor is kept, overlapping ones too, since what overlap removal leaves depends on which spans there
-are: so a pair of thresholds gives the very links that the linker would give with it. (Overlaps are seen in characters: the same
-where no two tokens share a character, and save for spans of [CLS] or [SEP] alone in score mode ``elq``.)
+The annotated questions are linked only once. Every span above the sweep's floor is kept, and overlapping spans too. So any pair
+of γ (the threshold) and mention threshold gives exactly the links that the linker would give. Here overlaps are computed in
+characters instead of tokens. This can only differ if two tokens share a character, or for spans of only [CLS] or [SEP] in score
+mode ``elq``.
 """
 
 import json
@@ -34,41 +35,41 @@ from elq.types import Link, Question
 
 log = logging.getLogger(__name__)
 
-GRID = 32  # mention thresholds that are tried, at quantiles of the links' mention scores
+GRID = 32  # number of mention thresholds to try, at quantiles of mention scores
 CHUNK = 256  # questions linked at a time
 
 Spans = Sequence[Sequence[Link]]  # every span above the floor as a link, question by question
 
 
 class Choice(NamedTuple):
-    """A mention threshold (None: none), and γ with what both reach."""
+    """A mention threshold (None: no mention threshold), and a threshold γ with the quality that both reach."""
 
     mention_threshold: float | None
     reached: Threshold
 
 
 def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_from: dict[str, Any]) -> list[list[Link]]:
-    """Every span above the sweep's floor as a link without candidates, from a file where they are kept.
+    """Every span above the sweep's floor, as a link without candidates. A file keeps these links.
 
-    The file has the format of elq/questions/predicted.py; beside it ``….json`` says what it was made from. It is made where it
-    is missing or was made from something else; a killed run goes on where it was.
+    The file has the format of elq/questions/predicted.py. Another file beside it, ``….json``, says from which model and
+    questions it was made. The file is made if it is missing or was made from others; an interrupted run resumes.
 
     Args:
-        linker: of the model.
-        questions: to link.
+        linker: the linker of the model.
+        questions: the questions to link.
         path: the file.
-        made_from: see :func:`origin`.
+        made_from: what the links depend on, see :func:`origin`.
 
     Raises:
-        ElqError: the file or the one beside it is there, but is none of ours.
+        ElqError: the file or the one beside it exists, but `elq tune` has not made it.
     """
     about = path.with_name(f"{path.name}.json")
     if foreign := _foreign(path, about):
         raise ElqError(
-            f"{foreign} is there already, and not from `elq tune`: give another file with --predictions, or remove it"
+            f"{foreign} already exists, and `elq tune` has not made it: give another file with --predictions, or remove it"
         )
     if path.is_file() and holds_json(about, {**made_from, "bytes": path.stat().st_size}):
-        log.info("using the links in %s", path)
+        log.info("the links in %s are used again", path)
     else:
         with continuing(path, made_from, CHUNK) as (stream, done):
             rest = islice(track(questions, "linking"), done, None)
@@ -78,15 +79,17 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
                 for question, spans in zip(chunk, found, strict=True):
                     stream.write(as_json(question, [replace(span, candidates=()) for span in spans]) + "\n")
                 stream.flush()
-            write_json(about, {**made_from, "bytes": os.fstat(stream.fileno()).st_size})  # before the file takes its name
+            write_json(
+                about, {**made_from, "bytes": os.fstat(stream.fileno()).st_size}
+            )  # written before the file gets its final name
     predicted, links = read_predictions(path)
     if [(q.id, q.text) for q in predicted] != [(q.id, q.text) for q in questions]:
-        raise ElqError(f"{path} holds other questions than those to tune on, though {about} says otherwise: remove both")
+        raise ElqError(f"{path} has other questions than --questions, although {about} was made for them: remove both files")
     return links
 
 
 def _foreign(path: Path, about: Path) -> Path | None:
-    """The first of the two files that somebody else has put there."""
+    """The first of the two files that exists but was not made by `elq tune`; None if there is no such file."""
     if not about.exists():
         return path if path.exists() else None
     try:
@@ -97,7 +100,7 @@ def _foreign(path: Path, about: Path) -> Path | None:
 
 
 def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any]:
-    """What the links of a model in files of questions depend on, as a JSON value."""
+    """Everything that the links of a model in question files depend on, as a JSON value."""
     manifest = asdict(linker.entities.manifest)
     return {
         "model": digest_of([folder / name for name in MODEL_FILES]),
@@ -110,7 +113,7 @@ def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any
 
 
 def links_at(spans: Spans, mention_threshold: float | None, threshold: float = SWEEP_FLOOR) -> list[list[Link]]:
-    """The links that a linker with these thresholds, which compares in float32, gives, from all spans above the floor."""
+    """The links of a linker with these thresholds, from all spans above the floor; scores are compared in float32."""
     both = [threshold, -math.inf if mention_threshold is None else mention_threshold]
     least, least_mention = np.array(both, np.float32).tolist()
     links = []
@@ -122,10 +125,10 @@ def links_at(spans: Spans, mention_threshold: float | None, threshold: float = S
 
 
 def mention_grid(spans: Spans, threshold: float) -> list[float]:
-    """At most ``GRID`` mention thresholds, at quantiles of the mention scores of spans that matter.
+    """At most ``GRID`` mention thresholds, at quantiles of mention scores.
 
-    These are the links at the sweep's floor, and what stands behind them: the spans of at least γ, overlapping or not. Each
-    threshold lies halfway between two neighbouring scores, where small changes move no span across it.
+    They are the mention scores of the links at the sweep's floor, and of all spans that reach the threshold γ, overlapping or
+    not. Each mention threshold is in the middle between two scores, so that small changes of scores do not change the spans.
     """
     links = [link for found in links_at(spans, None) for link in found]
     links += [span for found in spans for span in found if span.score >= threshold]
@@ -135,21 +138,21 @@ def mention_grid(spans: Spans, threshold: float) -> list[float]:
 
 
 def choices(questions: Sequence[Question], spans: Spans, objective: str) -> list[Choice]:
-    """The best γ for each mention threshold of the grid, the one without a mention threshold first.
+    """The best threshold γ for each mention threshold of the grid. The first choice has no mention threshold.
 
     Args:
         questions: annotated questions.
-        spans: what :func:`all_spans` found in them.
-        objective: one of :data:`elq.evaluation.sweep.OBJECTIVES`, whose micro F1 is to be best.
+        spans: the spans of these questions from :func:`all_spans`.
+        objective: the task whose micro F1 is maximised, one of :data:`elq.evaluation.sweep.OBJECTIVES`.
 
     Raises:
-        ElqError: no γ reaches anything, or an unknown objective.
+        ElqError: F1 is 0 at every threshold, or the objective is unknown.
     """
     found = [_choice(questions, spans, objective, None)]
     grid = mention_grid(spans, found[0].reached.threshold)
     found += [_choice(questions, spans, objective, mention_threshold) for mention_threshold in track(grid, "sweeping")]
     if not any(choice.reached.f1 for choice in found):
-        raise ElqError(f"{objective} F1 is 0 at every threshold: give questions whose entities the model's catalogue has")
+        raise ElqError(f"{objective} F1 is 0 at every threshold: give questions whose entities are in the model's catalogue")
     return found
 
 
@@ -160,21 +163,21 @@ def _choice(questions: Sequence[Question], spans: Spans, objective: str, mention
 
 
 def best_of(found: Sequence[Choice]) -> Choice:
-    """The choice with the best F1; of equally good ones the first, which drops the fewest spans."""
+    """The choice with the best F1. Among equally good ones it is the first, which removes the fewest spans."""
     return max(found, key=lambda choice: choice.reached.f1)
 
 
 def reached_at(
     questions: Sequence[Question], spans: Spans, objective: str, mention_threshold: float | None, threshold: float
 ) -> Choice:
-    """What given thresholds reach; a γ below the sweep's floor counts as the floor."""
+    """The quality at given thresholds. A threshold γ below the sweep's floor counts as the floor."""
     metrics = evaluate_links(questions, links_at(spans, mention_threshold, threshold))
     precision, recall, f1 = (metrics[f"{objective}_micro_{quality}"] for quality in QUALITIES)
     return Choice(mention_threshold, Threshold(threshold, f1, precision, recall))
 
 
 def store(folder: Path, choice: Choice, calibration: Calibration, files: Sequence[Path], objective: str) -> None:
-    """Write what was chosen into a model folder's ``decision.json``, and what it was chosen with; whole or not at all."""
+    """Write the choice, and on which questions it was made, into ``decision.json`` of a model folder."""
     decision = Decision.load(folder)
     chosen = {
         "by": "elq tune",

@@ -1,1 +1,1 @@
-"""The released ELQ: its files, read and written."""
+"""Released: reads and writes the files of the released ELQ."""

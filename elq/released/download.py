@@ -1,6 +1,7 @@
-"""Download: the files of the released ELQ, checked before they get their names, and their archives unpacked.
+"""Download: downloads, checks and extracts the files of the released ELQ.
 
-Source of the names: the authors' release, github.com/facebookresearch/BLINK, folder elq.
+A file gets its name only after it has been checked. Source of the file names: the authors' release,
+github.com/facebookresearch/BLINK, folder elq.
 """
 
 import gzip
@@ -43,7 +44,7 @@ PATIENCE = Patience()
 
 
 def parse_sums(text: str) -> dict[str, str]:
-    """File name → sha256, from what sha256sum(1) prints; other lines are passed over.
+    """File name → sha256, from the output of sha256sum(1). Other lines are ignored.
 
     >>> parse_sums("0" * 64 + "  entity.jsonl\\n<html>")["entity.jsonl"][:4]
     '0000'
@@ -58,31 +59,31 @@ def _recorded(output: Path) -> dict[str, str]:
 
 
 def _choose(name: str, only: Sequence[str]) -> list[str]:
-    """The paths of a set, or those of them that were asked for by path or last name."""
+    """The paths of a set, or only those that ``only`` has, as a path or as a file name."""
     if name not in SETS:
-        raise ElqError(f"{name!r} is nothing that can be downloaded: choose one of {', '.join(SETS)}")
+        raise ElqError(f"{name!r} is not a set of files to download: choose one of {', '.join(SETS)}")
     chosen = [file for file in SETS[name] if not only or {file, PurePosixPath(file).name} & set(only)]
     known = {*SETS[name], *(PurePosixPath(file).name for file in SETS[name])}
     for wanted in only:
         if wanted not in known:
-            raise ElqError(f"--only has {wanted!r}, which is not in {name}: choose from {', '.join(SETS[name])}")
+            raise ElqError(f"--only has {wanted!r}, but {name} has no such file: choose from {', '.join(SETS[name])}")
     return chosen
 
 
 def _base(mirror: str) -> str:
-    """The address that the files' paths are appended to."""
+    """The address to which the paths of the files are appended."""
     try:
         parts = urlsplit(mirror)
         usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0 and not parts.query + parts.fragment
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # the port is not a number, or an IPv6 address is incomplete
         usable = False
     if not usable or not re.fullmatch("[!-~]+", mirror):
-        raise ElqError(f"--mirror is {mirror!r}, but must be the http or https address of a folder: give one like {OFFICIAL}")
+        raise ElqError(f"--mirror is {mirror!r}, but must be the http or https address of a folder, such as {OFFICIAL}")
     return mirror.rstrip("/") + "/"
 
 
 def _digests(path: Path, kinds: Sequence[str]) -> list[str]:
-    """Checksums of a file in hexadecimal; when they are known, its bytes are on the disk and not only in memory."""
+    """The checksums of a file in hexadecimal. First its bytes are flushed from memory to the disk."""
     made = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -94,37 +95,40 @@ def _digests(path: Path, kinds: Sequence[str]) -> list[str]:
 
 
 def _check(partial: Path, about: About, published: str | None, etag: bool) -> tuple[str, str]:
-    """A whole file's sha256, and what was compared.
+    """The sha256 of a complete file, and a sentence part that says what was compared.
 
-    A file that is not the one in the server's SHA256SUMS is removed. One that only its ETag speaks against is kept, since some
-    servers give 32 hexadecimal digits that are no MD5.
+    A file that differs from the server's SHA256SUMS is removed. A file that only differs from its ETag is kept, because some
+    servers have ETags of 32 hexadecimal digits that are not an MD5.
     """
     sha256, md5 = _digests(partial, ("sha256", "md5"))
     tag = MD5_ETAG.fullmatch(about.etag)
     kind, found, expected, source = "sha256", sha256, published, f"the server's {SUMS}"
     if published is None:
         if tag is None or not etag:
-            return sha256, "only its size was compared, since no checksum is to be had"
+            return sha256, "only its size was compared, because the server has no checksum"
         kind, found, expected, source = "md5", md5, tag[1].lower(), "the server's ETag"
     if found != expected:
-        remedy = f"remove {partial} and give the command again, or add --no-etag if this server's ETags are no MD5"
+        remedy = f"remove {partial} and give the command again, or add --no-etag if this server's ETags are not MD5 checksums"
         if published is not None:
             partial.unlink()
             remedy = AGAIN
-        raise ElqError(f"{about.url} came with the {kind} {found}, but {source} says {expected}: {remedy}")
-    return sha256, f"its size and {kind} are those that the server gives"
+        raise ElqError(f"the file from {about.url} has the {kind} {found}, but {source} says {expected}: {remedy}")
+    return sha256, f"its size and {kind} agree with the server"
 
 
 def _provide(target: Path, url: str, published: dict[str, dict[str, str]], patience: Patience, etag: bool) -> str:
-    """Have one file in place and return its sha256. ``published`` remembers the checksums of each folder on the server."""
+    """Download one file if it is not up to date, and return its sha256.
+
+    ``published`` keeps the checksums of each folder on the server.
+    """
     recorded = _recorded(target.parent).get(target.name)
     if target.exists():
         if recorded is None:
-            raise ElqError(f"{target} was not put there by `elq download`: move it away or choose another --output")
+            raise ElqError(f"{target} was not put there by `elq download`: move it away or give another --output")
         if _digests(target, ["sha256"]) == [recorded]:
-            log.info("%s is up to date: its sha256 is the one recorded when it was fetched", target)
+            log.info("%s is up to date: its sha256 is the one that was recorded after the download", target)
             return recorded
-        log.warning("%s is no longer what was fetched: fetching it again", target)
+        log.warning("%s has changed since it was downloaded: it is downloaded again", target)
     folder, _, name = url.rpartition("/")
     if folder not in published:
         published[folder] = parse_sums(read_small(f"{folder}/{SUMS}", target, patience))
@@ -132,7 +136,7 @@ def _provide(target: Path, url: str, published: dict[str, dict[str, str]], patie
     partial, note = neighbours(target)
     sha256, compared = _check(partial, about, published[folder].get(name), etag)
     records = {**_recorded(target.parent), target.name: sha256}
-    with replacing(target.with_name(SUMS)) as stream:  # before the file appears: one without a record is somebody else's
+    with replacing(target.with_name(SUMS)) as stream:  # first, because a file without a record is never replaced
         stream.writelines(f"{records[name]}  {name}\n" for name in sorted(records))
     partial.replace(target)
     note.unlink(missing_ok=True)
@@ -141,49 +145,52 @@ def _provide(target: Path, url: str, published: dict[str, dict[str, str]], patie
 
 
 def _extract(archive: Path, sha256: str) -> None:
-    """Unpack an archive into the folder of its name, which appears whole; one of the same archive is left as it is."""
+    """Extract an archive into a folder of its name, which appears when it is complete.
+
+    A folder that was extracted from the same archive is not changed.
+    """
     folder = archive.with_name(archive.name.removesuffix(ARCHIVE))
     if folder.exists():
         if not (folder / STAMP).is_file():
-            raise ElqError(f"{folder} was not put there by `elq download`: move it away or choose another --output")
+            raise ElqError(f"{folder} was not put there by `elq download`: move it away or give another --output")
         if (folder / STAMP).read_text(encoding="utf-8", errors="replace").strip() == sha256:
             log.info("%s is up to date: it was extracted from the same archive", folder)
             return
-    for left in archive.parent.glob(f".{folder.name}.*.tmp"):  # of a killed run
+    for left in archive.parent.glob(f".{folder.name}.*.tmp"):  # left over by an interrupted run
         shutil.rmtree(left)
     with replacing_folder(folder) as temporary:
         _unpack(archive, temporary)
         inner = temporary / folder.name
-        if [*temporary.iterdir()] == [inner] and inner.is_dir():  # the archive brings its folder itself
+        if [*temporary.iterdir()] == [inner] and inner.is_dir():  # the archive already has a folder of this name
             inner.rename(aside := temporary / f".{folder.name}")
             for path in [*aside.iterdir()]:
                 path.rename(temporary / path.name)
             aside.rmdir()
         (temporary / STAMP).write_text(f"{sha256}\n", encoding="utf-8")
-    log.info("%s holds what was in %s", folder, archive.name)
+    log.info("%s has the extracted files of %s", folder, archive.name)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    remedy = "remove the archive and fetch it from another --mirror, or use --no-extract"
+    remedy = "remove the archive and download it from another --mirror, or give --no-extract"
     try:
         with gzip.open(archive) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
             for member in track(tar, f"extracting {archive.name}"):
                 for path in (member.name, member.linkname if member.issym() or member.islnk() else ""):
-                    # the filter makes "/a" into "a", and the filters of older Pythons can be led out by chains of ".." links
+                    # the filter changes "/a" to "a", and the filters of older Pythons let chains of ".." links leave the folder
                     if path.startswith("/") or ".." in PurePosixPath(path).parts:
-                        raise ElqError(f"{archive} has a member {member.name!r} that may lead out ({path!r}): {remedy}")
+                        raise ElqError(f"{archive} has a member {member.name!r} whose path may be outside ({path!r}): {remedy}")
                 need_room(archive, member.size)
                 tar.extract(member, folder, filter="data")
-            for block in iter(lambda: raw.read(MB), b""):  # to the end, where gzip keeps its checksum
+            for block in iter(lambda: raw.read(MB), b""):  # read to the end, where gzip stores its checksum
                 if block.strip(b"\0"):
-                    raise tarfile.ReadError("bytes that belong to no member")
+                    raise tarfile.ReadError("it has bytes that belong to no member")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ElqError(f"{archive} cannot be extracted ({error}): {remedy}") from None
 
 
 @contextmanager
 def _alone(output: Path) -> Iterator[None]:
-    """Make a folder and keep other downloads out of it; what cannot be written there is said in one sentence."""
+    """Make a folder and lock it against other downloads. Raises ElqError if it cannot be written."""
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
         with FileLock(output / LOCK):
@@ -200,25 +207,25 @@ def download(
     etag: bool = True,
     patience: Patience = PATIENCE,
 ) -> dict[Path, str]:
-    """Fetch a set of files into one folder, or find them up to date there; broken runs are gone on with.
+    """Download a set of files into one folder. Files that are up to date are kept, and an interrupted download resumes.
 
-    A checksum here shows damage on the way, not a forgery: it comes from the server that the file comes from.
+    A checksum shows damage in transfer, but not forgery, because file and checksum come from the same server.
 
     Args:
         name: a key of SETS.
-        output: the folder, by default ``name``; its ``SHA256SUMS`` records what was fetched, in the form of sha256sum(1).
-        mirror: http or https address of a folder with the same files below it.
-        only: files of the set to fetch, by path or last name; all where it is empty.
-        extract: unpack archives too, each into a folder of its name.
-        etag: where there is no published checksum, compare an ETag that looks like an MD5.
-        patience: seconds to wait for a server, and between tries.
+        output: the folder, by default ``name``. Its ``SHA256SUMS`` records the downloaded files in the form of sha256sum(1).
+        mirror: http or https address of a folder that has the same files.
+        only: files of the set to download, as paths or file names; empty: all files.
+        extract: whether to extract archives, each into a folder of its name.
+        etag: whether to compare an ETag that looks like an MD5, if the server has no checksum.
+        patience: seconds to wait for a server, and between attempts.
 
     Returns:
-        The file's path → its sha256.
+        Path of each file → its sha256.
 
     Raises:
-        ElqError: an unknown name, a bad address, no connection, no such file, no room, a wrong checksum, or an archive that is
-            damaged or leads out of its folder.
+        ElqError: the name is unknown, the address is bad, there is no connection, no such file or no disk space, a checksum is
+            wrong, or an archive is damaged or has a path outside its folder.
     """
     files, base, output = _choose(name, only), _base(mirror), Path(output or name)
     published: dict[str, dict[str, str]] = {}

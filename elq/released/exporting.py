@@ -1,10 +1,12 @@
-"""Export in the released layout (that of BLINK and ELQ): what `elq import` reads, written back.
+"""Exporting: writes a model folder in the layout of the released ELQ (and BLINK).
+
+`elq import` reads this layout:
 
     elq.bin  elq_params.txt  encoder/{config.json,vocab.txt}  entity.jsonl  all_entities.t7  faiss_hnsw_index.pkl
 
-Only a model that the released code can compute goes this way: a BERT without projection, unit norm, prior or name scores. The
-table is written in fp32, and torch's files in the legacy format. A flat index is not written: the released code then searches
-the table.
+Only a model that the released code can compute can be exported: a BERT without projection, unit norm, prior or name scores.
+The table is written in fp32, and torch files are written in the legacy format. A flat index is not written, because the
+released code then searches the table.
 """
 
 import json
@@ -30,18 +32,18 @@ from elq.types import Entity
 
 
 def export_blink(folder: str | Path, output: str | Path) -> None:
-    """Write the released layout of a model folder, whole or not at all.
+    """Write a model folder in the released layout. The output appears only when it is complete.
 
     Args:
-        folder: a model folder with ``entity_encoder/``, such as `elq import` makes.
+        folder: a model folder with ``entity_encoder/``, such as one that `elq import` has made.
         output: the folder to make.
 
     Raises:
-        ElqError: a model that the released code cannot compute, no entity encoder, or an output folder that exists.
+        ElqError: the released code cannot compute the model, the folder has no entity encoder, or the output folder exists.
     """
     folder, output = resolve_model(folder), Path(output)
     if output.exists():
-        raise ElqError(f"{output} exists: choose another output folder or remove it")
+        raise ElqError(f"{output} already exists: give another folder with --output, or remove it")
     model, entities = ELQ.from_pretrained(folder), open_entities(folder / ENTITIES)
     _refuse_beyond_released(folder, model)
     with replacing_folder(output) as made:
@@ -55,7 +57,7 @@ def export_blink(folder: str | Path, output: str | Path) -> None:
 
 
 def entity_record(entity: Entity) -> dict[str, str]:
-    """One record of ``entity.jsonl``; the Wikipedia page of an entity with a ``kb_idx`` is not known any more.
+    """One record of ``entity.jsonl``. If the Wikipedia page of an entity is not stored, the record has a substitute.
 
     >>> entity_record(Entity("curid=7", "Kufut", "Kufut", "a town"))["idx"]
     'https://en.wikipedia.org/wiki?curid=7'
@@ -73,20 +75,25 @@ def _tracked(entities: Entities) -> Iterator[Entity]:
 def _refuse_beyond_released(folder: Path, model: ELQ) -> None:
     config = model.config
     if config.prior:
-        raise ElqError(f"{folder} has a prior, which the released layout knows nothing of: train without model.prior")
+        raise ElqError(f"{folder} has a prior, but the released layout cannot store one: train with model.prior=[]")
     for name in ("projection", "unit_norm", "names"):
         if getattr(config, name):
             raise ElqError(
-                f"{folder} has {name} true, which the released layout knows nothing of: train with model.{name}=false"
+                f"{folder} has {name} true, but the released layout cannot store this setting: train with model.{name}=false"
             )
     if config.encoder.get("model_type") != "bert":
-        raise ElqError(f"{folder} has an encoder of type {config.encoder.get('model_type')}, but the layout is BERT's: use one")
+        raise ElqError(
+            f"{folder} has an encoder of type {config.encoder.get('model_type')}, but the released layout needs BERT: train"
+            " with a BERT as model.encoder"
+        )
     if not (folder / ENTITY_ENCODER / "model.safetensors").is_file():
-        raise ElqError(f"{folder} has no {ENTITY_ENCODER}, which the layout needs: export a folder that came from `elq import`")
+        raise ElqError(
+            f"{folder} has no {ENTITY_ENCODER}, which the released layout needs: export a folder that `elq import` has made"
+        )
 
 
 def _save(value: object, path: Path) -> None:
-    """Write a torch file in the legacy format; a tensor over a mapped file is written from there."""
+    """Write a torch file in the legacy format. A tensor in a memory-mapped file is not read into memory first."""
     with replacing(path, "wb") as stream:
         torch.save(value, stream, _use_new_zipfile_serialization=False)
 
@@ -97,7 +104,7 @@ def _write_weights(folder: Path, model: ELQ, path: Path) -> None:
     weights = {released_name(key): value for key, value in model.state_dict().items()}
     weights |= {ENTITY + key: value for key, value in load_file(folder / ENTITY_ENCODER / "model.safetensors").items()}
     width = model.encoder.width
-    for prefix in (QUESTION, ENTITY):  # nothing reads a BERT's pooler, but the released code has one and asks for its weights
+    for prefix in (QUESTION, ENTITY):  # the released code needs the weights of BERT's pooler, but does not use them
         weights |= {f"{prefix}pooler.dense.weight": torch.zeros(width, width), f"{prefix}pooler.dense.bias": torch.zeros(width)}
     _save(weights, path)
 
@@ -127,14 +134,14 @@ def _write_params(folder: Path, model: ELQ, entities: Entities, made: Path) -> N
 
 
 def _write_table(table: EntityTable, path: Path) -> None:
-    """The table as one fp32 tensor; one of another type is first turned into fp32 in a file, not in memory."""
+    """Write the table as one fp32 tensor. A float16 table is first converted in a temporary file, not in memory."""
     if table.dtype == "float32":
         _save(table.tensor(), path)
         return
     temporary = path.with_suffix(".fp32")
     try:
         widened: Array = np.memmap(temporary, np.float32, "w+", shape=(len(table), table.width))
-        for start in track(range(0, len(table), BLOCK), "widening the table"):
+        for start in track(range(0, len(table), BLOCK), "converting the table to fp32"):
             widened[start : start + BLOCK] = table.tensor(start, start + BLOCK).numpy()
         _save(torch.from_numpy(widened), path)
     finally:

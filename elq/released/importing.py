@@ -1,7 +1,7 @@
-"""Import: the files of the released ELQ → a model folder of ours. Nothing is trained and nothing changes a number.
+"""Importing: makes a model folder from the files of the released ELQ.
 
-The model folder also gets ``entity_encoder/``, the encoder that made the table, for further entities. A killed import goes on
-where it was: the table is copied part by part, as ``elq build`` fills one.
+Nothing is trained, and no number changes. The model folder also has ``entity_encoder/``, the encoder that made the table, for
+further entities. An interrupted import resumes, because the table is copied in parts, as in ``elq build``.
 """
 
 import logging
@@ -49,8 +49,8 @@ from elq.tensors import Array
 
 log = logging.getLogger(__name__)
 
-PIECE = 1_024  # rows copied at a time
-SAMPLE = 256  # rows compared with those of an index, or scored before and after rounding
+PIECE = 1_024  # number of rows that are copied at a time
+SAMPLE = 256  # number of rows that are compared with the index, or scored before and after rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Release:
         encoder: folder with the encoder's ``config.json`` and ``vocab.txt``.
         catalogue: ``entity.jsonl``.
         table: ``all_entities_*.t7``.
-        index: ``faiss_hnsw_index.pkl`` or ``faiss_flat_index.pkl``, faiss files in spite of their names; None searches exactly.
+        index: ``faiss_hnsw_index.pkl`` or ``faiss_flat_index.pkl``, which are faiss files and not pickles; None: exact search.
     """
 
     weights: Path
@@ -80,13 +80,14 @@ def import_release(
     """Make a model folder from the files of a release.
 
     Args:
-        release: the files.
+        release: the files of the release.
         output: the folder to make; it appears when it is complete.
-        dtype: of the table. The released one is float32; float16 halves it, and what that changes is logged.
-        question_tokens: where score mode ``elq`` cuts a question, special tokens included; the released scripts say 32.
+        dtype: number format of the table. The released one is float32; float16 halves it, and the change of scores is logged.
+        question_tokens: number of tokens, with special tokens, after which score mode ``elq`` cuts a question; 32 in the
+            released scripts.
 
     Raises:
-        ElqError: a file is missing, damaged, asks for code, or does not belong to the others.
+        ElqError: a file is missing, is damaged, tries to run code, or does not belong to the others.
     """
     output = Path(output)
     if dtype not in DTYPES:
@@ -94,13 +95,15 @@ def import_release(
     params = read_params(release.params)
     config = model_config(read_encoder_config(release.encoder), params, question_tokens)
     plan = _plan(release, dtype, question_tokens)
-    if done := _done(output, plan):  # none of the large files is opened for that
+    if done := _done(output, plan):  # checked without opening a large file
         return done
     vectors = _open_table(release, config)
-    recipe = _recipe(release, params, vectors, dtype, plan)  # what does not fit is found here, before any work
+    recipe = _recipe(
+        release, params, vectors, dtype, plan
+    )  # files that do not belong together are found here, before the long work
     work = output.with_name(f".{output.name}.importing")
     work.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(output.with_name(f".{output.name}.lock")):  # another process may want the same folder
+    with FileLock(output.with_name(f".{output.name}.lock")):  # another process may make the same folder
         if done := _done(output, plan):
             return done
         _write_model(release, config, params, work)
@@ -111,12 +114,17 @@ def import_release(
         promote(work, output)
     if dtype != "float32":
         _report_drift(vectors, dtype)
-    log.info("imported %s: %s entities, L = %d tokens", output, f"{manifest.entities:,}", config.max_span_tokens)
+    log.info(
+        "the model folder %s is made: %s entities, mentions of at most %d tokens",
+        output,
+        f"{manifest.entities:,}",
+        config.max_span_tokens,
+    )
     return manifest
 
 
 def _plan(release: Release, dtype: str, question_tokens: int) -> dict[str, object]:
-    """What names an import. Files of many gigabytes are told apart by size and time, not by content.
+    """Everything that an import depends on. Files are compared by size and time, because reading them takes too long.
 
     Raises:
         ElqError: a file is missing.
@@ -124,7 +132,7 @@ def _plan(release: Release, dtype: str, question_tokens: int) -> dict[str, objec
     files = [release.weights, release.params, release.catalogue, release.table, *([release.index] if release.index else [])]
     files += [release.encoder / name for name in ("config.json", "vocab.txt")]
     if missing := [str(path) for path in files if not path.is_file()]:
-        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release (`elq download`)")
+        raise ElqError(f"{', '.join(missing)} does not exist: give the files of a release, which `elq download` gets")
     stats = {str(path.resolve()): path.stat() for path in files}
     return {
         "format": PLAN_FORMAT,
@@ -135,7 +143,11 @@ def _plan(release: Release, dtype: str, question_tokens: int) -> dict[str, objec
 
 
 def _done(output: Path, plan: Mapping[str, object]) -> Manifest | None:
-    """The manifest of a finished import of the same files; raises ElqError where the folder holds anything else."""
+    """The manifest of a finished import of the same files; None if there is none.
+
+    Raises:
+        ElqError: the folder was made from other files.
+    """
     if not output.exists():
         return None
     if not holds(output / ENTITIES, plan):
@@ -156,7 +168,7 @@ def _open_table(release: Release, config: ELQConfig) -> Array:
 
 
 def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, work: Path) -> None:
-    """The model's files, and those of the entity encoder where the release has one; nothing is written before all is read."""
+    """Write the files of the model, and of the entity encoder if the release has one, after everything has been read."""
     weights = read_tensors(release.weights)
     tokenizer = partial(bert_tokenizer, release.encoder, lowercase=params.lowercase, rows=config.encoder["vocab_size"])
     model = question_weights(weights, config, release.weights), tokenizer()
@@ -167,11 +179,11 @@ def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, wo
     if of_entities:
         _write_part(work / ENTITY_ENCODER, config.encoder, *of_entities)
     else:
-        log.warning("%s has no entity encoder: vectors of further entities cannot be made", release.weights)
+        log.warning("%s has no entity encoder: vectors of further entities cannot be made with this model", release.weights)
 
 
 def _write_part(folder: Path, config: dict[str, Any], weights: dict[str, Array], tokenizer: Tokenizer) -> None:
-    """``config.json``, ``model.safetensors`` and ``tokenizer.json``."""
+    """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json``."""
     folder.mkdir(exist_ok=True)
     write_json(folder / "config.json", config)
     save_weights(folder / "model.safetensors", weights)
@@ -179,13 +191,13 @@ def _write_part(folder: Path, config: dict[str, Any], weights: dict[str, Array],
 
 
 def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str, plan: Mapping[str, object]) -> Recipe:
-    """How the entities folder is made; raises ElqError where table, catalogue and index do not belong together."""
+    """How to make the entities folder. Raises ElqError if table, catalogue and index do not belong together."""
     with release.catalogue.open("rb") as stream:
         entities = sum(1 for line in track(stream, "counting the entities") if line.strip())
     if entities != len(vectors):
         raise ElqError(
-            f"{release.table} has {len(vectors):,} rows, but {release.catalogue} has {entities:,} entities: give files of one"
-            " release"
+            f"{release.table} has {len(vectors):,} rows, but {release.catalogue} has {entities:,} entities: give a table"
+            " and a catalogue of the same release"
         )
     graph = release.index if release.index is not None and _is_graph(release.index, vectors) else None
     digest = digest_of([release.catalogue])
@@ -203,7 +215,7 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
 
 
 def _sample_rows(rows: int) -> Array:
-    """At most ``SAMPLE`` of so many rows, evenly spread from the first to the last."""
+    """At most ``SAMPLE`` row numbers, at equal distances from the first row to the last."""
     return np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(np.int64)
 
 
@@ -211,7 +223,7 @@ def _is_graph(path: Path, vectors: Array) -> bool:
     """Whether an index is a graph over the table (True) or a flat copy of it (False).
 
     Raises:
-        ElqError: it is neither, or has another metric, width, size or content than the table.
+        ElqError: the index is neither, or its metric, width, size or content does not fit the table.
     """
     index = read_graph(path, len(vectors), vectors.shape[1], flat=True)
     for row in _sample_rows(len(vectors)).tolist():
@@ -221,29 +233,29 @@ def _is_graph(path: Path, vectors: Array) -> bool:
 
 
 class MappedVectors:
-    """Vectors that lie in a mapped file."""
+    """The source of vectors that are in a memory-mapped file."""
 
     def __init__(self, vectors: Array) -> None:
         self.vectors = vectors
         self.width = int(vectors.shape[1])
 
     def announce(self, catalogue: Catalogue, rows: int) -> None:
-        """Say how many rows are to be copied."""
-        log.info("%s of %s vectors to copy", f"{rows:,}", f"{len(catalogue):,}")
+        """Log how many rows must be copied."""
+        log.info("%s of %s vectors must be copied", f"{rows:,}", f"{len(catalogue):,}")
 
     def steps(self, rows: int) -> int:
-        """Pieces."""
+        """Number of pieces for so many rows."""
         return -(-rows // PIECE)
 
     def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[slice, Array]]:
-        """Rows [start, end), ``PIECE`` at a time."""
+        """The rows from ``start`` to ``end`` (exclusive), ``PIECE`` rows at a time."""
         for first in range(start, end, PIECE):
             last = min(first + PIECE, end)
             yield slice(first - start, last - start), self.vectors[first:last]
 
 
 def _report_drift(vectors: Array, dtype: str) -> None:
-    """Log what rounding the table does to scores: a sample of its rows, as queries, against all of the sample."""
+    """Log how much rounding the table changes scores. A sample of rows is scored against itself."""
     sample = np.array(vectors[_sample_rows(len(vectors))])
     rounded = EntityTable(sample.astype(dtype)).tensor().numpy()
     drift = np.abs(sample @ sample.T - sample @ rounded.T).max()

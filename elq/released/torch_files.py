@@ -1,9 +1,9 @@
-"""Torch files: the tensors of a ``torch.save`` file, mapped from the disk. Nothing that stands in a file is ever run.
+"""Torch files: maps the tensors of a ``torch.save`` file, and runs no code.
 
-File formats: the zip archive (torch ≥ 1.6), which ``torch.load`` maps by itself; and the legacy format before it, which it can
-only read as a whole: pickles of a magic number, a version, the byte order, the saved object and the list of its storages' keys,
-then of every storage the number of its elements (int64) and the elements. Here the legacy pickles are read with nothing but the
-few names that tensors need, each of them replaced by a harmless record, and the elements are left where they are.
+There are two file formats. ``torch.load`` can map the zip archive (torch ≥ 1.6), but it can only read the older legacy format
+as a whole. That format has pickles of a magic number, a version, the byte order, the saved object and the list of the keys of
+its storages; then for every storage the number of its elements (int64) and the elements. Here the legacy pickles are read with
+only the few names that tensors need. Each name is replaced by a harmless record, and the elements stay in the file.
 """
 
 import math
@@ -34,8 +34,8 @@ DTYPES = {
 }
 
 
-class _Kind(NamedTuple):  # tuples, all of them: a pickle can change nothing in one
-    """Stands for a storage class; cannot be called."""
+class _Kind(NamedTuple):  # all records are tuples, which a pickle cannot change
+    """Replaces a storage class, and cannot be called."""
 
     dtype: str
 
@@ -43,11 +43,11 @@ class _Kind(NamedTuple):  # tuples, all of them: a pickle can change nothing in 
 class _Storage(NamedTuple):
     key: str
     dtype: str
-    size: int  # elements
+    size: int  # number of elements
 
 
 class _View(NamedTuple):
-    """A tensor as it is saved: a view of a storage."""
+    """A saved tensor, which is a view of a storage."""
 
     storage: _Storage
     offset: int
@@ -56,7 +56,7 @@ class _View(NamedTuple):
 
 
 class _Rebuild:
-    """Stands for torch's functions that rebuild a tensor, or a parameter around one."""
+    """Replaces the functions of torch that rebuild a tensor or a parameter."""
 
     __slots__ = ()
 
@@ -65,12 +65,12 @@ class _Rebuild:
             return saved
         offset, shape, stride = rest[:3]
         if not isinstance(saved, _Storage):
-            raise ValueError(f"a tensor over {saved!r}")
+            raise ValueError(f"it has a tensor over {saved!r}")
         return _View(saved, offset, tuple(shape), tuple(stride))
 
 
 class _Reader(pickle.Unpickler):
-    """Knows no names but those of tensors."""
+    """Reads a pickle that has no names except those that tensors need."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -84,40 +84,44 @@ class _Reader(pickle.Unpickler):
     def persistent_load(self, saved: Any) -> _Storage:
         what, kind, key, _, count = saved[:5]
         if what != "storage" or not isinstance(kind, _Kind) or type(count) is not int or count < 0:
-            raise ValueError(f"an unknown record {what!r}")
+            raise ValueError(f"it has an unknown record {what!r}")
         return _Storage(str(key), kind.dtype, count)
 
 
 def read_tensors(path: str | Path) -> dict[str, Array]:
-    """The tensors of a saved state dict, by name, as arrays over the mapped file (of bf16, zip format only, fp32 copies).
+    """The tensors of a saved state dict: name → array over the memory-mapped file.
+
+    A bf16 tensor, which only the zip format can have, becomes an fp32 copy.
 
     Raises:
-        ElqError: the file is missing, cut short, no torch file, holds anything but tensors, or asks for code.
+        ElqError: the file is missing, is cut short, is not a torch file, has other things than tensors, or tries to run code.
     """
     path = Path(path)
     found = _read(path)
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found) or not found:
-        raise ElqError(f"{path} holds a {type(found).__name__}, but must hold tensors with names (a state dict)")
+        raise ElqError(f"{path} holds a {type(found).__name__}, but must hold tensors with names: give the released file")
     for name, value in found.items():
         if not isinstance(value, np.ndarray):
-            raise ElqError(f"{path} holds {name!r}, a {type(value).__name__}, but must hold a tensor")
+            raise ElqError(
+                f"{path} holds {name!r}, a {type(value).__name__}, but must hold a tensor there: give the released file"
+            )
     return found
 
 
 def read_tensor(path: str | Path) -> Array:
-    """The one tensor of a file, as an array over the mapped file.
+    """The only tensor of a file, as an array over the memory-mapped file.
 
     Raises:
         ElqError: see :func:`read_tensors`.
     """
     found = _read(Path(path))
     if not isinstance(found, np.ndarray):
-        raise ElqError(f"{path} holds a {type(found).__name__}, but must hold a tensor")
+        raise ElqError(f"{path} holds a {type(found).__name__}, but must hold a tensor: give the released file")
     return found
 
 
 def _arrays(saved: Any) -> Any:
-    """Tensors, alone or in a dictionary, as arrays; anything else as it is."""
+    """Convert a tensor, or the tensors in a dictionary, to arrays. Other values stay as they are."""
     if isinstance(saved, dict):
         return {name: _arrays(value) for name, value in saved.items()}
     if isinstance(saved, torch.Tensor):
@@ -135,7 +139,7 @@ def _read(path: Path) -> Any:
             return _read_legacy(path, stream)
     except ElqError as error:
         raise ElqError(f"{path} is refused ({error}): give the released file") from None
-    except Exception as error:  # a damaged pickle fails in any way
+    except Exception as error:  # a damaged pickle can raise any error
         reason = " ".join(str(error).split())[:200]
         raise ElqError(
             f"{path} is not a readable torch file ({type(error).__name__}: {reason}): download or save it again"
@@ -146,14 +150,14 @@ def _load_zip(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except pickle.UnpicklingError:
-        raise ElqError("it asks for something else than tensors") from None  # torch's own words would say how to run it
+        raise ElqError("it asks for something else than tensors") from None  # torch's message would say how to run the code
 
 
 def _read_legacy(path: Path, stream: IO[bytes]) -> Any:
     if _Reader(stream).load() != MAGIC or _Reader(stream).load() != VERSION:
-        raise ValueError("it does not begin as one")
+        raise ValueError("it does not begin like a torch file")
     if _Reader(stream).load().get("little_endian") is not True:
-        raise ValueError("it was saved on a machine of the other byte order")
+        raise ValueError("it was saved on a machine with the other byte order")
     saved, keys = _Reader(stream).load(), _Reader(stream).load()
     views = saved if isinstance(saved, dict) else {"": saved}
     storages = {view.storage.key: view.storage for view in views.values() if isinstance(view, _View)}
@@ -177,10 +181,10 @@ def _read_legacy(path: Path, stream: IO[bytes]) -> Any:
 def _mapped(path: Path, view: _View, places: dict[str, int]) -> Array:
     storage, numbers = view.storage, (view.offset, *view.shape, *view.stride)
     if any(type(number) is not int or number < 0 for number in numbers):
-        raise ValueError(f"a tensor with the numbers {numbers}")
+        raise ValueError(f"it has a tensor with the offset, shape and strides {numbers}")
     last = view.offset + sum((size - 1) * step for size, step in zip(view.shape, view.stride, strict=True))
     if math.prod(view.shape) and last >= storage.size:
-        raise ValueError(f"a tensor reaches to element {last} of a storage of {storage.size}")
+        raise ValueError(f"it has a tensor that needs element {last} of a storage of {storage.size} elements")
     if not math.prod(view.shape):
         return np.empty(view.shape, storage.dtype)
     flat = np.memmap(path, storage.dtype, "r", offset=places[storage.key], shape=(storage.size,))

@@ -1,6 +1,7 @@
-"""Transfer: one file from a web server into a hidden neighbour, continued where a connection or a process broke off.
+"""Transfer: downloads one file from a web server, and resumes after a break.
 
-Bytes go to a hidden neighbour ``.NAME.partial``; ``.NAME.about`` says which version of the file on the server they are of.
+The bytes are written to a hidden file ``.NAME.partial``. A second hidden file, ``.NAME.about``, says to which version of the
+file on the server they belong.
 """
 
 import json
@@ -28,17 +29,17 @@ log = logging.getLogger(__name__)
 
 SCHEMES = ("http", "https")
 MB = 1_000_000  # bytes
-ABSENT = (403, 404, 410)  # storage without a public listing answers 403 for what is not there
-PASSING = (408, 429)  # and 500 or more: worth another try
+ABSENT = (403, 404, 410)  # storage without a public listing answers 403 for a missing file
+PASSING = (408, 429)  # and 500 or more: another attempt may work
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
-AGAIN = "give the command again, or another --mirror"
+AGAIN = "give the same command again, or give another --mirror"
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a silent server is waited for, in seconds, and the pauses before new tries while none brings a new byte."""
+    """Seconds to wait for a silent server, and the pauses in seconds before new attempts that bring no new byte."""
 
     timeout: float = 60.0
     pauses: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -46,7 +47,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class About:
-    """Which version of a file on a server: its size in bytes and the two names that HTTP gives to a version."""
+    """A version of a file on a server: its size in bytes, and its ETag and Last-Modified headers."""
 
     url: str
     size: int = 0
@@ -55,21 +56,21 @@ class About:
 
     @property
     def validator(self) -> str:
-        """What If-Range may hold: a weak ETag does not promise the same bytes."""
+        """The value for the header If-Range. A weak ETag is not used, because it does not promise the same bytes."""
         return self.last_modified if self.etag.startswith("W/") else self.etag or self.last_modified
 
 
 class _BrokenError(Exception):
-    """A connection that failed in a way that may pass."""
+    """A connection failed, but another attempt may work."""
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows no redirect to ftp, which the parent's list of schemes has."""
+    """Follows redirects, but only to http and https; the parent class would also allow ftp."""
 
     def redirect_request(self, *arguments, **named):  # type: ignore[no-untyped-def]
         request = super().redirect_request(*arguments, **named)
         if request is not None and urlsplit(request.full_url).scheme not in SCHEMES:
-            raise ElqError(f"the server sends us to {request.full_url}, but only http and https are followed: {AGAIN}")
+            raise ElqError(f"the server redirects to {request.full_url}, but only http and https are followed: {AGAIN}")
         return request
 
 
@@ -77,9 +78,9 @@ OPENER = build_opener(_Redirects)
 
 
 def need_room(target: Path, size: int) -> None:
-    """Raise ElqError where the disk of a file has no room for ``size`` more bytes."""
+    """Raise ElqError if the disk of a file has no space for ``size`` more bytes."""
     if size > (free := shutil.disk_usage(target.parent).free):
-        raise ElqError(f"{target} needs {size:,} more bytes, but the disk has {free:,}: free space or choose another --output")
+        raise ElqError(f"{target} needs {size:,} more bytes, but the disk has {free:,}: free space or give another --output")
 
 
 def _size(path: Path) -> int:
@@ -87,13 +88,13 @@ def _size(path: Path) -> int:
 
 
 def neighbours(target: Path) -> tuple[Path, Path]:
-    """Where a file's bytes wait for the last one, and the note on what they are of."""
+    """The hidden file with the bytes of an incomplete download, and the hidden file that describes their version."""
     return target.with_name(f".{target.name}.partial"), target.with_name(f".{target.name}.about")
 
 
 @contextmanager
 def _connection(url: str, passed: Sequence[int] = ()) -> Iterator[None]:
-    """Part what may pass (_BrokenError) from what will not (ElqError); HTTP codes in ``passed`` are for the caller."""
+    """Raise _BrokenError if another attempt may work, else ElqError. The caller handles the HTTP codes in ``passed``."""
     try:
         yield
     except HTTPError as error:
@@ -103,11 +104,11 @@ def _connection(url: str, passed: Sequence[int] = ()) -> Iterator[None]:
         told = f"{url} answered {error.code} ({' '.join(str(error.reason).split())})"
         if error.code >= 500 or error.code in PASSING:
             raise _BrokenError(told) from None
-        raise ElqError(f"{told}: give another --mirror, or try again on another day") from None
+        raise ElqError(f"{told}: give another --mirror, or try again later") from None
     except (OSError, HTTPException) as error:
         raise _BrokenError(f"{url} cannot be read ({getattr(error, 'reason', error)!s})") from None
-    except ValueError as error:  # an address that no connection can be made to
-        raise ElqError(f"{url} cannot be asked for ({error}): give another --mirror") from None
+    except ValueError as error:  # no connection can be made to such an address
+        raise ElqError(f"{url} is not an address that can be used ({error}): give another --mirror") from None
 
 
 def _open(url: str, timeout: float, headers: dict[str, str], passed: Sequence[int]) -> HTTPResponse:
@@ -118,7 +119,7 @@ def _open(url: str, timeout: float, headers: dict[str, str], passed: Sequence[in
 
 
 def _persist(attempt: Callable[[], Result], partial: Path, patience: Patience) -> Result:
-    """Try until it works, or until as many more tries as there are pauses brought no byte beyond the furthest one."""
+    """Try until it works. Raises ElqError if as many attempts as there are pauses have brought no new byte."""
     furthest, failures = _size(partial), 0
     while True:
         try:
@@ -128,24 +129,24 @@ def _persist(attempt: Callable[[], Result], partial: Path, patience: Patience) -
                 furthest, failures = _size(partial), 0
             if failures == len(patience.pauses):
                 told = f"{error}, and {failures} more tries brought nothing"
-                raise ElqError(f"{told}: check the connection and give the command again, which goes on from there") from None
-            log.warning("%s: trying again in %g s", error, patience.pauses[failures])
+                raise ElqError(f"{told}: check the connection and give the command again, which resumes from there") from None
+            log.warning("%s: the next attempt is in %g s", error, patience.pauses[failures])
             time.sleep(patience.pauses[failures])
             failures += 1
 
 
 def _begun(target: Path, url: str) -> tuple[About, int]:
-    """What the partial file is a part of, and how many bytes of it are there: none where it cannot be gone on with."""
+    """The version of an incomplete download, and the number of its bytes; 0 if it cannot be resumed."""
     partial, note = neighbours(target)
     try:
         about = About(**json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # no note, or a damaged one
+    except (OSError, ValueError, TypeError):  # the file is missing or damaged
         about = About(url)
     return (about, _size(partial)) if about.url == url and about.validator else (About(url), 0)
 
 
 def _answered(answer: HTTPResponse, begun: About) -> tuple[About, int]:
-    """Which version of the file the answer is of, and its first byte. A 206 need not repeat what If-Range named."""
+    """The version of the file in an answer, and the number of its first byte. An answer 206 may lack these headers."""
     part, length = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "")), answer.headers.get("Content-Length", "")
     names = [answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")]
     if answer.status == 206 and part:
@@ -156,39 +157,41 @@ def _answered(answer: HTTPResponse, begun: About) -> tuple[About, int]:
 
 
 def _receive(target: Path, url: str, timeout: float) -> About:
-    """One connection: append what is missing of a file to its hidden neighbour."""
+    """Append the missing bytes of a file to its hidden file, over one connection."""
     partial, note = neighbours(target)
     begun, position = _begun(target, url)
     headers = {"Range": f"bytes={position}-", "If-Range": begun.validator} if position else {}
     try:
         answer = _open(url, timeout, headers, (416,) if position else ())
-    except HTTPError as error:  # nothing follows our last byte
+    except HTTPError as error:  # 416: the server has no byte after the last one here
         error.close()
         if position == begun.size and error.headers.get("Content-Range") in (None, f"bytes */{position}"):
             return begun
         partial.unlink()
-        raise _BrokenError(f"{url} is no longer the file that was begun") from None
+        raise _BrokenError(f"{url} has changed since the download began") from None
     with answer:
         about, start = _answered(answer, begun)
-        if answer.status == 206 and (start, about) != (position, begun):  # a server that does not know If-Range
+        if answer.status == 206 and (start, about) != (position, begun):  # the server ignores If-Range
             partial.unlink(missing_ok=True)
-            raise _BrokenError(f"{url} is no longer the file that was begun")
+            raise _BrokenError(f"{url} has changed since the download began")
         if position and not start:
-            log.info("%s starts from zero: the file has changed, or the server sends only whole files", target.name)
-        log.info("fetching %s: %s of %s bytes", url, f"{about.size - start:,}", f"{about.size:,}")
+            log.info(
+                "%s starts again from zero, because the file has changed or the server sends only whole files", target.name
+            )
+        log.info("downloading %s: %s of %s bytes", url, f"{about.size - start:,}", f"{about.size:,}")
         with partial.open("ab" if start else "wb") as stream:
-            if not start:  # empty on the disk before the note says whose bytes follow
+            if not start:  # the file on the disk must be empty before the note names a new version
                 os.fsync(stream.fileno())
                 write_json(note, asdict(about))
             need_room(target, about.size - start)
             steps = _copy(answer, stream, about, start)
-            for _ in track(steps, f"fetching {target.name}, MB", about.size // MB - start // MB):
+            for _ in track(steps, f"downloading {target.name}, MB", about.size // MB - start // MB):
                 pass
     return about
 
 
 def _copy(answer: HTTPResponse, stream: IO[bytes], about: About, position: int) -> Iterator[None]:
-    """Write a body as it comes, so that a kill loses next to nothing; yields once a megabyte."""
+    """Write the body of an answer as it comes, so that a break loses few bytes. Yields once for each megabyte."""
     while True:
         with _connection(about.url):
             block = answer.read1(MB)
@@ -196,7 +199,7 @@ def _copy(answer: HTTPResponse, stream: IO[bytes], about: About, position: int) 
             break
         if position + len(block) > about.size:
             stream.truncate(0)
-            raise ElqError(f"{about.url} sends more than the {about.size:,} bytes it promised: {AGAIN}")
+            raise ElqError(f"{about.url} sends more than the {about.size:,} bytes that it announced: {AGAIN}")
         stream.write(block)
         yield from [None] * ((position + len(block)) // MB - position // MB)
         position += len(block)
@@ -205,17 +208,17 @@ def _copy(answer: HTTPResponse, stream: IO[bytes], about: About, position: int) 
 
 
 def read_small(url: str, target: Path, patience: Patience) -> str:
-    """The first megabyte of a text beside a file; empty where the server says that it has none.
+    """The first megabyte of a text file beside a file; empty if the server says that there is none.
 
     Raises:
-        ElqError: as ``receive``.
+        ElqError: as in :func:`receive`.
     """
 
     def attempt() -> str:
         try:
             with _open(url, patience.timeout, {}, ABSENT) as answer, _connection(url):
                 text = answer.read(MB)
-                if answer.length and len(text) < MB:  # read() is silent about an end that comes early
+                if answer.length and len(text) < MB:  # read() does not report a body that ends too early
                     raise _BrokenError(f"{url} broke off after {len(text):,} bytes")
                 return text.decode("utf-8", "replace")
         except HTTPError as error:
@@ -226,11 +229,10 @@ def read_small(url: str, target: Path, patience: Patience) -> str:
 
 
 def receive(url: str, target: Path, patience: Patience) -> About:
-    """Fetch what is missing of a file's partial neighbour, which is whole when this returns; nothing has been checked but
-    its size.
+    """Download the missing bytes of a file into its hidden file, which is then complete. Only its size has been checked.
 
     Raises:
-        ElqError: an answer that will not get better (404, no size, too many bytes), no room on the disk, or a connection that
-            brings no more bytes.
+        ElqError: another attempt cannot help (404, no size, too many bytes), the disk has no space, or the connection brings no
+            more bytes.
     """
     return _persist(lambda: _receive(target, url, patience.timeout), neighbours(target)[0], patience)

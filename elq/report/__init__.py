@@ -1,1 +1,1 @@
-"""The report: one HTML page about an evaluation."""
+"""Report: writes an HTML page about an evaluation."""

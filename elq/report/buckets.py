@@ -1,17 +1,17 @@
-"""Buckets: what kind of error each lost gold mention and each wrong link is. Pure functions.
+"""Buckets: finds the kind of error of each lost gold mention and wrong link.
 
-What is right, same span and same entity, is taken out first, each used once, as the metric ``strong`` counts. Every gold
-mention with an entity that is left is *lost*, every link that is left is *wrong*, and each of both has one bucket, which
-follows from what is left of the other side:
+First the right pairs, with the same span and the same entity, are removed, as the metric ``strong`` counts them. Every
+remaining gold mention with an entity is *lost*, and every remaining link is *wrong*. Each of them has one bucket, which depends
+on the remaining links or mentions that overlap it:
 
 - ``missed``: a lost mention that no wrong link overlaps.
 - ``spurious``: a wrong link that overlaps no lost and no null mention.
-- ``boundary``: something that overlaps has the same entity, so that only the span is another.
-- ``nil``: a wrong link whose nearest gold mention is null. (A null mention itself is no gold for linking, and so never lost.)
-- ``same_name`` and ``other_name``: wrong entity, which bears the gold mention's name, or does not.
+- ``boundary``: an overlapping link or mention has the same entity, so only the span is wrong.
+- ``nil``: a wrong link whose nearest gold mention is null. (A null mention is not counted for linking, so it is never lost.)
+- ``same_name`` and ``other_name``: the entity is wrong, and it has the gold mention's name, or another name.
 
-The nearest is what shares most characters, and of equals the first. So the lost mentions of all buckets are the gold ones less
-the right ones, the wrong links all links less the right ones: what recall and precision lack.
+The nearest one shares the most characters; among equal ones it is the first. So the lost mentions of all buckets together are
+the gold mentions that recall does not count, and the wrong links are the links that precision does not count.
 """
 
 import math
@@ -27,24 +27,24 @@ BUCKETS = {
     "missed": "no wrong link overlaps the gold mention",
     "spurious": "a wrong link that overlaps no lost and no null mention",
     "boundary": "right entity, overlapping but other span",
-    "same_name": "wrong entity, which bears the mention's name",
-    "other_name": "wrong entity of another name",
+    "same_name": "wrong entity, which has the mention's name",
+    "other_name": "wrong entity, which has another name",
     "nil": "a link on a mention whose gold entity is null",
 }
 
 
 class Error(NamedTuple):
-    """A lost gold mention or a wrong link, its bucket, and the nearest of the other side, where there is one."""
+    """A lost gold mention or a wrong link, its bucket, and the nearest link or mention, if there is one."""
 
     bucket: str
-    lost: bool  # the mention is what is counted; False: the link
+    lost: bool  # True: the mention is counted as lost; False: the link is counted as wrong
     question: Question
     mention: Mention | None
     link: Link | None
 
 
 def bears(entity: Entity, name: str) -> bool:
-    """Whether a name is one of an entity's, in the way of the dictionary (elq/names/dictionary.py).
+    """Whether an entity has a name, compared as in the dictionary (elq/names/dictionary.py).
 
     >>> bears(Entity("Q44578", "Titanic (1997 film)", "Titanic"), "TITANIC")
     True
@@ -53,7 +53,7 @@ def bears(entity: Entity, name: str) -> bool:
 
 
 def strongly_right(question: Question, links: Sequence[Link]) -> tuple[list[bool], list[bool]]:
-    """Which gold mentions with an entity are linked with the same span, and which links do that; each is used once."""
+    """Which gold mentions with an entity have a right link, and which links are right; each is used only once."""
     linkable = [mention for mention in question.mentions if mention.entity is not None]
     gold = [(mention.start, mention.end, mention.entity) for mention in linkable]
     found = [(link.start, link.end, link.entity) for link in links]
@@ -69,17 +69,17 @@ def strongly_right(question: Question, links: Sequence[Link]) -> tuple[list[bool
 
 
 def shared_characters(mention: Mention, link: Link) -> int:
-    """How many characters of the text a gold mention and a link share; 0 or less where they do not overlap."""
+    """Number of characters that a gold mention and a link share; 0 or less if they do not overlap."""
     return min(mention.end, link.end) - max(mention.start, link.start)
 
 
 def errors_of(question: Question, links: Sequence[Link], same_name: Callable[[str, str], bool]) -> list[Error]:
-    """The errors of one question: its lost mentions in their order, then its wrong links in theirs.
+    """The errors of one question: first its lost mentions in their order, then its wrong links in their order.
 
     Args:
-        question: annotated.
-        links: predicted for it.
-        same_name: whether an entity (the first, its id) bears a name (the second).
+        question: an annotated question.
+        links: its predicted links.
+        same_name: tells from an entity id and a name whether the entity has this name.
     """
     found, right = strongly_right(question, links)
     linkable = [mention for mention in question.mentions if mention.entity is not None]
@@ -111,7 +111,7 @@ def errors_of(question: Question, links: Sequence[Link], same_name: Callable[[st
 
 
 def examples(errors: Sequence[Error], most: int) -> list[Error]:
-    """At most so many errors to look at, the highest scores first, those without a link last; a pair is shown once."""
+    """At most ``most`` errors, the highest scores first and those without a link last; each pair is shown only once."""
     pairs: dict[tuple[Question, Mention | None, Link | None], Error] = {}
     for error in errors:
         pairs.setdefault((error.question, error.mention, error.link), error)
@@ -119,11 +119,11 @@ def examples(errors: Sequence[Error], most: int) -> list[Error]:
 
 
 def with_near_misses(errors: Sequence[Error], below: Mapping[Question, Sequence[Link]]) -> list[Error]:
-    """The errors, each missed mention with the best link over it that stayed below the threshold, where there is one.
+    """The errors, where each missed mention gets the best overlapping link below the threshold, if there is one.
 
     Args:
-        errors: of many questions.
-        below: the links of a question that the threshold keeps out.
+        errors: errors of many questions.
+        below: the links of each question that are below the threshold.
     """
     made = []
     for error in errors:

@@ -1,4 +1,4 @@
-"""Curves: what the plots of a report show, as numbers. Pure functions."""
+"""Curves: computes the numbers that the plots of a report show."""
 
 import math
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from elq.evaluation.reliability import BINS, Reliability, equal_mass_bins, examp
 from elq.evaluation.sweep import Threshold, ThresholdSweep
 from elq.types import Link
 
-MOST_RANKS = 128  # k of the last point of recall at k
+MOST_RANKS = 128  # the largest k of recall at k
 
 
 class Bin(NamedTuple):
-    """Links of similar confidence: their number, mean confidence, and the share that is right."""
+    """Links of similar confidence: their number, their mean confidence, and the share of right links."""
 
     links: int
     confidence: float
@@ -24,17 +24,17 @@ class Bin(NamedTuple):
 
 
 class Diagram(NamedTuple):
-    """The bins that hold any link, lowest confidence first, and the figures on all links."""
+    """The bins that are not empty, lowest confidence first, and the figures for all links."""
 
     bins: list[Bin]
     whole: Reliability
 
 
 def quality_curve(observed: Observed) -> list[Threshold]:
-    """The quality of entity sets at every threshold that makes a difference, highest first, see elq/evaluation/sweep.py.
+    """The quality of entity sets at every threshold that changes the links, highest first, see elq/evaluation/sweep.py.
 
     Args:
-        observed: with the links of a very low threshold.
+        observed: the output of a linker with a very low threshold.
     """
     sweep = ThresholdSweep()
     sweep.update(observed.questions, observed.links)
@@ -42,19 +42,19 @@ def quality_curve(observed: Observed) -> list[Threshold]:
 
 
 def confidence(link: Link) -> float:
-    """The probability that a link is right: its calibrated one, or exp(score) where the folder has no calibration."""
+    """The probability that a link is right: calibrated, or exp(score) if the model folder has no calibration."""
     return math.exp(link.score) if link.probability is None else link.probability
 
 
 def reliability_diagram(observed: Observed, *, bins: int = BINS, resamples: int = RESAMPLES, seed: int = 0) -> Diagram | None:
-    """Does a link of confidence p have a gold entity in p of all cases? None without links.
+    """Compares the confidence of links with the share of right links. None if there are no links.
 
-    Bins and figures are those of elq/evaluation/reliability.py: a report measures as `elq tune` does.
+    Bins and figures are computed as in `elq tune`, by elq/evaluation/reliability.py.
 
     Args:
-        observed: with the links of a very low threshold, since high ones leave little to see.
-        bins: at most; fewer where there are fewer links, or many of equal confidence.
-        resamples, seed: of the intervals, see elq/evaluation/intervals.py.
+        observed: the output of a linker with a very low threshold, so that there are links of every confidence.
+        bins: largest number of bins; there are fewer if there are fewer links, or many of equal confidence.
+        resamples, seed: for the intervals, see elq/evaluation/intervals.py.
     """
     _, rights, numbers = (column.numpy() for column in examples(observed.questions, observed.links))
     if not len(rights):

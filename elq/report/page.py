@@ -1,6 +1,7 @@
-"""The report: one HTML page of an evaluation, complete in itself, with intervals, plots, slices and errors.
+"""Page: makes the HTML page of a report, with figures, plots, slices and errors.
 
-The page is the template elq/report/page.html, which escapes every text; this module prepares what stands in it.
+The page needs no other file. It is made from the template elq/report/page.html, which escapes every text; this module prepares
+the contents.
 """
 
 import datetime as dt
@@ -30,28 +31,28 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATE = "page.html"
-EXAMPLES = 15  # of each bucket
-CANDIDATES = 5  # of each example
+EXAMPLES = 15  # number of examples in each bucket
+CANDIDATES = 5  # number of candidates in each example
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a report is made from."""
+    """The data from which a report is made."""
 
-    files: Mapping[str, str]  # what → path, for the head of the page; empty ones are left out
-    observed: Observed  # with the links of a very low threshold
-    threshold: float  # γ in use
+    files: Mapping[str, str]  # kind of file → path, for the top of the page; empty paths are left out
+    observed: Observed  # output of the linker with a very low threshold
+    threshold: float  # γ, the threshold in use
     catalogue: Catalogue
-    dictionary: Dictionary  # of the same catalogue
-    baseline: Observed | None = None  # of the dictionary
+    dictionary: Dictionary  # dictionary of the same catalogue
+    baseline: Observed | None = None  # output of the dictionary
     training: Sequence[Question] | None = None
-    date: dt.date | None = None  # of the making, for the head of the page
+    date: dt.date | None = None  # date of the report, for the top of the page
     resamples: int = RESAMPLES
     seed: int = 0
 
 
 class Piece(NamedTuple):
-    """Characters of a question, and whether they are part of the gold mention and of the link."""
+    """A part of a question text, and whether it belongs to the gold mention and to the link."""
 
     text: str
     gold: bool
@@ -59,7 +60,7 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str, mention: Mention | None, link: Link | None) -> list[Piece]:
-    """A text cut where a gold mention or a link begins or ends.
+    """Cut a text at the ends of a gold mention and of a link.
 
     >>> [tuple(piece) for piece in pieces("who is obama?", Mention(7, 12, "Q76"), None)]
     [('who is ', False, False), ('obama', True, False), ('?', False, False)]
@@ -73,7 +74,7 @@ def pieces(text: str, mention: Mention | None, link: Link | None) -> list[Piece]
 
 
 def all_errors(material: Material) -> list[Error]:
-    """The errors of every question at the threshold in use, missed mentions with the link that stayed below it."""
+    """The errors of all questions at the threshold in use. A missed mention gets the best link below the threshold."""
     shown, low = material.observed.above(material.threshold), material.observed
     records = records_of((link.entity for links in shown.links for link in links), material.catalogue)
 
@@ -88,7 +89,7 @@ def all_errors(material: Material) -> list[Error]:
 
 
 def bucket_table(errors: Sequence[Error], threshold: float, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Every bucket: how many lost mentions and wrong links, and some examples."""
+    """Every bucket with its numbers of lost mentions and wrong links, and some examples."""
     golds = (error.mention.entity for error in errors if error.mention is not None and error.mention.entity is not None)
     records = records_of(golds, catalogue)
     table = []
@@ -116,7 +117,7 @@ def _example(error: Error, threshold: float, records: Mapping[str, Entity]) -> d
 
 
 def environment() -> "jinja2.Environment":
-    """What the template is read with: every text is escaped, and a name that is missing is an error."""
+    """The Jinja environment of the template: every text is escaped, and a missing name is an error."""
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -129,7 +130,7 @@ def environment() -> "jinja2.Environment":
 
 
 def page(material: Material) -> str:
-    """The page.
+    """Make the text of the page.
 
     Raises:
         ElqError: Matplotlib is missing.
@@ -169,7 +170,7 @@ def page(material: Material) -> str:
 
 
 def write_report(path: str | Path, material: Material) -> None:
-    """Write the page, whole or not at all; half a character (a lone surrogate) becomes a question mark.
+    """Write the page, which appears when it is complete. A lone surrogate, half a character, becomes a question mark.
 
     Raises:
         ElqError: Matplotlib is missing, or the file cannot be written.

@@ -1,4 +1,7 @@
-"""Plots: the pictures of a report, each drawn twice, for a light and a dark page. Matplotlib is the extra ``report``."""
+"""Plots: draws the plots of a report, each for a light and for a dark page.
+
+The extra ``report`` installs Matplotlib.
+"""
 
 import base64
 import io
@@ -17,14 +20,14 @@ from elq.report.wording import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SIZE = (4.8, 3.5)  # inches: at the width of a phone the letters keep their size
-DPI = 150  # of a PNG
-BAND = 0.2  # opacity
+SIZE = (4.8, 3.5)  # inches; letters can be read at the width of a phone
+DPI = 150  # resolution of a PNG
+BAND = 0.2  # opacity of the band of intervals
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of a picture: the page's ground, text and lines, and three for curves, which also differ in their dashes."""
+    """Colours of a plot: background, text, lines, and three for curves, which also differ in their dashes."""
 
     ground: str
     text: str
@@ -41,7 +44,7 @@ Draw = Callable[["Axes", Theme], None]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plot as two data URIs, what it shows in words for those who do not see it, and its caption."""
+    """A plot as two data URIs, with a text for people who cannot see it, and a caption."""
 
     title: str
     light: str
@@ -51,22 +54,22 @@ class Picture:
 
 
 def require_matplotlib() -> None:
-    """Refuse with an ElqError where Matplotlib is missing."""
+    """Raise an ElqError if Matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise ElqError(
-            "a report's plots need Matplotlib, which is not installed: `pip install matplotlib`, or elq with the extra [report]"
+            "a report's plots need Matplotlib, which is not installed: `pip install matplotlib` or `pip install 'elq[report]'`"
         ) from None
 
 
 def drawn(draw: Draw, theme: Theme, kind: str = "svg") -> bytes:
-    """One picture as the bytes of an SVG (the same ones each time) or PNG file."""
+    """Draw a plot as the bytes of an SVG or PNG file. An SVG has the same bytes each time."""
     import matplotlib
     from matplotlib.figure import Figure
 
     style: dict[Any, Any] = {
-        "svg.hashsalt": "elq",  # the ids in the file, else random
+        "svg.hashsalt": "elq",  # without it, the ids in the file are random
         "font.size": 10,
         "axes.grid": True,
         "axes.axisbelow": True,
@@ -86,25 +89,25 @@ def drawn(draw: Draw, theme: Theme, kind: str = "svg") -> bytes:
 
 
 def picture(title: str, draw: Draw, alt: str, caption: str) -> Picture:
-    """A plot drawn for both pages."""
+    """Draw a plot for the light page and for the dark page."""
     light, dark = (f"data:image/svg+xml;base64,{base64.b64encode(drawn(draw, theme)).decode()}" for theme in (LIGHT, DARK))
     return Picture(title, light, dark, alt, caption)
 
 
 def legend_above(axes: "Axes") -> None:
-    """Name the curves in one line above them, where none can run through."""
+    """Put the legend above the axes, where no curve crosses it."""
     axes.figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2, handlelength=1.8, handletextpad=0.5)
 
 
 def quality_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw:
-    """F1, precision and recall against γ, with the one in use."""
+    """Plot F1, precision and recall against the threshold γ, and mark the γ in use."""
 
     def draw(axes: "Axes", theme: Theme) -> None:
         at = [point.threshold for point in curve]
         for name, colour, dashes in zip(("f1", "precision", "recall"), theme.curves, DASHES, strict=True):
             label = name.replace("f1", "F1")
             axes.plot(at, [getattr(point, name) for point in curve], color=colour, linestyle=dashes, label=label)
-        if math.isfinite(chosen.threshold):  # −inf keeps every span, and has no place on the axis
+        if math.isfinite(chosen.threshold):  # −inf keeps every span, but cannot be drawn
             axes.axvline(chosen.threshold, color=theme.text, linewidth=1)
             axes.plot(
                 [chosen.threshold], [chosen.f1], "o", color=theme.text, markersize=5, label=f"γ = {number(chosen.threshold, 2)}"
@@ -116,13 +119,13 @@ def quality_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw:
 
 
 def precision_recall_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw:
-    """Precision against recall, with the point in use and lines of equal F1."""
+    """Plot precision against recall, with lines of equal F1, and mark the threshold in use."""
 
     def draw(axes: "Axes", theme: Theme) -> None:
         for f1 in (0.2, 0.4, 0.6, 0.8):
             recalls = [f1 / 2 + (1 - f1 / 2) * step / 100 for step in range(1, 101)]
             axes.plot(recalls, [f1 * r / (2 * r - f1) for r in recalls], color=theme.line, linewidth=1, linestyle="dashed")
-            ground = {"facecolor": theme.ground, "edgecolor": "none", "pad": 1}  # the line stops before its name
+            ground = {"facecolor": theme.ground, "edgecolor": "none", "pad": 1}  # the box hides the line behind its label
             axes.annotate(f"F1 {f1}", (1, f1 / (2 - f1)), ha="right", va="center", fontsize=8, bbox=ground)
         axes.plot([point.recall for point in curve], [point.precision for point in curve], color=theme.curves[0])
         axes.plot([chosen.recall], [chosen.precision], "o", color=theme.text, label=f"γ = {number(chosen.threshold, 2)}")
@@ -134,12 +137,12 @@ def precision_recall_plot(curve: Sequence[Threshold], chosen: Threshold) -> Draw
 
 
 def reliability_plot(bins: Sequence[Bin]) -> Draw:
-    """The share of right links against their confidence, with intervals."""
+    """Plot the share of right links against their confidence, with intervals."""
 
     def draw(axes: "Axes", theme: Theme) -> None:
         axes.plot([0, 1], [0, 1], color=theme.text, linewidth=1, linestyle="dashed", label="calibrated")
         confidences, shares = [one.confidence for one in bins], [one.right.value for one in bins]
-        # a percentile interval of few questions need not hold its own value
+        # a percentile interval of few questions may not contain the value
         below = [max(one.right.value - one.right.low, 0.0) for one in bins]
         above = [max(one.right.high - one.right.value, 0.0) for one in bins]
         axes.errorbar(
@@ -152,7 +155,7 @@ def reliability_plot(bins: Sequence[Bin]) -> Draw:
 
 
 def recall_plot(recalls: Sequence[Interval]) -> Draw:
-    """Recall of gold entities among the first k candidates, with a band of intervals."""
+    """Plot the recall of gold entities among the first k candidates, with a band of intervals."""
 
     def draw(axes: "Axes", theme: Theme) -> None:
         steps = range(1, len(recalls) + 1)
@@ -195,12 +198,12 @@ def _quality_pictures(observed: Observed, chosen: Threshold) -> list[Picture]:
 
 
 def pictures(observed: Observed, chosen: Threshold, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Picture]:
-    """Every plot of a report; one that has nothing to show is left out.
+    """Every plot of a report; a plot without data is left out.
 
     Args:
-        observed: with the links of a very low threshold.
-        chosen: the threshold in use, and what it reaches.
-        resamples, seed: of the intervals, see elq/evaluation/intervals.py.
+        observed: the output of a linker with a very low threshold.
+        chosen: the threshold in use, with its quality.
+        resamples, seed: for the intervals, see elq/evaluation/intervals.py.
 
     Raises:
         ElqError: Matplotlib is missing.
@@ -216,8 +219,9 @@ def pictures(observed: Observed, chosen: Threshold, *, resamples: int = RESAMPLE
                 reliability_plot(bins),
                 f"Share of links with a gold entity by confidence, in {len(bins)} bins: {points}.",
                 f"Links of all scores in bins of equal number, about {whole.links // len(bins):,} each, with 95% intervals."
-                f" On the dashed line confidence is what it says. The mean distance from it (ECE) is {whole.ece:.3f}; 95 of 100"
-                f" perfectly calibrated models would have {whole.band[0]:.3f} to {whole.band[1]:.3f}.",
+                " On the dashed line, the share of right links is the confidence. The mean distance from it (ECE) is"
+                f" {whole.ece:.3f}; 95 of 100 perfectly calibrated models would have"
+                f" {whole.band[0]:.3f} to {whole.band[1]:.3f}.",
             )
         )
     if recalls := recall_curve(observed, resamples=resamples, seed=seed):

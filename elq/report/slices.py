@@ -1,8 +1,9 @@
-"""Slices: the quality on parts of the questions and of the gold mentions, each as ratios over all questions.
+"""Slices: measures the quality on parts of the questions and gold mentions.
 
-A group sorts either questions (measures: the set-level precision, recall and F1, and how many links of a question have none of
-its gold entities) or gold mentions with an entity (measures: recall, linked with the same span; and disambiguation, where ranks
-were observed: its entity is the first candidate for its span).
+A group divides either the questions or the gold mentions with an entity by one property. For questions it measures the
+set-level precision, recall and F1, and the number of links to none of the gold entities. For gold mentions it measures recall
+(the same span is linked to the entity), and disambiguation, if ranks were observed (the entity is the first candidate for the
+span). Every measure is a ratio over all questions.
 """
 
 from collections import Counter
@@ -20,15 +21,15 @@ from elq.names.dictionary import Dictionary
 from elq.report.buckets import strongly_right
 from elq.types import Entity, Link, Mention, Question
 
-MOST_TYPES = 10  # slices of entity types; the rest is one more
-LENGTHS = ((1, 4), (5, 6), (7, 8), (9, 11), (12, None))  # words
+MOST_TYPES = 10  # number of slices of entity types; one more slice has all other types
+LENGTHS = ((1, 4), (5, 6), (7, 8), (9, 11), (12, None))  # numbers of words
 AMBIGUITY = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
 MENTIONS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, None))
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part: how many questions and gold mentions with an entity it holds, and its measures."""
+    """A part: its numbers of questions and of gold mentions with an entity, and its measures."""
 
     name: str
     questions: int
@@ -38,7 +39,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Slices by one property, those that hold anything."""
+    """The slices by one property, without empty ones."""
 
     title: str
     measures: tuple[str, ...]
@@ -55,13 +56,13 @@ def range_name(low: int, high: int | None) -> str:
 
 
 def range_of(number: int, ranges: Sequence[tuple[int, int | None]]) -> str:
-    """The name of the range that holds a number; the first one also holds what is below it."""
+    """The name of the range that contains a number. A number below all ranges is in the first range."""
     held = [bounds for bounds in ranges if bounds[0] <= number]
     return range_name(*(held[-1] if held else ranges[0]))
 
 
 def false_links(question: Question, links: Sequence[Link]) -> int:
-    """How many links of a question have an entity that is none of its gold entities.
+    """Number of links of a question whose entity is not one of its gold entities.
 
     >>> false_links(Question("1", "why"), [Link(0, 3, "why", "Q90", "Paris", "", -0.5)])
     1
@@ -71,7 +72,7 @@ def false_links(question: Question, links: Sequence[Link]) -> int:
 
 
 def question_group(title: str, observed: Observed, labels: Sequence[str], order: Sequence[str]) -> Group:
-    """Slices of questions: a label for each, and the labels in the order of the table."""
+    """Slices of questions. ``labels`` has a label for each question, and ``order`` the labels in the order of the table."""
     counts = [count(question, links)["set_all"] for question, links in zip(observed.questions, observed.links, strict=True)]
     linkable = [sum(mention.entity is not None for mention in question.mentions) for question in observed.questions]
     false = [false_links(question, links) for question, links in zip(observed.questions, observed.links, strict=True)]
@@ -89,7 +90,7 @@ def question_group(title: str, observed: Observed, labels: Sequence[str], order:
 def mention_group(
     title: str, observed: Observed, label: Callable[[Question, Mention, Entity], str], order: Sequence[str], gold: "Gold"
 ) -> Group:
-    """Slices of gold mentions with an entity: a label for each, and the labels in the order of the table."""
+    """Slices of gold mentions with an entity. ``label`` gives the label of a mention, and ``order`` the order of the table."""
     rows = zip(observed.questions, gold, strict=True)
     labels = [[label(question, mention, entity) for mention, entity in one] for question, one in rows]
     pairs = zip(observed.questions, observed.links, strict=True)
@@ -113,20 +114,20 @@ Gold = Sequence[Sequence[tuple[Mention, Entity]]]  # the linkable mentions of ea
 
 
 def records_of(ids: Iterable[str], catalogue: Catalogue) -> dict[str, Entity]:
-    """Id → record of entities that a catalogue has."""
+    """Id → record, for entities that are in the catalogue."""
     wanted = sorted(set(ids))
     return {one: catalogue[int(row)] for one, row in zip(wanted, catalogue.rows(wanted), strict=True)}
 
 
 def gold_records(questions: Sequence[Question], catalogue: Catalogue) -> Gold:
-    """The gold mentions with an entity of each question, and the record of that entity, which the catalogue must have."""
+    """The gold mentions with an entity of each question, with the record of the entity, which must be in the catalogue."""
     linkable = [[(m, m.entity) for m in question.mentions if m.entity is not None] for question in questions]
     records = records_of((entity for one in linkable for _, entity in one), catalogue)
     return [[(mention, records[entity]) for mention, entity in one] for one in linkable]
 
 
 def type_slices(observed: Observed, gold: Gold) -> Group:
-    """By the first type of the gold entity: the most frequent ones, the others together, and those without one."""
+    """Slices by the first type of the gold entity: the most frequent types, all other types, and no type."""
     kinds = Counter(entity.types[0] for one in gold for _, entity in one if entity.types)
     frequent = [kind for kind, _ in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:MOST_TYPES]]
     other, none = "(another type)", "(no type)"
@@ -138,7 +139,7 @@ def type_slices(observed: Observed, gold: Gold) -> Group:
 
 
 def popularity_slices(observed: Observed, gold: Gold) -> Group:
-    """By the popularity of the gold entity: unknown, and the quarters of the known ones, counted by mention."""
+    """Slices by the popularity of the gold entity: unknown, and four quarters of the mentions with a known one."""
     known = np.array([entity.popularity for one in gold for _, entity in one if entity.popularity], np.int64)
     edges = np.quantile(known, (0.25, 0.5, 0.75)) if len(known) else np.zeros(3)
     quarter = np.searchsorted(edges, known, side="left")
@@ -154,22 +155,22 @@ def popularity_slices(observed: Observed, gold: Gold) -> Group:
 
 
 def ambiguity_slices(observed: Observed, gold: Gold, dictionary: Dictionary) -> Group:
-    """By how many entities of the catalogue bear the mention's name."""
+    """Slices by the number of entities in the catalogue that have the mention's name."""
     texts = sorted(
         {question.text[m.start : m.end] for question, one in zip(observed.questions, gold, strict=True) for m, _ in one}
     )
     kinds = dictionary.name_matches(texts).kinds  # (Q, E)
-    numbers = dict(zip(texts, ((kinds >= 0) & (kinds <= 1)).sum(-1).tolist(), strict=True))  # of the very name
+    numbers = dict(zip(texts, ((kinds >= 0) & (kinds <= 1)).sum(-1).tolist(), strict=True))  # exactly this name
 
     def label(question: Question, mention: Mention, _entity: Entity) -> str:
         return range_of(numbers[question.text[mention.start : mention.end]], AMBIGUITY)
 
     names = [range_name(*bounds) for bounds in AMBIGUITY]
-    return mention_group("Ambiguity: entities that bear the mention's name", observed, label, names, gold)
+    return mention_group("Ambiguity: entities that have the mention's name", observed, label, names, gold)
 
 
 def training_slices(observed: Observed, gold: Gold, training: Iterable[Question]) -> Group:
-    """By whether any training question has the gold entity, with a span or without."""
+    """Slices by whether a training question has the gold entity, with a span or without."""
     seen = {entity for question in training for entity in question.other_entities}
     seen |= {mention.entity for question in training for mention in question.mentions if mention.entity is not None}
 
@@ -185,10 +186,11 @@ def all_groups(
     """Every group of slices.
 
     Args:
-        observed: of questions whose gold entities the catalogue has, see elq/evaluation/evaluate.py.
-        catalogue: of the linker.
-        dictionary: of the same catalogue.
-        training: the questions that the linker was trained on; without them no slice tells seen from unseen entities.
+        observed: the output of a linker. The gold entities of its questions must be in the catalogue, see
+            elq/evaluation/evaluate.py.
+        catalogue: the catalogue of the linker.
+        dictionary: the dictionary of the same catalogue.
+        training: the training questions of the linker; without them, seen and unseen entities are not measured apart.
     """
     gold = gold_records(observed.questions, catalogue)
     lengths = [range_of(len(question.text.split()), LENGTHS) for question in observed.questions]

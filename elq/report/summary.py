@@ -1,4 +1,4 @@
-"""Summary: how good a linker is on a set of questions, in a few plain sentences with their figures. Pure functions."""
+"""Summary: describes the quality of a linker in a few sentences with figures."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from elq.evaluation.intervals import Interval, Ratio
 from elq.report.buckets import Error
 from elq.report.wording import number
 
-Ratios = Mapping[str, Ratio]  # of elq/evaluation/evaluate.py, by their flat names
+Ratios = Mapping[str, Ratio]  # name of a metric → its ratio, see elq/evaluation/evaluate.py
 
 REASONS = {  # why a gold mention is lost, see elq/report/buckets.py
     "missed": "there is no link",
@@ -30,18 +30,18 @@ def counted(count: int, one: str, many: str) -> str:
 
 
 def sums(ratio: Ratio) -> tuple[int, int]:
-    """A ratio of two numbers of things, summed over the questions."""
+    """The numerator and the denominator of a ratio, summed over the questions."""
     return int(ratio.top.sum()), int(ratio.bottom.sum())
 
 
 def share(ratio: Ratio) -> str:
-    """A ratio as a number, a dash where it is undefined."""
+    """A ratio as a number; a dash if it is undefined."""
     top, bottom = ratio.top.sum(), ratio.bottom.sum()
     return number(top / bottom if bottom else math.nan)
 
 
 def quality(ours: Ratios) -> str:
-    """What the model links in the questions whose main entity is in the catalogue."""
+    """The sentence about links in questions whose main entity is in the catalogue."""
     known, everyone = int(ours[f"{KNOWN}_macro_f1"].bottom.sum()), len(ours[f"{KNOWN}_macro_f1"].bottom)
     if not known:
         return f"Of {counted(everyone, 'question', 'questions')} none has its main entity in the catalogue."
@@ -56,11 +56,11 @@ def quality(ours: Ratios) -> str:
 
 
 def against_baseline(theirs: Ratios, difference: Interval) -> str:
-    """How good the dictionary is on the same questions, and whether the model is better.
+    """The sentence that compares the model with the dictionary on the same questions.
 
     Args:
-        theirs: of the dictionary.
-        difference: of F1, the model's less the dictionary's, see ``quality``; NaN where it is undefined.
+        theirs: the ratios of the dictionary.
+        difference: F1 of the model minus F1 of the dictionary, see ``quality``; NaN if it is undefined.
     """
     f1 = share(theirs[f"{KNOWN}_micro_f1"])
     own = f"The dictionary, which links the longest name in a question to the lowest id, has F1 {f1}."
@@ -74,7 +74,7 @@ def against_baseline(theirs: Ratios, difference: Interval) -> str:
 
 
 def false_links(ours: Ratios, theirs: Ratios | None) -> str:
-    """The links in questions without a mention."""
+    """The sentence about links in questions without a mention."""
     links, questions = sums(ours[UNMENTIONED])
     made = f"the model makes {counted(links, 'link', 'links')}"
     if theirs is not None:
@@ -84,7 +84,7 @@ def false_links(ours: Ratios, theirs: Ratios | None) -> str:
 
 
 def losses(ours: Ratios, errors: Sequence[Error]) -> str:
-    """How many gold mentions are lost, and for which reasons, the most frequent first."""
+    """The sentence about lost gold mentions and the reasons, the most frequent reason first."""
     right, gold = sums(ours["strong_micro_recall"])
     reasons = Counter(error.bucket for error in errors if error.lost).most_common()
     has = f"{counted(gold, 'gold mention', 'gold mentions')} {'has' if right == 1 else 'have'}"
@@ -93,13 +93,13 @@ def losses(ours: Ratios, errors: Sequence[Error]) -> str:
 
 
 def summary(ours: Ratios, theirs: Ratios | None, difference: Interval | None, errors: Sequence[Error]) -> list[str]:
-    """The sentences; those that nothing was measured for are left out.
+    """The sentences of the summary; a sentence without figures is left out.
 
     Args:
         ours: the ratios of the model.
-        theirs: those of the dictionary on the same questions, None without a baseline.
-        difference: of F1, the model's less the dictionary's.
-        errors: of the model, see elq/report/buckets.py.
+        theirs: the ratios of the dictionary on the same questions; None without a baseline.
+        difference: F1 of the model minus F1 of the dictionary.
+        errors: the errors of the model, see elq/report/buckets.py.
     """
     made = [quality(ours)]
     if theirs is not None and difference is not None and not math.isnan(difference.low):

@@ -1,4 +1,4 @@
-"""Tables: the figures of a report in rows and columns, with their intervals. Pure functions."""
+"""Tables: arranges the figures of a report in rows and columns, with intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ from elq.report.slices import Group
 from elq.report.wording import HEADLINES, Named, in_families, is_count, metric_name
 
 Ratios = Mapping[str, Ratio]
-Cells = list[Interval | None]  # an interval for each column, None where a column has none
-MEASURES = {"f1": "F1", "false_links": "false links per question"}  # of slices, where the name is not the word
+Cells = list[Interval | None]  # an interval for each column; None if there is none
+MEASURES = {"f1": "F1", "false_links": "false links per question"}  # measure of slices → its words in a table, if they differ
 
 
 class Row(NamedTuple):
-    """A line of a table of figures: its name, what it says, and a cell for each column."""
+    """A row of a table of figures: its name, its meaning, and a cell for each column."""
 
     name: str
     meaning: str
@@ -22,11 +22,11 @@ class Row(NamedTuple):
 
 
 def metric_cells(metrics: Mapping[str, float], model: Ratios, baseline: Ratios | None, **draws: int) -> dict[str, Cells]:
-    """The cells of every metric but the counts: the model, and with a baseline that and the difference.
+    """The cells of every metric except counts: the model, and with a baseline also the baseline and the difference.
 
     Args:
-        metrics: of the model. Those that are no ratios have no interval.
-        model, baseline: ratios over the same questions.
+        metrics: the metrics of the model. A metric that is not a ratio has no interval.
+        model, baseline: their ratios over the same questions.
         draws: ``resamples`` and ``seed``, see elq/evaluation/intervals.py.
     """
     ours = resampled(model, **draws)
@@ -44,12 +44,12 @@ def metric_cells(metrics: Mapping[str, float], model: Ratios, baseline: Ratios |
 
 
 def headlines(cells: Mapping[str, Cells]) -> list[Row]:
-    """The rows of the figures that matter, without those that are undefined."""
+    """The rows of the main figures, without those that are undefined."""
     return [Row(*words, cells[name]) for name, words in HEADLINES.items() if not _undefined(cells.get(name, []))]
 
 
 def families(cells: Mapping[str, Cells]) -> list[tuple[Named, list[Row]]]:
-    """The rows of every metric by family, without the families that are undefined."""
+    """The rows of every metric, grouped by family, without families that are undefined."""
     return [
         (family, [Row(metric_name(name), "", cells[name]) for name in names])
         for family, names in in_families(cells).items()
@@ -62,7 +62,7 @@ def _undefined(cells: Cells) -> bool:
 
 
 def slice_tables(groups: Sequence[Group], *, resamples: int, seed: int) -> list[dict[str, Any]]:
-    """Each group with the intervals of its slices' measures; precision and F1 are undefined where there is no gold entity."""
+    """Each group with the intervals of its measures. Without gold entities, precision and F1 of a slice are undefined."""
     columns = {
         (group.title, part.name, measure): part.ratios[measure]
         for group in groups

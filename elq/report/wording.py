@@ -1,17 +1,17 @@
-"""Wording: the metrics in words, for the report and the table of ``elq evaluate``; numbers as a report writes them.
+"""Wording: the names and meanings of metrics in words, and the form of numbers.
 
-Pure functions.
+The report and the table of ``elq evaluate`` use them.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-MINUS, UNDEFINED = "−", "–"  # U+2212; and the dash where a figure has no value
+MINUS, UNDEFINED = "−", "–"  # the minus sign U+2212, and the dash for a figure without a value
 
 
 class Named(NamedTuple):
-    """A figure or a family of figures: its name, and what it says."""
+    """The name and the meaning of a figure or of a family of figures."""
 
     name: str
     meaning: str
@@ -20,47 +20,47 @@ class Named(NamedTuple):
 TASKS = {  # of elq/evaluation/counting.py, in the order of tables
     "set_in_catalogue": Named(
         "entities, main entity in the catalogue",
-        "The linked entities against the gold entities of a question, wherever they stand in it. Only questions whose main"
+        "The linked entities are compared with the gold entities of a question, at any place. Only questions whose main"
         " entity, that of the first mention, is in the catalogue.",
     ),
     "set_out_of_catalogue": Named(
         "entities, main entity not in the catalogue",
-        "The linked entities against the gold entities of a question. Only questions whose main entity is not in the"
+        "The linked entities are compared with the gold entities of a question. Only questions whose main entity is not in the"
         " catalogue.",
     ),
     "set_all": Named(
-        "entities, all questions", "The linked entities against the gold entities of a question, wherever they stand in it."
+        "entities, all questions", "The linked entities are compared with the gold entities of a question, at any place."
     ),
     "strong": Named("links, exact span", "A link is right if its characters and its entity are those of a gold mention."),
     "weak": Named(
         "links, overlapping span", "A link is right if it has the entity of a gold mention and shares a character with it."
     ),
-    "mention": Named("mentions", "A link is right if its characters are those of a gold mention, whatever its entity is."),
+    "mention": Named("mentions", "A link is right if its characters are those of a gold mention. The entity may be another."),
 }
 CANDIDATES = Named(
     "candidates of gold mentions",
     "The gold span is given. Candidate recall@k: the share of gold mentions whose entity is among the first k candidates."
     " Disambiguation accuracy: the share whose entity is the first candidate.",
 )
-FAMILIES = {  # the beginning of a metric's name → its family, for the metrics of no task
+FAMILIES = {  # prefix of a metric's name → its family, for metrics that belong to no task
     "main_entity": Named("main entity", "The share of questions whose main entity, that of the first mention, is linked."),
-    "false_links": Named("false links", "In a question without a mention every link is false."),
+    "false_links": Named("false links", "In a question without a mention, every link is false."),
     "candidate_recall": CANDIDATES,
     "disambiguation": CANDIDATES,
     "nil_": Named("mentions without an entity", "A link to NIL is right on the span of a gold mention whose entity is null."),
     "released_": Named("counting of the released ELQ", "Spans are compared by a longest common subsequence."),
 }
 OTHERS = Named("other figures", "")
-HEADLINES = {  # the figures that matter, in the order of tables
+HEADLINES = {  # the main figures, in the order of tables
     "set_in_catalogue_micro_precision": Named(
         "entities: precision", "The share of the linked entities that are gold entities of their question."
     ),
     "set_in_catalogue_micro_recall": Named(
-        "entities: recall", "The share of the gold entities that are linked, wherever they stand in the question."
+        "entities: recall", "The share of the gold entities that are linked, at any place in the question."
     ),
     "set_in_catalogue_micro_f1": Named(
         "entities: F1",
-        "The harmonic mean of both. All three look at the questions whose main entity, that of the first mention, is in the"
+        "The harmonic mean of both. All three use only questions whose main entity, that of the first mention, is in the"
         " catalogue.",
     ),
     "main_entity_recall": Named("main entity recall", FAMILIES["main_entity"].meaning),
@@ -70,7 +70,7 @@ HEADLINES = {  # the figures that matter, in the order of tables
         "disambiguation accuracy", "The gold span is given: the share of gold mentions whose entity is the first candidate."
     ),
     "false_links_per_unmentioned_question": Named(
-        "false links per question without a mention", "In such a question every link is false: less is better."
+        "false links per question without a mention", "In such a question every link is false, so less is better."
     ),
 }
 NUMBERS = {
@@ -80,7 +80,7 @@ NUMBERS = {
     "questions_unmentioned": "questions without a mention",
     "gold_mentions": "gold mentions with an entity",
 }
-BASES = {  # the beginning of a metric's name → the number of what it is measured on
+BASES = {  # prefix of a metric's name → name of the number of items that it is measured on
     "set_in_catalogue": "questions_in_catalogue",
     "set_out_of_catalogue": "questions_out_of_catalogue",
     "main_entity": "questions_in_catalogue",
@@ -93,7 +93,7 @@ BASES = {  # the beginning of a metric's name → the number of what it is measu
 
 
 def metric_name(name: str) -> str:
-    """A metric's flat name in words.
+    """The name of a metric in words.
 
     >>> metric_name("strong_micro_f1"), metric_name("questions_unmentioned")
     ('links, exact span: micro F1', 'questions without a mention')
@@ -118,7 +118,7 @@ def family_of(name: str) -> Named:
 
 
 def in_families(names: Iterable[str]) -> dict[Named, list[str]]:
-    """The names of metrics by family, the tasks first and in their order."""
+    """Family → the names of its metrics. The tasks come first, in their order."""
     order = list(dict.fromkeys([*TASKS.values(), *FAMILIES.values(), OTHERS]))
     made: dict[Named, list[str]] = {family: [] for family in order}
     for name in names:
@@ -127,7 +127,7 @@ def in_families(names: Iterable[str]) -> dict[Named, list[str]]:
 
 
 def is_count(name: str) -> bool:
-    """Whether a metric counts something; the others are shares, or means of them.
+    """Whether a metric is a count; the others are shares, or means of shares.
 
     >>> is_count("questions_unmentioned"), is_count("nil_mentions"), is_count("nil_auroc")
     (True, True, False)
@@ -136,7 +136,7 @@ def is_count(name: str) -> bool:
 
 
 def is_defined(name: str, metrics: Mapping[str, float]) -> bool:
-    """Whether a metric was measured on anything; one that was not is 0 in the metrics, which says nothing.
+    """Whether a metric was measured on any item. Without items its value is 0, which has no meaning.
 
     >>> is_defined("main_entity_recall", {"main_entity_recall": 0.0, "questions_in_catalogue": 0.0})
     False
@@ -146,7 +146,7 @@ def is_defined(name: str, metrics: Mapping[str, float]) -> bool:
 
 
 def number(value: float, digits: int = 3, *, sign: bool = False) -> str:
-    """A number with so many digits behind the point, a true minus sign, and a dash where it is undefined.
+    """A number with ``digits`` digits after the point and a minus sign U+2212; a dash if it is undefined.
 
     >>> number(-0.25), number(0.25, 2, sign=True), number(-0.0001), number(math.nan)
     ('−0.250', '+0.25', '0.000', '–')

@@ -1,1 +1,1 @@
-"""Training: questions to a model folder."""
+"""Training: makes a model folder from annotated questions."""

@@ -1,4 +1,4 @@
-"""Batches: which questions go together, and their tokens, gold spans and rows."""
+"""Batches: groups questions, and makes their tokens, gold spans and table rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,20 +12,25 @@ from elq.names.dictionary import Dictionary, span_texts
 from elq.tensors import Batch, Spans
 from elq.types import Question
 
-POOL = 8  # batches that are sorted together: few, or copies of a question would meet in one batch
-ALIKE = 16  # sizes in one interval of this length count as equal
+POOL = 8  # batches that are sorted together; with many, copies of a question would come into one batch
+ALIKE = 16  # sizes that lie in the same interval of this length are not sorted
 
 
 class ShuffledBatches(Sampler[list[int]]):
-    """Batches of indices in an order that depends on seed and epoch only; each of world ranks gets its share of every batch.
+    """Batches of indices in an order that depends only on the seed and the epoch. Each process gets its share of every batch.
 
-    Questions of similar size go together, which leaves less padding: every ``POOL`` batches in a row are sorted among
-    themselves, and then all batches are shuffled. All ranks' shares of a batch together are the batch of one process with world
-    times the batch size. Every rank has the same number of batches; in a smaller one a share may be empty.
+    Questions of similar size are put into the same batch, so that there is less padding: the questions of every ``POOL``
+    batches in a row are sorted by size, and then all batches are shuffled. The shares of all processes together are the batch
+    of one process with ``world`` times the batch size. Every process has the same number of batches. In the smaller batch at
+    the end of an epoch's order, the share of a process may be empty.
 
     Args:
-        sizes: of the questions, in any unit.
-        batch_size: questions per batch and rank.
+        sizes: sizes of the questions, in any unit.
+        batch_size: number of questions in a batch of one process.
+        seed: seed of the order.
+        epoch: number of the epoch, from 0.
+        rank: number of this process, from 0.
+        world: number of processes.
     """
 
     def __init__(self, sizes: Sequence[int], batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1) -> None:
@@ -46,14 +51,14 @@ class ShuffledBatches(Sampler[list[int]]):
 
 
 class Collator:
-    """Questions → a batch: tokens, gold token spans within L tokens, and catalogue rows.
+    """Makes a training batch from questions: their tokens, gold spans and catalogue rows.
 
     Args:
-        tokenizer: of the questions.
+        tokenizer: the tokenizer of the questions.
         rows: gold entity → its catalogue row.
-        max_span_tokens: L.
-        dictionary: finds the spans that are names, for a model that asks and for questions annotated in part.
-        names: whether the model asks, for spans and for who may be meant by the mentions.
+        max_span_tokens: L, the largest number of tokens in a span.
+        dictionary: finds the spans that are names. A model with ``names`` needs it, and so do partially annotated questions.
+        names: whether the model uses names: the spans that are names, and the entities that a mention's name may mean.
     """
 
     def __init__(
@@ -69,14 +74,16 @@ class Collator:
         self.dictionary, self.names = dictionary, names
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
-        """Make a batch; a gold mention that is longer than L tokens or was cut off is left out of the losses.
+        """Make a batch. A gold mention that has more than L tokens, or that was cut off, has no part in the losses.
 
-        Of no questions (an empty share of a last batch) it has one empty text, which has no span and so no loss.
+        The batch of no questions (the empty share of a smaller batch) has one empty text, which has no span and so no loss.
         """
         texts = [question.text for question in questions] or [""]
         tokens = self.tokenizer(texts)
         if not questions:
-            tokens = replace(tokens, text_mask=torch.zeros_like(tokens.text_mask))  # in score mode elq it would have spans
+            tokens = replace(
+                tokens, text_mask=torch.zeros_like(tokens.text_mask)
+            )  # without this, the empty text has spans in score mode elq
         partial, named = [question.partial for question in questions], None
         if self.dictionary is not None and (self.names or any(partial)):
             named = self.dictionary.named(texts, tokens, self.max_span_tokens)
@@ -99,12 +106,12 @@ class Collator:
 
 
 class QuestionCollator:
-    """Questions → a batch for linking: their tokens and the spans that are names, without any gold span.
+    """Makes a batch for linking from questions: tokens and the spans that are names, without gold spans.
 
     Args:
-        tokenizer: of the questions; it reads them as the linker does, so that nothing is cut off.
-        max_span_tokens: L.
-        dictionary: finds the spans that are names, for a model that asks for them.
+        tokenizer: the tokenizer of the questions. It reads them as the linker does.
+        max_span_tokens: L, the largest number of tokens in a span.
+        dictionary: finds the spans that are names, for a model with ``names``.
     """
 
     def __init__(self, tokenizer: QuestionTokenizer, *, max_span_tokens: int, dictionary: Dictionary | None = None) -> None:
@@ -121,12 +128,14 @@ class QuestionCollator:
 
 
 def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Tensor | None:
-    """Names that no annotated mention touches, in the questions annotated in part: (B, T, L) bool, None if there are none.
+    """The names that overlap no annotated mention, in partially annotated questions: (B, T, L) bool.
+
+    None if no question is partially annotated.
 
     Args:
         named: (B, T, L) int64 from :meth:`elq.names.dictionary.Dictionary.named`.
         mentions: M gold mentions.
-        partial: of each of the B questions.
+        partial: whether each of the B questions is partially annotated.
     """
     if not any(partial):
         return None

@@ -1,7 +1,7 @@
-"""Training data: questions → batches, in stages, as a Lightning data module.
+"""Data: the Lightning data module, which gives batches of questions in stages.
 
-Training may go through stages (say, template questions first, then annotated ones). Every epoch belongs to one stage, and its
-order depends on the seed and the epoch only, so a resumed run sees what the unbroken one would have seen.
+Training may have several stages, for example template questions first and annotated questions then. Every epoch belongs to one
+stage. Its order depends only on the seed and the epoch, so a resumed run sees the same batches as a run without a break.
 """
 
 import logging
@@ -33,22 +33,22 @@ log = logging.getLogger(__name__)
 
 
 class QuestionData(LightningDataModule):
-    """Questions for training and development, over one catalogue. Builds the entities folder when it is missing or stale.
+    """The questions for training, development and test, over one catalogue. Builds the entities folder if it is not up to date.
 
     Args:
-        catalogue: JSONL, CSV or Parquet file of entities.
-        entities: the entities folder; made from the catalogue by ``elq build``'s own code where it is not up to date.
-        build: how the catalogue becomes a table and an index; its encoder is the question encoder unless it names another.
-        encoder: folder or name of the question encoder, which gives the tokenizer; the model's own setting.
-        columns: our field → the catalogue file's column, where the names differ.
-        train: the stages, in order; the last one goes on if ``trainer.max_epochs`` is longer than all of them.
-        dev: question file on which epoch and threshold are chosen.
-        test: question file that `elq test` measures; an entity that the catalogue lacks counts as null there.
-        dev_templates: that many template questions instead, other ones than in training, where nobody has annotated any.
-        frames: YAML with further question frames for template questions.
-        batch_size: questions per batch and device.
-        settings: the model's own, among them L, whether it asks for names, and how it reads questions.
-        seed: of the order and of the template questions.
+        catalogue: JSONL, CSV or Parquet file of entities; null: the entities folder is used as it is.
+        entities: the entities folder, which is built from the catalogue if it is missing or out of date.
+        build: how the entities folder is built; its encoder is the question encoder if it names no other.
+        encoder: folder or name of the question encoder, which has the tokenizer. It is copied from ``model.encoder``.
+        columns: elq's field → the catalogue file's column, for each name that differs.
+        train: the stages, in order. The last one continues if ``trainer.max_epochs`` is more than their sum.
+        dev: file of development questions, on which the best epoch and the threshold are chosen.
+        test: file of test questions, for `elq test`. A gold entity that the catalogue lacks counts as null there.
+        dev_templates: number of template questions that replace ``dev``. They differ from those in training.
+        frames: YAML file with your own template sentences.
+        batch_size: number of questions per batch and device.
+        settings: the settings of the model, such as L, whether it uses names, and where it cuts questions.
+        seed: seed of the order and of the template questions.
     """
 
     def __init__(
@@ -70,18 +70,21 @@ class QuestionData(LightningDataModule):
     ) -> None:
         super().__init__()
         if not train or any(stage.epochs < 1 or not (stage.sources or stage.templates) for stage in train):
-            raise ElqError(f"data.train is {train}, but needs stages of at least one epoch, with sources or template questions")
+            raise ElqError(
+                f"data.train is {train}, but needs stages with at least one epoch and with sources or templates: give for"
+                " example data.train=[{epochs: 1, templates: 1000}]"
+            )
         if (dev is None) == (dev_templates < 1):
             raise ElqError(
-                f"data.dev is {dev} and data.dev_templates {dev_templates}: give a question file, or a number of"
-                " template questions instead"
+                f"data.dev is {dev} and data.dev_templates is {dev_templates}, but exactly one of them is needed: give a"
+                " question file as data.dev=FILE, or a number of template questions as data.dev_templates=1000"
             )
         if batch_size < 1:
-            raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1")
+            raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1: give a larger number")
         self.settings, build = settings or ModelSettings(), build or BuildSettings()
         prior = tuple(self.settings.prior)
         if build.prior and tuple(build.prior) != prior:
-            raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior {[*prior]}: set model.prior alone")
+            raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior is {[*prior]}: set model.prior only")
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
@@ -89,30 +92,30 @@ class QuestionData(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
-        self._rows: dict[str, int] = {}  # looked up once: at millions of entities a look-up is no small thing
+        self._rows: dict[str, int] = {}  # entity → row, looked up once, because it is slow for millions of entities
 
     def prepare_data(self) -> None:
-        """Check that every file is there, and build the entities (on one process per host)."""
+        """Check that every file exists, and build the entities folder (in one process on each machine)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
         wanted = [*(file for file in (self.catalogue_file, self.dev_file, self.test_file) if file is not None), *used]
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
-            raise ElqError(f"data files are missing: {', '.join(missing)}; give their paths in the data section of the config")
+            raise ElqError(f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE")
         if self.catalogue_file is None:
             return
         device = "cuda" if torch.cuda.is_available() else "cpu"
         build_entities(self.catalogue_file, self.entities_folder, self.build, columns=self.columns, device=device)
 
     def setup(self, stage: str) -> None:
-        """Open the entities and read the questions."""
+        """Open the entities folder and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
         sources = [source for part in self.stages for source in part.sources]
-        fitted = stage == "fit" and any(source.partial for source in sources)  # what only training asks
+        fitted = stage == "fit" and any(source.partial for source in sources)  # only training reads sources
         self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.settings.names or fitted else None)
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         if self.settings.longest_question is not None:
             self.tokenizer = self.tokenizer.released(self.settings.longest_question)
-        # of the kind of the last template stage; the stages have the seeds from seed · 1,000,003 on, far below this one
+        # like the last stage with templates, but with a seed that no stage has: stage n has seed · 1,000,003 + n
         last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
         templates, seed = replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002
         self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
@@ -121,7 +124,11 @@ class QuestionData(LightningDataModule):
             self._find_rows(self.test_file, self.test)
         epochs = sum(stage.epochs for stage in self.stages)
         if self.trainer is not None and 0 < (self.trainer.max_epochs or 0) < epochs:
-            log.warning("trainer.max_epochs is %d, but the stages have %d epochs together", self.trainer.max_epochs, epochs)
+            log.warning(
+                "trainer.max_epochs is %d, but the stages in data.train have %d epochs together: the last ones are left out",
+                self.trainer.max_epochs,
+                epochs,
+            )
         if stage == "fit" and not self._training:
             self._training = [self._questions(number, stage) for number, stage in enumerate(self.stages)]
 
@@ -189,18 +196,18 @@ class QuestionData(LightningDataModule):
         return ShuffledBatches(sizes, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the current epoch (the trainer asks again every epoch)."""
+        """The batches of the current epoch. The trainer calls this method in every epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         questions = self._training[self.stage_of(epoch)]
         collator = self._collator(self.dictionary)
         return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=collator)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """This process's share of the development questions, of similar length together."""
+        """The development questions of this process, in batches of similar length."""
         return self._measured(self.dev)
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """This process's share of the test questions, of similar length together."""
+        """The test questions of this process, in batches of similar length."""
         return self._measured(self.test)
 
     def _measured(self, questions: Sequence[Question]) -> DataLoader[Batch]:

@@ -1,8 +1,8 @@
-"""Entity losses: one object for each strategy of the disambiguation loss, all behind one contract.
+"""Entity losses: one class for each strategy of the disambiguation loss.
 
-An object holds what its strategy needs during a fit, such as the table on the device. It is no nn.Module, because a checkpoint
-must not hold the table, and DDP must not send it to the other processes. The mathematics is in elq/training/losses.py and
-elq/training/released_losses.py.
+An object holds what its strategy needs during training, such as the table on the device. It is not an nn.Module, because a
+checkpoint must not hold the table, and DDP must not send it to the other processes. The formulas are in
+elq/training/losses.py and elq/training/released_losses.py.
 """
 
 from abc import ABC, abstractmethod
@@ -20,18 +20,18 @@ from elq.training.settings import LossSettings
 
 
 class EntityLoss(ABC):
-    """The disambiguation loss of a batch: which entities does a mention's entity have to beat, and by which formula."""
+    """The disambiguation loss of a batch. A strategy chooses the negative entities of each mention, and the formula."""
 
     entities: Entities
     processes: Processes
 
     def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
-        """Get ready for a fit.
+        """Prepare for training.
 
         Args:
-            entities: the opened entities.
+            entities: the opened entities folder.
             target: the device of the mention vectors.
-            processes: which share the batches.
+            processes: the processes that share the batches.
             half: whether the trainer computes in bf16.
         """
         self.entities, self.processes = entities, processes
@@ -44,25 +44,25 @@ class EntityLoss(ABC):
 
         Args:
             vectors: (M, D) vectors of the batch's gold mentions.
-            batch: gold rows, and who may be meant by the mentions' names.
-            bonus: (M, E) what is added to the scores of those who may be meant; None: nothing.
-            nil: (M,) score of NIL as one more candidate; None: it is none.
+            batch: the gold rows, and the name matches: the entities that the mentions' names may mean.
+            bonus: (M, E) numbers that are added to the scores of the name matches; None: no bonus.
+            nil: (M,) score of NIL as one more candidate; None: NIL is not a candidate.
 
         Returns:
             Sum over the mentions that take part, and their number, both scalars.
         """
 
     def release(self) -> None:  # noqa: B027 (most strategies hold nothing)
-        """Let go of what :meth:`prepare` put on the device."""
+        """Free the memory that :meth:`prepare` has taken on the device."""
 
 
 def name_matches_of(batch: Batch, bonus: Tensor | None) -> Tensor | None:
-    """(M, E) rows of the entities that a batch's mentions may mean by their names; None where they get no bonus."""
+    """(M, E) rows of the name matches of a batch; None if they get no bonus."""
     return None if bonus is None or batch.name_matches is None else batch.name_matches.rows
 
 
 class TableLoss(EntityLoss):
-    """Cross-entropy over all N entities, exact. Holds the whole table."""
+    """Exact cross-entropy over all N entities. The whole table lies on the device."""
 
     _table: Tensor | None = None
 
@@ -79,12 +79,12 @@ class TableLoss(EntityLoss):
         return table_loss(vectors, batch.rows, self._table, name_matches_of(batch, bonus), bonus, nil)
 
     def release(self) -> None:
-        """Let the table go."""
+        """Free the memory of the table."""
         self._table = None
 
 
 class ShardedTableLoss(TableLoss):
-    """The same loss, where each process holds a share of the table's rows. One process has the whole table."""
+    """The loss of :class:`TableLoss`, but each process holds only a share of the table's rows."""
 
     def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
         """Put this process's share of the table on the device."""
@@ -95,7 +95,7 @@ class ShardedTableLoss(TableLoss):
     def __call__(
         self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The loss over the shares of all processes; names and NIL have no part in it."""
+        """The loss over the shares of all processes. With several processes, ``bonus`` and ``nil`` are not used."""
         if self.processes.world == 1:
             return super().__call__(vectors, batch, bonus, nil)
         assert self._table is not None  # prepared
@@ -105,10 +105,10 @@ class ShardedTableLoss(TableLoss):
 
 
 class SampledLoss(EntityLoss):
-    """Cross-entropy over the gold entities of the batch and the nearest ones of every mention.
+    """Cross-entropy over the gold entities of the batch and the nearest entities of every mention.
 
     Args:
-        hard_negatives: how many nearest entities of each mention; 0: none.
+        hard_negatives: number of nearest entities of each mention; 0: none.
     """
 
     _search_table: Tensor | None = None
@@ -117,22 +117,22 @@ class SampledLoss(EntityLoss):
         self.hard_negatives = hard_negatives
 
     def prepare(self, entities: Entities, target: device, processes: Processes, *, half: bool = False) -> None:
-        """Put a table for the search on the device, if the index would look at every entity too."""
+        """Put the table on the device for exact search, if the index is exact too."""
         super().prepare(entities, target, processes, half=half)
         if self.hard_negatives and entities.index.sees_all:
-            # bf16 finds nearly the same entities three times as fast
+            # bf16 finds nearly the same entities, and is three times as fast
             self._search_table = entities.table.tensor().to(target, torch.bfloat16 if half else torch.float32)
 
     def __call__(
         self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The loss over the candidates of the batch, of all processes."""
+        """The loss over the gold, nearest and name-matched entities of all processes."""
         gold, matches = batch.rows, name_matches_of(batch, bonus)
         near = self.nearest(vectors, gold)  # (M, K)
         if matches is not None:
             near = torch.cat([near, matches], -1)  # (M, K + E)
         rows = candidate_rows(gold, near)  # (C,)
-        # the other processes' candidates too; the vectors are frozen, so their rows are all that is needed
+        # and the rows of the other processes; entity vectors are frozen, so no process needs gradients from another
         rows = candidate_rows(self.processes.stacked_rows(rows).flatten(), rows.new_empty(0))
         found = self.entities.table.gather(rows).to(vectors.device)  # (C, D)
         return sampled_loss(vectors, gold, rows, found, matches, bonus, nil)
@@ -146,15 +146,15 @@ class SampledLoss(EntityLoss):
         return self.entities.index.search(vectors, self.hard_negatives)[1].to(gold.device)
 
     def release(self) -> None:
-        """Let the table go."""
+        """Free the memory of the table."""
         self._search_table = None
 
 
 class ReleasedLoss(EntityLoss):
-    """The released ELQ's losses: over in-batch negatives without hard negatives, else over the hard ones. No names, no NIL.
+    """The released ELQ's losses, over in-batch negatives or over hard negatives. They use neither names nor NIL.
 
     Args:
-        hard_negatives: how many nearest entities of each mention, from the index; 0: in-batch negatives instead.
+        hard_negatives: number of nearest entities of each mention, from the index; 0: in-batch negatives.
     """
 
     def __init__(self, hard_negatives: int) -> None:
@@ -176,7 +176,7 @@ class ReleasedLoss(EntityLoss):
 
 
 def make_entity_loss(settings: LossSettings) -> EntityLoss:
-    """The strategy that the settings name."""
+    """The strategy that the settings choose."""
     if settings.loss == "table":
         return ShardedTableLoss() if settings.table_sharding else TableLoss()
     kind = SampledLoss if settings.loss == "sampled" else ReleasedLoss

@@ -1,4 +1,7 @@
-"""Export: what happens when training is over. Best epoch → γ → model folder → metrics."""
+"""Export: makes the model folder from the best epoch when training is over.
+
+The threshold γ and the calibration are chosen on the development questions. Then the folder and its metrics are written.
+"""
 
 import logging
 from dataclasses import replace
@@ -25,7 +28,7 @@ from elq.training.module import ELQModule, choice_of
 
 log = logging.getLogger(__name__)
 
-MODEL, CONFIG = "model", "config.yaml"  # in a run folder
+MODEL, CONFIG = "model", "config.yaml"  # names in a run folder
 
 
 def export_folder(
@@ -36,13 +39,13 @@ def export_folder(
     source: str | Path,
     decision: Decision,
 ) -> None:
-    """Write a model folder, whole or not at all.
+    """Write a model folder. It appears only when it is complete.
 
     Args:
         folder: the folder to make; an older one is replaced.
-        model, tokenizer: the network.
-        entities: the opened entities.
-        source: the folder they were opened from; its files get a second name (or a copy on another disk).
+        model, tokenizer: the network and its tokenizer.
+        entities: the opened entities folder.
+        source: path of the entities folder. Its files get a hard link in the model folder, or a copy on another disk.
         decision: how the scores of this model become links.
     """
     with replacing_folder(folder) as made:
@@ -53,14 +56,14 @@ def export_folder(
             if (Path(source) / name).is_file():
                 link_or_copy(Path(source) / name, made / ENTITIES / name)
         replace(entities.manifest, encoder=portable(entities.manifest.encoder)).save(made / ENTITIES)
-        if (encoder := Path(source).parent / ENTITY_ENCODER).is_dir():  # of a released model
+        if (encoder := Path(source).parent / ENTITY_ENCODER).is_dir():  # a model folder made by `elq import` has one
             (made / ENTITY_ENCODER).mkdir()
             for file in encoder.iterdir():
                 link_or_copy(file, made / ENTITY_ENCODER / file.name)
 
 
 def portable(value: Any) -> Any:
-    """A value of a configuration in which every absolute path is cut down to its last part: it says nothing elsewhere.
+    """A value of a configuration with only the last part of every absolute path, which is useless on another machine.
 
     >>> portable({"dev": "/home/me/questions/dev.jsonl", "sources": ["../shared/train.jsonl", 3]})
     {'dev': 'dev.jsonl', 'sources': ['../shared/train.jsonl', 3]}
@@ -73,17 +76,17 @@ def portable(value: Any) -> Any:
 
 
 def best_model(trainer: Trainer, module: ELQModule) -> ELQ:
-    """The network of the best epoch; the trained one where no epoch was kept."""
+    """The network of the best epoch; the network of the last step if no epoch was saved."""
     checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
     if checkpoint is None or not checkpoint.best_model_path:
         return module.model
     log.info("best epoch: %s", checkpoint.best_model_path)
-    # a module of its own: the trained one may be spread over processes
+    # load it into a new module, because the weights of the trained one may be divided among processes
     return ELQModule.load_from_checkpoint(checkpoint.best_model_path).model
 
 
 def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decision:
-    """Choose γ and fit the calibration, from the links that development questions have above the sweep's floor."""
+    """Choose the threshold γ and fit the calibration, on the links of development questions above the sweep's floor."""
     low = observed.above(SWEEP_FLOOR)
     objective, slack, depth = choice_of(data)
     sweep = ThresholdSweep(objective, slack, depth)
@@ -98,7 +101,7 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
     if any(low.links):
         calibration = fit_calibration(low.questions, low.links)
     else:
-        log.warning("no link was found in the development questions: the links of this model will have no probability")
+        log.warning("no link was found in the development questions, so the links of this model will have no probability")
     questions = Path(data.dev_file).name if data.dev_file else f"{len(data.dev)} template questions"
     chosen: dict[str, Any] = {"by": "training", "questions": [questions]}
     if module.threshold is None:
@@ -113,12 +116,12 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
 
 
 def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str, float]:
-    """Load the best epoch, choose γ and fit probabilities on the development questions, export ``model/`` and ``metrics.json``.
+    """Make ``model/`` and ``metrics.json`` of the best epoch, with a threshold γ chosen on the development questions.
 
-    The development questions are encoded once, by the first process; the others have nothing to do.
+    The first process encodes the development questions, only once. The other processes return at once.
 
     Returns:
-        All metrics of the exported folder on the development questions; on the other processes an empty dictionary.
+        All metrics of the model folder on the development questions; in the other processes an empty dictionary.
     """
     model = best_model(trainer, module)
     trainer.strategy.barrier()

@@ -1,7 +1,8 @@
-"""Losses: mention detection and disambiguation (Li et al. 2020, section 3.4). Pure functions.
+"""Losses: pure functions for mention detection and disambiguation.
 
-Each returns a sum and the number of terms in it, not their mean: where several processes share a batch, the mean is that over
-all of them (elq/training/processes.py), and so the gradients are those of one process with the whole batch.
+They follow Li et al. 2020, section 3.4. Each function returns a sum and the number of its terms, instead of a mean. So several
+processes can compute the mean over all terms of a shared batch (elq/training/processes.py), and the gradients are those of one
+process with the whole batch.
 """
 
 from collections.abc import Callable
@@ -16,16 +17,16 @@ from elq.tensors import Spans
 def mention_loss(
     logits: Tensor, gold: Spans, unsure: Tensor | None = None, unsure_weight: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Binary cross-entropy of all spans of text in the batch.
+    """Binary cross-entropy over all text spans of the batch.
 
     Args:
         logits: (B, T, L) mention logits, −inf where there is no span of text.
         gold: M gold mentions of at most L tokens, NIL ones included.
-        unsure: (B, T, L) bool, True on spans that may be mentions that nobody annotated.
-        unsure_weight: what such a span counts, as a negative.
+        unsure: (B, T, L) bool, True for spans that may be mentions without an annotation.
+        unsure_weight: weight of such a span, as a negative; other spans have weight 1.
 
     Returns:
-        Sum and number of spans by weight, both scalars.
+        Sum of the weighted losses, and sum of the weights, both scalars.
 
     >>> logits = torch.tensor([[[0.0, -torch.inf]]])
     >>> mention_loss(logits, Spans(torch.tensor([0]), torch.tensor([0]), torch.tensor([1])))
@@ -49,18 +50,18 @@ def table_loss(
     bonus: Tensor | None = None,
     nil: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy over all N entities, exact.
+    """Exact cross-entropy over all N entities.
 
     Args:
         vectors: (M, D) mention vectors.
-        gold: (M,) table rows; −1 (NIL) takes no part unless NIL is a candidate.
+        gold: (M,) table rows of the gold entities. A mention with −1 (NIL) is left out, unless NIL is a candidate.
         table: (N, D) frozen entity vectors.
-        matches: (M, E) rows of the entities that a mention may mean by its name, −1 behind them; None: nobody.
-        bonus: (M, E) what is added to their scores, as the linker does; 0 behind them.
-        nil: (M,) score of NIL as one more candidate; None: it is none.
+        matches: (M, E) rows of the entities that a mention's name may mean, filled up with −1; None: names are not used.
+        bonus: (M, E) numbers that are added to the scores of ``matches``, as in the linker; filled up with 0.
+        nil: (M,) score of NIL as one more candidate; None: NIL is not a candidate.
 
     Returns:
-        Sum over the mentions that take part, and their number, both scalars.
+        Sum over the mentions that are not left out, and their number, both scalars.
     """
     part = gold >= 0 if nil is None else torch.ones_like(gold, dtype=torch.bool)  # (M,)
     scores, wanted = vectors[part] @ table.T, gold[part]  # (M', N), (M',)
@@ -77,16 +78,16 @@ def sharded_table_loss(
 ) -> tuple[Tensor, Tensor]:
     """:func:`table_loss` where each of W processes holds a share of the table's rows, and M mentions of its own.
 
-    Every process scores the mentions of all processes against its rows; the log-sum-exps of the shares add up to that of the
-    whole table.
+    Every process scores the mentions of all processes against its own rows. The log-sum-exp over the whole table follows from
+    the log-sum-exps of the shares.
 
     Args:
         vectors: (M, D) mention vectors of this process; M may differ between processes.
-        gold: (M,) table rows; −1 (NIL) takes no part.
-        own: (M, D) vectors of the gold rows; anything for NIL.
+        gold: (M,) table rows of the gold entities; mentions with −1 (NIL) are left out.
+        own: (M, D) vectors of the gold entities; any values for NIL.
         shard: (N', D) this process's rows of the table.
-        gather: stacks a tensor of one shape over the processes, (…) → (W, …), and leads gradients back to each.
-        rank: number of this process among them.
+        gather: stacks the tensors of all processes, (…) → (W, …), and passes gradients back to each process.
+        rank: number of this process, from 0.
 
     Returns:
         Sum over this process's mentions that have an entity, and their number, both scalars.
@@ -100,9 +101,9 @@ def sharded_table_loss(
 
 
 def nearest_rows(vectors: Tensor, table: Tensor, k: int, *, block: int = 1 << 17) -> Tensor:
-    """The k rows of a table with the largest inner products, best first, in the table's precision: (M, D) → (M, K) int64.
+    """The k table rows with the largest inner products, best first: (M, D) → (M, K) int64.
 
-    Fewer where the table has fewer rows.
+    The inner products have the precision of the table. K is less than k if the table has fewer rows.
     """
     queries = vectors.detach().to(table.dtype)  # (M, D)
     best, rows = table.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64, device=table.device)
@@ -115,14 +116,16 @@ def nearest_rows(vectors: Tensor, table: Tensor, k: int, *, block: int = 1 << 17
 
 
 def candidate_rows(gold: Tensor, nearest: Tensor) -> Tensor:
-    """The candidates of a batch: every mention's gold (in-batch negatives of the others) and every mention's nearest.
+    """The table rows for the sampled loss of a batch: the gold entity and the nearest entities of every mention.
+
+    The gold entities of the other mentions are in-batch negatives.
 
     Args:
         gold: (M,) table rows, −1 for NIL.
-        nearest: (M, K) table rows from the index, −1 where it found nothing; K may be 0.
+        nearest: (M, K) table rows from the index, filled up with −1; K may be 0.
 
     Returns:
-        (C,) table rows, each once, ascending.
+        (C,) table rows in ascending order, each only once.
 
     >>> candidate_rows(torch.tensor([7, 3, -1]), torch.tensor([[3, 9], [3, 4], [9, -1]]))
     tensor([3, 4, 7, 9])
@@ -141,20 +144,20 @@ def sampled_loss(
     bonus: Tensor | None = None,
     nil: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy over the candidates of the batch instead of all entities.
+    """Cross-entropy over the entities of the batch instead of all entities.
 
-    Each candidate stands in the list once, so a mention's own gold is never its negative, while it stays a negative of
-    every other mention that means something else.
+    Each entity is in the list only once. So the gold entity of a mention is never its own negative, but it is a negative of
+    every mention that has another gold entity.
 
     Args:
         vectors: (M, D) mention vectors.
-        gold: (M,) table rows, −1 for NIL. Every other one must be among ``rows``.
-        rows: (C,) candidate rows, ascending, from :func:`candidate_rows`; of all processes where several share a batch.
-        table_rows: (C, D) their vectors.
-        matches, bonus, nil: as in :func:`table_loss`; a name match that is not among the rows takes no part.
+        gold: (M,) table rows, −1 for NIL. Every other row must be in ``rows``.
+        rows: (C,) table rows of :func:`candidate_rows`, in ascending order; those of all processes that share a batch.
+        table_rows: (C, D) vectors of these rows.
+        matches, bonus, nil: as in :func:`table_loss`; a name match that is not in ``rows`` is left out.
 
     Returns:
-        Sum over the mentions that take part, and their number, both scalars.
+        Sum over the mentions that are not left out, and their number, both scalars.
     """
     if matches is not None and bonus is not None and len(rows):
         matches, wanted = (

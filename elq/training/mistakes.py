@@ -1,4 +1,4 @@
-"""Mistakes in settings: the parser's message about an unknown key → one sentence with near names."""
+"""Mistakes: explains the parser's message about a setting in one sentence."""
 
 import dataclasses
 import difflib
@@ -14,11 +14,11 @@ PLACE = re.compile(r'Parser key "(?:fit\.|validate\.|test\.)?(?P<place>[\w.]+)"'
 
 
 def explain(message: str, known: Callable[[], Sequence[str]]) -> str:
-    """One sentence for a message of the parser.
+    """One sentence for a message of the parser. For an unknown key, it suggests similar names.
 
     Args:
-        message: what the parser said.
-        known: gives all dotted keys; asked only for an unknown one.
+        message: the message of the parser.
+        known: returns all dotted keys; it is called only for an unknown key.
     """
     message = " ".join(message.split())
     if record := IN_RECORD.search(message):
@@ -36,12 +36,12 @@ def explain(message: str, known: Callable[[], Sequence[str]]) -> str:
 def _unknown(shown: str, key: str, names: Sequence[str]) -> str:
     last = key.rpartition(".")[2]
     near = [name for name in names if name.rpartition(".")[2] == last] + difflib.get_close_matches(key, names, n=3, cutoff=0.8)
-    hint = f": did you mean {' or '.join(dict.fromkeys(near))}?" if near else ", and none has a name like it"
-    return f"{shown} is no setting{hint} ({LIST_ALL})"
+    hint = f": did you mean {' or '.join(dict.fromkeys(near))}?" if near else ", and no setting has a similar name"
+    return f"{shown} is not a setting{hint} ({LIST_ALL})"
 
 
 def _fields(kind: str) -> list[str]:
-    """Names of the fields of a record of ours, by its full name."""
+    """Names of the fields of one of elq's dataclasses, given its full name."""
     module, _, name = kind.rpartition(".")
     found = getattr(importlib.import_module(module), name)
     return [field.name for field in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else []

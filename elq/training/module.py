@@ -1,4 +1,7 @@
-"""The Lightning module: losses, optimiser, schedule and validation. The network itself is elq/model/network.py."""
+"""Module: the Lightning module, with losses, optimiser and validation.
+
+The network itself is in elq/model/network.py.
+"""
 
 import itertools
 import logging
@@ -29,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def choice_of(data: QuestionData) -> tuple[str, float, float]:
-    """How γ is chosen on the development questions: objective, slack and depth of a sweep, see elq/evaluation/sweep.py."""
+    """How the threshold γ is chosen on the development questions: objective, slack and depth (elq/evaluation/sweep.py)."""
     return DEV_CHOICE if data.dev_file else TEMPLATE_CHOICE
 
 
@@ -48,14 +51,14 @@ class ELQModule(LightningModule):
         self.model = ELQ.from_encoder(encoder, **self.settings.network())
         self.model.encoder.transformer.get_input_embeddings().requires_grad_(not self.settings.frozen_words)
         self.entity_loss = make_entity_loss(self.settings)
-        self.threshold = self.settings.threshold  # γ; `elq test` sets it where the settings do not
-        self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens all
+        self.threshold = self.settings.threshold  # γ; if the settings have none, `elq test` sets it
+        self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens them
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: str | Path, *, map_location: str = "cpu", weights_only: bool = True
     ) -> "ELQModule":
-        """The module of a checkpoint, which may be of a run with old names of settings."""
+        """Load the module of a checkpoint. Old names of settings in the checkpoint are replaced."""
         checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=weights_only)
         module = cls(**renamed_hyperparameters(checkpoint))
         module.load_state_dict(checkpoint["state_dict"])
@@ -67,7 +70,7 @@ class ELQModule(LightningModule):
         return cast(QuestionData, self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
-        """Make the sweep and the linker of validation, with the network in training (not copied), over the data's entities."""
+        """Make the sweep and the linker for validation. The linker has the network that is trained, and not a copy of it."""
         self.linker = Linker(
             self.model,
             load_tokenizer(self.data.encoder),
@@ -80,12 +83,12 @@ class ELQModule(LightningModule):
         self.sweep = SharedSweep(*choice_of(self.data))
 
     def on_fit_start(self) -> None:
-        """Prepare the disambiguation loss, which may put the table on the device."""
+        """Prepare the disambiguation loss, which may put the entity table on the device."""
         half = str(self.trainer.precision).startswith("bf16")
         self.entity_loss.prepare(self.data.entities, self.device, self.processes, half=half)
 
     def on_fit_end(self) -> None:
-        """Let the table go."""
+        """Free the memory of the entity table."""
         self.entity_loss.release()
 
     @property
@@ -94,14 +97,14 @@ class ELQModule(LightningModule):
         return Processes(self.global_rank, self.trainer.world_size, self.all_gather)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Let dropout depend on seed, epoch, batch and rank alone: resuming, or building a table before, changes nothing."""
+        """Make dropout depend only on seed, epoch, batch and process, so that a resumed run has the same dropout."""
         step = (self.data.seed * 1_009 + self.current_epoch) * 1_000_003 + batch_idx
         torch.manual_seed((step * 1_009 + self.global_rank) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted sum of the mention loss and the disambiguation loss."""
         hidden = self.model.encode(batch.tokens)  # (B, T, D)
-        with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32: they cost next to nothing
+        with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32, which takes little time
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             mentions = mention_loss(logits, batch.mentions, batch.unsure, self.settings.unsure_weight)
@@ -111,7 +114,7 @@ class ELQModule(LightningModule):
         return cast(Tensor, self.settings.mention_weight * mention + entity)
 
     def disambiguation_loss(self, vectors: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Loss of (M, D) mention vectors of a batch: a sum over the mentions that take part, and their number."""
+        """Disambiguation loss of (M, D) mention vectors: a sum over mentions, and the number of these mentions."""
         nil = self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
         bonus = None
         if batch.name_matches is not None and self.model.name_bonus is not None:
@@ -119,17 +122,17 @@ class ELQModule(LightningModule):
         return self.entity_loss(vectors, batch, bonus, nil)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Link the questions as the exported folder would, with everything above the sweep's floor."""
+        """Link the questions as the model folder would, with all links above the sweep's floor."""
         self.sweep.update(batch.questions, self.links(batch, SWEEP_FLOOR))
 
     def links(self, batch: Batch, threshold: float) -> list[list[Link]]:
-        """The links of a batch of questions, from its own tokens."""
+        """The links of a batch of questions, whose tokens are already in the batch."""
         texts = [question.text for question in batch.questions]
         scorer, k = self.linker.scorer, self.settings.candidates
         return scorer.score_tokens(texts, batch.tokens, floor=threshold, candidates=k).links(threshold)
 
     def on_validation_epoch_end(self) -> None:
-        """Choose γ and log the set-level scores at it."""
+        """Choose the threshold γ, and log the set-level precision, recall and F1 at γ."""
         chosen = self.sweep.compute()
         self.sweep.reset()
         self.log_dict(shown := {f"dev_{name}": getattr(chosen, name) for name in ("f1", "precision", "recall", "threshold")})
@@ -137,11 +140,11 @@ class ELQModule(LightningModule):
         log.info("%s: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f", when, *shown.values())
 
     def on_test_epoch_start(self) -> None:
-        """Begin to count."""
+        """Start with empty metrics."""
         self.tested = SharedMetrics().to(self.device)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Link test questions at γ: that of the settings, or what ``threshold`` was set to since."""
+        """Link test questions at ``self.threshold``: the γ of the settings, or the one that `elq test` has chosen."""
         self.tested.update(batch.questions, self.links(batch, cast(float, self.threshold)))
 
     def on_test_epoch_end(self) -> None:
@@ -158,7 +161,7 @@ class ELQModule(LightningModule):
         wanted = self.settings
         rates = {("encoder.",): wanted.lr_encoder, ("scorer.", "pooler.", "name_bonus.", "nil."): wanted.lr_heads}
         groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
-        fused = self.trainer.precision != "16-mixed"  # whose scaler wants the gradients first
+        fused = self.trainer.precision != "16-mixed"  # its gradient scaler does not work with a fused optimiser and clipping
         optimizer = torch.optim.AdamW(groups, fused=fused)
         factor = partial(warmup_and_decay, warmup=wanted.warmup_steps, total=self.optimizer_steps())
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
@@ -167,9 +170,9 @@ class ELQModule(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip as the trainer says."""
+        """Clip the gradients as the settings of the trainer say."""
         clip_gradients(self.trainer, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_steps(self) -> int:
-        """Optimiser steps of the whole run."""
+        """Number of optimiser steps of the whole run."""
         return optimizer_steps(self.trainer, (len(self.data.batches(epoch)) for epoch in itertools.count()))

@@ -1,4 +1,7 @@
-"""The settings that matter, a line each, for the short help. Names, types, defaults and texts are the training parser's own."""
+"""Overview: one line for each main setting, for the short help.
+
+Names, types, defaults and texts come from the training parser.
+"""
 
 import re
 import textwrap
@@ -17,17 +20,17 @@ WIDTH, DEFAULT = 128, 44  # characters of a line, and of a default in it
 MEANT = {
     "fit": "train",
     "validate": "measure a checkpoint on the development questions",
-    "test": "measure a checkpoint on the questions of --data.test FILE",
+    "test": "measure a checkpoint on the questions of a file, given as --data.test FILE",
 }
-EPOCHS = "Where nobody gives trainer.max_epochs, it is the sum of the stages' epochs."
+EPOCHS = "If trainer.max_epochs is not given, it is the sum of the stages' epochs."
 
 
 def setting_lines(values: Mapping[str, Any] | None = None, sign: str = "") -> list[str]:
-    """A line for each setting that matters: key, type, default, and what it is.
+    """One line for each main setting: key, default, type and meaning.
 
     Args:
-        values: dotted key → default, where a config has one.
-        sign: before the key, such as ``--``.
+        values: dotted key → default of a composed config, which replaces the parser's own default.
+        sign: text before the key, such as ``--``.
     """
     parser = settings_parser()
     actions = {action.dest: action for action in parser._actions}
@@ -44,15 +47,15 @@ def setting_lines(values: Mapping[str, Any] | None = None, sign: str = "") -> li
 
 
 def lightning_help(command: str) -> str:
-    """What ``elq fit --help`` says, and so validate and test."""
+    """The text of ``elq fit --help``, ``elq validate --help`` or ``elq test --help``."""
     usage = f"usage: elq {command} --config runs/…/config.yaml [--ckpt_path FILE] [--KEY VALUE …]"
-    about = f"{MEANT.get(command, command)}, from the config file that a training left; options change single values"
-    lines = [usage, "", about, "", "settings that matter:", *setting_lines(sign="--"), "", EPOCHS]
-    return "\n".join([*lines, f"`elq {command} --help_all` lists every setting; docs/configuration.md says more."])
+    about = f"{MEANT.get(command, command)}, with the config file of a run folder; options change single values"
+    lines = [usage, "", about, "", "main settings:", *setting_lines(sign="--"), "", EPOCHS]
+    return "\n".join([*lines, f"`elq {command} --help_all` lists every setting; docs/configuration.md explains them."])
 
 
 def _kind(hint: Any) -> str:
-    """A type in few characters: ``str | None``, ``list[Stage]``."""
+    """A short text for a type, such as ``str | None`` or ``list[Stage]``."""
     text = hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
     text = re.sub(r"\b(?:[a-z_]+\.)+", "", text)
     return re.sub(r"Optional\[(.*)\]", r"\1 | None", re.sub(r"Union\[(.*), (.*)\]", r"\1 | \2", text))

@@ -1,8 +1,8 @@
-"""The training parser: Lightning's CLI over the module's and the data module's signatures.
+"""Parser: checks the settings of a training and builds its objects.
 
-Two entry points lead here, to the same run: ``python train.py`` composes conf/ with hydra and hands over plain values, and
-``elq fit --config config.yaml`` (or ``python -m elq.training.parser fit …`` on a cluster) reads the file that every run leaves
-behind.
+It is Lightning's CLI, which reads the signatures of the module and of the data module. Two entry points use it for the same
+run: ``python train.py`` composes conf/ with hydra and passes plain values, and ``elq fit --config config.yaml`` (or ``python -m
+elq.training.parser fit …`` on a cluster) reads the config file that every run writes into its folder.
 """
 
 import itertools
@@ -32,15 +32,17 @@ from elq.training.renamed import renamed_arguments, renamed_hyperparameters, ren
 from elq.training.settings import DecisionSettings
 
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
-    logging.getLogger(noisy).setLevel(logging.WARNING)  # which devices there are, and advertising
+    logging.getLogger(noisy).setLevel(logging.WARNING)  # they list devices and advertise
 warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")  # lightning 2.6 with a newer torch
 warnings.filterwarnings("ignore", message=".*functional.all_gather is deprecated")  # lightning 2.6 calls it
 warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed")  # torchmetrics has reduced it already
-warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")  # hydra's log is in it
+warnings.filterwarnings(
+    "ignore", message="Experiment logs directory .* exists and is not empty"
+)  # it has the log file of hydra
 
 
 class SaveFitConfig(SaveConfigCallback):
-    """Leaves config.yaml in the run folder, for a fit only: a validation is no run of its own."""
+    """Writes config.yaml into the run folder, but only for a fit, because a validation has no run folder of its own."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Save when a fit begins."""
@@ -49,17 +51,17 @@ class SaveFitConfig(SaveConfigCallback):
 
 
 class LastStageStopping(EarlyStopping):
-    """Early stopping that waits for the last stage: an earlier one may well stand still on the development questions."""
+    """Early stopping that starts with the last stage, because an earlier stage may not improve the development F1."""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count a validation of the last stage."""
+        """Check for early stopping, but only in the last stage."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         if data.stage_of(trainer.current_epoch) == len(data.stages) - 1:
             super().on_validation_end(trainer, pl_module)
 
 
 class ELQCLI(LightningCLI):
-    """LightningCLI with the project's callbacks under keys of their own, and the export after a fit."""
+    """LightningCLI with the callbacks ``checkpoint`` and ``early_stopping``, and with an export after a fit."""
 
     def __init__(self, args: ArgsType = None, *, run: bool = True) -> None:
         self.metrics: dict[str, float] = {}
@@ -69,13 +71,13 @@ class ELQCLI(LightningCLI):
             args=args,
             run=run,
             seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False},  # errors come through to us, without a page of usage
+            parser_kwargs={"exit_on_error": False},  # the parser raises errors instead of printing its usage and exiting
             save_config_callback=SaveFitConfig,
             save_config_kwargs={"overwrite": True},  # a resumed run writes it again
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Callbacks that an experiment may set but not lose by replacing a list, and settings that model and data share."""
+        """Add the callbacks, which have keys of their own, and link the settings that model and data share."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LastStageStopping, "early_stopping")
         parser.set_defaults(
@@ -88,7 +90,7 @@ class ELQCLI(LightningCLI):
                 "early_stopping.monitor": "dev_f1",
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 5,
-                "early_stopping.check_on_train_epoch_end": False,  # after a validation, which max_steps may leave out
+                "early_stopping.check_on_train_epoch_end": False,  # max_steps can end an epoch before its validation
                 "trainer.reload_dataloaders_every_n_epochs": 1,
                 "trainer.use_distributed_sampler": False,
                 "trainer.num_sanity_val_steps": 0,
@@ -100,17 +102,17 @@ class ELQCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """What ``elq`` offers beside its own commands."""
+        """The subcommands of Lightning that ``elq`` offers."""
         hidden = {"model", "dataloaders", "datamodule", "train_dataloaders", "val_dataloaders"}
         return {"fit": hidden, "validate": hidden, "test": hidden}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Plain values are taken as they are, and a list of arguments too: only None stands for the command line.
+        """Parse plain values or a list of arguments; None stands for the arguments of the command line.
 
-        ``trainer.max_epochs`` is the sum of the stages' epochs where nobody gives it.
+        If ``trainer.max_epochs`` is not given, it becomes the sum of the stages' epochs.
 
         Raises:
-            ElqError: an unknown key or a value of the wrong type.
+            ElqError: a key is unknown, or a value has the wrong type.
         """
         try:
             if isinstance(args, dict):
@@ -125,7 +127,7 @@ class ELQCLI(LightningCLI):
             values.trainer.max_epochs = sum(stage.epochs for stage in values.data.train)
 
     def _parse_ckpt_path(self) -> None:
-        """Take the settings of a checkpoint's network and training; how links are decided stays as the config says."""
+        """Use the settings of network and training in the checkpoint. Those of the decision come from the config."""
         values = self.config[self.config.subcommand] if self.config.get("subcommand") else {}
         checkpoint = values.get("ckpt_path")
         if checkpoint and Path(checkpoint).is_file():
@@ -135,7 +137,7 @@ class ELQCLI(LightningCLI):
             self.config = self.parser.parse_object({self.config.subcommand: {"model": found}}, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A trainer whose fit logs to ``metrics.csv`` in the run folder, with a progress bar on a terminal only."""
+        """A trainer that logs a fit to ``metrics.csv`` in the run folder, and shows a progress bar only on a terminal."""
         config = self._get(self.config_init, "trainer")
         folder = Path(config.get("default_root_dir") or ".")
         if self.subcommand == "fit":
@@ -150,22 +152,22 @@ class ELQCLI(LightningCLI):
             trainer = super().instantiate_trainer(**kwargs)
         except MisconfigurationException as error:
             reason = " ".join(str(error).split())
-            raise ElqError(f"this trainer cannot run here ({reason}): choose another, as trainer=cpu") from None
-        # To resume from: every epoch, whole. Lightning's own save_last passes over an epoch that is not the best so far.
-        # It comes behind the callback of the best epoch, whose record it holds.
+            raise ElqError(f"this trainer cannot run here ({reason}): choose another one, such as trainer=cpu") from None
+        # A run resumes from this checkpoint, so it is written after every epoch: Lightning's save_last would skip an epoch that
+        # is not the best so far. It must come after the callback of the best epoch, because it stores that callback's state.
         last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
         trainer.callbacks.append(last)  # type: ignore[attr-defined]
         return trainer
 
     def instantiate_classes(self) -> None:
-        """Make the objects of all settings.
+        """Build the objects from the settings.
 
         Raises:
-            ElqError: a value that a settings class refuses, in the words of that class.
+            ElqError: a settings class refuses a value; the message is that of the class.
         """
         try:
             super().instantiate_classes()
-        except ValueError as error:  # the parser's own, which has that of the class as its cause
+        except ValueError as error:  # it comes from the parser, and has the error of the class as its cause
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, ElqError):
                 cause = cause.__cause__ or cause.__context__
@@ -174,40 +176,40 @@ class ELQCLI(LightningCLI):
             raise cause from None
 
     def _refuse_finished(self, folder: Path) -> None:
-        """``elq fit`` into the folder of a finished run would replace its model."""
+        """Raise an ElqError if ``elq fit`` would replace the model of a finished run."""
         if (folder / MODEL).exists() and not self._get(self.config, "ckpt_path"):
             raise ElqError(
-                f"{folder} holds a finished run: give another --trainer.default_root_dir, or go on with that run by"
-                f" --ckpt_path {folder}/checkpoints/last.ckpt"
+                f"{folder} holds a finished run: give another folder with --trainer.default_root_dir DIR, or resume that run"
+                f" with --ckpt_path {folder}/checkpoints/last.ckpt"
             )
 
     def before_test(self) -> None:
-        """Choose γ on the development questions, unless the settings give one.
+        """Choose the threshold γ on the development questions, unless the settings have one.
 
         Raises:
-            ElqError: there is no test file.
+            ElqError: no test file is given.
         """
         if self.datamodule.test_file is None:
-            raise ElqError("data.test is missing: give a file of annotated questions by --data.test FILE")
+            raise ElqError("data.test is missing: give a file of annotated questions with --data.test FILE")
         if self.model.threshold is None:
             checkpoint = self._get(self.config, "ckpt_path")
             [scores] = self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False)
             self.model.threshold = scores["dev_threshold"]
 
     def after_fit(self) -> None:
-        """Choose γ, export, evaluate. Kept in ``metrics``."""
+        """Choose the threshold γ, export the model folder and measure it. The attribute ``metrics`` keeps the metrics."""
         self.metrics = finish(self.trainer, self.model, self.datamodule)
 
 
 @rank_zero_only
 def _keep_log(folder: Path) -> None:
-    """Keep the ``metrics.csv`` of a run which now goes on as ``metrics.1.csv``, since the logger deletes it."""
+    """Rename ``metrics.csv`` of a run that resumes to ``metrics.1.csv``, because the logger would delete it."""
     if (folder / "metrics.csv").is_file():
         number = next(n for n in itertools.count(1) if not (folder / f"metrics.{n}.csv").exists())
         (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
 
 
-class _Built(Exception):  # noqa: N818 (no error: it hands over the parser)
+class _Built(Exception):  # noqa: N818 (not an error: it passes the parser on)
     def __init__(self, parser: LightningArgumentParser) -> None:
         self.parser = parser
 
@@ -218,7 +220,7 @@ class _ParserOnly(ELQCLI):
 
 
 def settings_parser() -> LightningArgumentParser:
-    """The training parser, which has parsed nothing yet."""
+    """A training parser that has not parsed anything."""
     try:
         _ParserOnly(run=False)
     except _Built as built:

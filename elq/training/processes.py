@@ -1,4 +1,7 @@
-"""What the processes of a training exchange. With one process, nothing is exchanged."""
+"""Processes: what the processes of a training exchange.
+
+With one process, nothing is exchanged.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,9 +17,10 @@ class Processes:
     """The W processes that share a batch.
 
     Args:
-        rank: number of this process among them.
-        world: W.
-        all_gather: Lightning's own, (tensor, sync_grads=…) → the tensors of all processes, stacked; None for one process.
+        rank: number of this process, from 0.
+        world: W, the number of processes.
+        all_gather: Lightning's function that stacks the tensors of all processes, called with (tensor, sync_grads=…); None for
+            one process.
     """
 
     rank: int = 0
@@ -24,21 +28,21 @@ class Processes:
     all_gather: Callable[..., Any] | None = None
 
     def stacked(self, value: Tensor, *, sync_grads: bool = False) -> Tensor:
-        """A tensor that has one shape on all W processes, stacked over them: (…) → (W, …)."""
+        """Stack a tensor, which must have the same shape in all W processes: (…) → (W, …)."""
         if self.all_gather is None:
             return value.unsqueeze(0)
         found: Tensor = self.all_gather(value, sync_grads=sync_grads)
         return found
 
     def stacked_rows(self, rows: Tensor) -> Tensor:
-        """Table rows (C,) of each of W processes, stacked: (W, C⁺), −1 behind those of a process that has fewer."""
+        """Stack the table rows (C,) of W processes: (W, C⁺), filled up with −1; C⁺ is the largest C."""
         if self.world == 1:
             return rows.unsqueeze(0)
         most = int(self.stacked(torch.tensor(len(rows), device=rows.device)).max())
         return self.stacked(functional.pad(rows, (0, most - len(rows)), value=-1))
 
     def means(self, losses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """Means of (sum, number of terms) pairs: (losses,), whose average over the W processes is the mean over all terms."""
+        """Turn (sum, number of terms) pairs into (losses,) values whose average over W processes is the mean over all terms."""
         sums, counts = (torch.stack(column) for column in zip(*losses, strict=True))  # each (losses,)
         if self.world > 1:
             counts = self.stacked(counts).sum(0)  # (W, losses) → (losses,)

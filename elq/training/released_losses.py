@@ -1,6 +1,7 @@
-"""The released ELQ's disambiguation losses, over in-batch or hard negatives. Pure functions.
+"""Released losses: the disambiguation losses of the released ELQ.
 
-As in elq/training/losses.py, each returns a sum and the number of terms in it.
+They are pure functions over in-batch or hard negatives. As in elq/training/losses.py, each returns a sum and the number of its
+terms.
 """
 
 import torch
@@ -11,13 +12,13 @@ from torch.nn import functional
 def released_in_batch_loss(vectors: Tensor, gold: Tensor, golds: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
     """Cross-entropy over the gold entities of the batch, as the released ELQ trains without hard negatives.
 
-    An entity that is the gold of several mentions stands in the list several times, as a negative of itself.
+    An entity that is the gold entity of several mentions is in the list several times, so it is also a negative of itself.
 
     Args:
         vectors: (M, D) mention vectors.
-        gold: (M,) table rows; −1 (NIL) takes no part.
-        golds: (C, D) vectors of the batch's gold entities, without NIL; those of all processes where several share a batch.
-        first: where those of this process begin.
+        gold: (M,) table rows of the gold entities; mentions with −1 (NIL) are left out.
+        golds: (C, D) vectors of the gold entities of the batch, without NIL; those of all processes that share a batch.
+        first: place in ``golds`` of the first gold entity of this process.
 
     Returns:
         Sum over the mentions that have an entity, and their number, both scalars.
@@ -31,7 +32,7 @@ def released_in_batch_loss(vectors: Tensor, gold: Tensor, golds: Tensor, first: 
 def released_negatives(gold: Tensor, nearest: Tensor, question: Tensor) -> Tensor:
     """Which hard negatives the released ELQ trains with: (M, K) bool.
 
-    Where the k-th nearest entity of a mention is its own gold, the k-th of every mention of that question is left out.
+    If the k-th nearest entity of a mention is its gold entity, the k-th one of every mention in that question is left out.
 
     >>> released_negatives(torch.tensor([7, 3, 5]), torch.tensor([[7, 1], [3, 2], [0, 9]]), torch.tensor([0, 1, 1]))
     tensor([[False,  True],
@@ -51,11 +52,11 @@ def released_loss(
 
     Args:
         vectors: (M, D) mention vectors.
-        gold: (M,) table rows; −1 (NIL) takes no part.
-        question: (M,) the question of each mention.
-        gold_rows: (M, D) vectors of the gold entities; anything for NIL.
-        nearest: (M, K) table rows of the nearest entities, −1 where there is none.
-        nearest_rows: (M, K, D) their vectors.
+        gold: (M,) table rows of the gold entities; mentions with −1 (NIL) are left out.
+        question: (M,) number of the question of each mention.
+        gold_rows: (M, D) vectors of the gold entities; any values for NIL.
+        nearest: (M, K) table rows of the nearest entities, filled up with −1.
+        nearest_rows: (M, K, D) vectors of the nearest entities.
 
     Returns:
         Sum and number of the pairs, both scalars.

@@ -1,4 +1,7 @@
-"""Old names of settings, which work for one release more: in plain values, in arguments, and in files that arguments name."""
+"""Renamed: replaces old names of settings, which work for one more release.
+
+They are replaced in plain values, in arguments, and in the files that arguments name.
+"""
 
 import functools
 import logging
@@ -11,8 +14,8 @@ import yaml
 
 log = logging.getLogger(__name__)
 
-RENAMED = {  # old key → new key; the numbers of list items are left out
-    "model.candidates": "model.loss",  # where its value is a word: as a number, it is K
+RENAMED = {  # old key → new key, without the numbers of list items
+    "model.candidates": "model.loss",  # only if its value is a word; a number is K, which keeps the name
     "model.retrieved": "model.candidates",
     "data.dev_bootstrap": "data.dev_templates",
     "data.train.bootstrap": "data.train.templates",
@@ -23,7 +26,7 @@ FILES = {"config": "", "model": "model", "data": "data", "data.train": "data.tra
 
 
 def new_name(key: str, value: object) -> str | None:
-    """The new name of a dotted key with this value; None where the key has not changed.
+    """The new name of a dotted key with this value; None if the key has no new name.
 
     >>> new_name("data.train.0.bootstrap", 8), new_name("model.candidates", "sampled"), new_name("model.candidates", 10)
     ('data.train.0.templates', 'model.loss', None)
@@ -35,7 +38,10 @@ def new_name(key: str, value: object) -> str | None:
 
 
 def renamed_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain nested values with new names instead of old ones, which win where both are given. Logs every old name."""
+    """Nested values with new names instead of old ones. Every old name is logged.
+
+    If both names are given, the value of the old name is used.
+    """
     found: dict[str, str] = {}
     changed = _renamed(values, "", found)
     for old, new in found.items():
@@ -45,16 +51,16 @@ def renamed_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def renamed_hyperparameters(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's settings in a checkpoint of Lightning's, with new names."""
+    """The settings of the model in a Lightning checkpoint, with new names."""
     given = {key: value for key, value in checkpoint.get("hyper_parameters", {}).items() if key != "_instantiator"}
     settings: dict[str, Any] = renamed_values({"model": given})["model"]
     return settings
 
 
 def renamed_arguments(arguments: Sequence[str]) -> list[str]:
-    """Arguments of a command line with new names: hydra's ``key=value`` or options (``--key value``, ``--key=value``).
+    """Arguments of a command line with new names, as ``key=value`` for hydra, ``--key value`` or ``--key=value``.
 
-    A YAML file (or YAML text) that an option names and that has old names is replaced by its text with the new ones.
+    If an option gives a YAML file or YAML text with old names, its value becomes the YAML text with the new names.
     """
     found: dict[str, str] = {}
     changed = list(arguments)
@@ -79,7 +85,7 @@ def renamed_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _renamed(value: Any, path: str, found: dict[str, str]) -> Any:
-    """A value at a dotted path with new names below it; notes old → new in ``found``."""
+    """A value at a dotted path with new names for all keys below it. Old and new names are added to ``found``."""
     if isinstance(value, list | tuple):
         return [_renamed(item, path, found) for item in value]
     if not isinstance(value, Mapping):
@@ -97,18 +103,20 @@ def _renamed(value: Any, path: str, found: dict[str, str]) -> Any:
 
 
 def _renamed_text(text: str, path: str, found: dict[str, str]) -> str:
-    """A YAML file or text whose values belong at a path: itself, or where it has old names its text with the new ones."""
+    """A YAML file or text with the values below a dotted path; YAML text with the new names if it has old ones."""
     try:
         content = Path(text).read_text(encoding="utf-8") if Path(text).is_file() else text
         values = yaml.safe_load(content)
     except (OSError, ValueError, yaml.YAMLError):
-        return text  # the parser will say what is wrong with it
+        return text  # the parser will report the error
     seen: dict[str, str] = {}
     changed = _renamed(values, path, seen)
     found |= seen
     return str(yaml.safe_dump(changed, sort_keys=False, allow_unicode=True)) if seen else text
 
 
-@functools.cache  # a run's config and its checkpoint have the same old names: one line is enough
+@functools.cache  # report an old name only once, though the config and the checkpoint of a run both have it
 def _tell(old: str, new: str) -> None:
-    log.warning("the setting %s is now called %s: write the new name, the old one works for this release only", old, new)
+    log.warning(
+        "the setting %s is now called %s: write the new name, because the old one works for this release only", old, new
+    )

@@ -1,4 +1,4 @@
-"""Schedule: which weights learn how fast, when, and by how much at most."""
+"""Schedule: learning rates, optimiser steps and gradient clipping."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -17,13 +17,13 @@ from elq.errors import ElqError
 def parameter_groups(
     model: nn.Module, rates: Mapping[tuple[str, ...], float], *, weight_decay: float, undecayed: Collection[str]
 ) -> list[dict[str, Any]]:
-    """Optimiser groups of a model's trainable weights.
+    """Make the parameter groups of the optimiser from the trainable weights of a model.
 
     Args:
         model: the network.
-        rates: beginnings of weight names → their peak learning rate.
-        weight_decay: of all weights but ``undecayed``.
-        undecayed: names of weights.
+        rates: prefixes of weight names → the peak learning rate of these weights.
+        weight_decay: weight decay of all weights that are not in ``undecayed``.
+        undecayed: names of weights without weight decay.
     """
     groups = []
     for parts, lr in rates.items():
@@ -34,7 +34,7 @@ def parameter_groups(
 
 
 def warmup_and_decay(step: int, warmup: int, total: int) -> float:
-    """Factor of the learning rate: linear from 0 to 1 in ``warmup`` steps, then linear to 0 at ``total``.
+    """Factor of the learning rate: rises linearly to 1 in ``warmup`` steps, and falls linearly to 0 at step ``total``.
 
     >>> [warmup_and_decay(step, 2, 6) for step in range(7)]
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
@@ -44,17 +44,20 @@ def warmup_and_decay(step: int, warmup: int, total: int) -> float:
 
 
 def optimizer_steps(trainer: Trainer, batches: Iterable[int]) -> int:
-    """Optimiser steps of a whole run: stages differ in length, so the trainer's own estimate does not hold.
+    """Number of optimiser steps of a whole run. The estimate of the trainer is wrong if the stages differ in length.
 
     Args:
-        trainer: that will run.
-        batches: how many there are in each epoch; may be endless.
+        trainer: the trainer of the run.
+        batches: number of batches in each epoch; may be endless.
 
     Raises:
-        ElqError: the trainer has no number of epochs.
+        ElqError: ``max_epochs`` of the trainer is not at least 1.
     """
     if trainer.max_epochs is None or trainer.max_epochs < 1:
-        raise ElqError(f"trainer.max_epochs is {trainer.max_epochs}, but the schedule needs a number of epochs of at least 1")
+        raise ElqError(
+            f"trainer.max_epochs is {trainer.max_epochs}, but must be at least 1"
+            " for the learning rate schedule: give a number of epochs, such as trainer.max_epochs=5"
+        )
     steps, limit = 0, trainer.limit_train_batches
     for _, there in zip(range(trainer.max_epochs), batches, strict=False):
         used = min(there, limit) if isinstance(limit, int) else int(there * limit)
@@ -65,11 +68,11 @@ def optimizer_steps(trainer: Trainer, batches: Iterable[int]) -> int:
 def clip_gradients(trainer: Trainer, optimizer: Optimizer, value: float | None, algorithm: str | None) -> None:
     """Clip the gradients of a trainer's model to a norm (or by ``value``), as the trainer's settings say.
 
-    Under FSDP by its wrapper, which alone knows the norm of all shares.
+    With FSDP, its wrapper clips, because only the wrapper knows the norm over the shares of all processes.
     """
     wrapper, kind = trainer.strategy.model, GradClipAlgorithmType(algorithm or "norm")
     if isinstance(wrapper, FullyShardedDataParallel) and value and kind == GradClipAlgorithmType.NORM:
         wrapper.clip_grad_norm_(value)
     elif value:
-        # the base class's own way: that of mixed precision refuses a fused optimiser even where nothing is scaled
+        # call the base class: the mixed precision plugin refuses a fused optimiser, even if gradients are not scaled
         Precision.clip_gradients(trainer.precision_plugin, optimizer, value, kind)

@@ -1,6 +1,7 @@
-"""Settings of training, each declared once: those of the network, the loss, the optimiser, and the decision.
+"""Settings: the settings of a model in training, each declared only once.
 
-In a config file they stand side by side below ``model``, as ``model.max_span_tokens`` and ``model.lr_heads``.
+There are groups for the network, the loss, the optimiser and the decision. A config file has all of them below ``model``, such
+as ``model.max_span_tokens`` and ``model.lr_heads``.
 """
 
 from dataclasses import dataclass, fields
@@ -15,15 +16,15 @@ LOSSES = ("table", "sampled", "released")
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
 class LossSettings:
-    """The losses, see elq/training/entity_loss.py.
+    """Settings of the losses, see elq/training/entity_loss.py.
 
     Args:
-        loss: of disambiguation: ``table`` (cross-entropy over all entities, exact), ``sampled`` (over gold, in-batch and
-            nearest ones), or ``released`` (the released ELQ's losses over in-batch or hard negatives).
-        hard_negatives: nearest entities per mention in ``sampled`` and ``released``.
-        table_sharding: with several processes, each holds a share of the rows in ``table`` (the same loss, less memory).
+        loss: disambiguation loss: ``table`` (exact cross-entropy over all entities), ``sampled`` (over gold, in-batch and
+            nearest entities), or ``released`` (the losses of the released ELQ, over in-batch or hard negatives).
+        hard_negatives: number of nearest entities for each mention, in ``sampled`` and ``released``.
+        table_sharding: each of several processes holds only a share of the table, in ``table`` (the same loss, less memory).
         mention_weight: factor of the mention loss in the sum of both losses.
-        unsure_weight: what a name that nobody annotated counts as a negative, in a file with ``partial`` annotation.
+        unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
     """
 
     loss: str = "table"
@@ -34,21 +35,24 @@ class LossSettings:
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
-            raise ElqError(f"model.loss is {self.loss!r}, but must be one of {', '.join(LOSSES)}")
+            raise ElqError(f"model.loss is {self.loss!r}, but must be one of {', '.join(LOSSES)}: give one as model.loss=NAME")
         if self.table_sharding and self.loss != "table":
-            raise ElqError(f"model.table_sharding needs model.loss to be table, not {self.loss}: set one of them")
+            raise ElqError(
+                f"model.table_sharding needs model.loss to be table, not {self.loss}: set model.loss=table or"
+                " model.table_sharding=false"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserSettings:
-    """What learns, and how fast, see elq/training/schedule.py.
+    """Settings of the optimiser, see elq/training/schedule.py.
 
     Args:
-        frozen_words: the encoder's word vectors stay as they are: unseen names keep theirs, and a step is faster.
+        frozen_words: the word vectors of the encoder are not trained, so unseen names keep theirs, and a step is faster.
         lr_encoder: peak learning rate of the encoder.
-        lr_heads: peak learning rate of scorer and pooler.
-        weight_decay: of matrices; vectors (biases, norms, the scale) have none.
-        warmup_steps: optimiser steps of linear warm-up; a linear decay to 0 over all epochs follows.
+        lr_heads: peak learning rate of the heads: mention scorer, pooler, name bonus and NIL.
+        weight_decay: weight decay of matrices; vectors (biases, norms, the scale) have none.
+        warmup_steps: number of optimiser steps of linear warm-up; then the learning rate falls linearly to 0.
     """
 
     frozen_words: bool = False
@@ -60,13 +64,14 @@ class OptimiserSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionSettings:
-    """How links are decided in validation and by the exported folder.
+    """Settings of the decision: how scores become links in validation and in the exported model folder.
 
     Args:
-        score_mode: ``candidates``, ``table`` or ``elq``, see elq/linking/scoring.py; ``elq`` also trains on questions as it
-            reads them.
-        candidates: K, entities of a mention.
-        threshold: γ of the exported folder; None lets the development questions choose it, see elq/evaluation/sweep.py.
+        score_mode: ``candidates``, ``table`` or ``elq``, see elq/linking/scoring.py; ``elq`` also cuts the questions in
+            training as in linking.
+        candidates: K, the number of candidates of a mention.
+        threshold: γ, the threshold of the model folder; null: it is chosen on the development questions, see
+            elq/evaluation/sweep.py.
     """
 
     score_mode: str = "candidates"
@@ -79,13 +84,17 @@ GROUPS = (NetworkSettings, LossSettings, OptimiserSettings, DecisionSettings)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSettings):
-    """All settings of a model in training. The last base comes first in the help."""
+    """All settings of a model in training. The help lists the settings of the last base class first."""
 
     def __post_init__(self) -> None:
         NetworkSettings.__post_init__(self)
         LossSettings.__post_init__(self)
         if (self.names or self.nil) and (self.table_sharding or self.loss == "released"):
-            raise ElqError("model.names and model.nil need no table_sharding and another loss than released: drop one")
+            raise ElqError(
+                f"model.names={self.names} and model.nil={self.nil} do not work with model.table_sharding="
+                f"{self.table_sharding} and model.loss={self.loss}: set names and nil to false, or set table_sharding to false"
+                " and loss to table or sampled"
+            )
         check_score_mode(self.score_mode, names=self.names)
 
     def network(self) -> dict[str, Any]:
@@ -94,5 +103,5 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
 
     @property
     def longest_question(self) -> int | None:
-        """Tokens after which questions are cut, as the released ELQ does in score mode ``elq``; None: they are not cut."""
+        """Number of tokens after which questions are cut in score mode ``elq``; None: they are not cut."""
         return self.question_tokens if self.score_mode == "elq" else None

@@ -1,14 +1,15 @@
-"""Stages: what the epochs of a training are made of."""
+"""Stages: which questions the epochs of a training have."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Source:
-    """A question file, and how often each of its questions comes in an epoch.
+    """A question file.
 
-    ``partial``: not every mention is annotated. Names that no mention touches are then no negatives, and further entities of a
-    question become mentions (silver) where their longest name stands in the text, off all other mentions.
+    ``repeat`` says how often each question comes in an epoch. ``partial`` says that the annotation is incomplete. Then a name
+    that overlaps no mention is not a negative. Further entities of a question become mentions too (silver mentions, which no
+    person has annotated), if their longest name is in the text and overlaps no other mention.
     """
 
     file: str
@@ -18,10 +19,10 @@ class Source:
 
 @dataclass
 class Stage:
-    """What ``epochs`` epochs in a row are made of: question files, and template questions from the catalogue.
+    """The questions of ``epochs`` successive epochs: question files, and template questions from the catalogue.
 
-    ``templates`` counts the template questions, ``knobs`` are those of elq/questions/templates.py, and ``held_out`` names
-    question files whose entities no template question is about.
+    ``templates`` is the number of template questions, and ``knobs`` are their probabilities (elq/questions/templates.py).
+    ``held_out`` lists question files; there are no template questions about the entities in them.
     """
 
     epochs: int = 1

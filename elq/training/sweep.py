@@ -1,4 +1,7 @@
-"""What several processes measure together, as metrics of torchmetrics, which reduces their states: the sweep, and ratios."""
+"""Sweep: the threshold sweep and the metrics over several processes.
+
+They are metrics of torchmetrics, which combines the states of the processes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,12 +20,12 @@ class SharedSweep(Metric):
     """A :class:`elq.evaluation.sweep.ThresholdSweep` over the questions of all processes.
 
     Args:
-        objective, slack, depth: of that sweep.
+        objective, slack, depth: the arguments of that sweep.
     """
 
     full_state_update = False
     scores: list[Tensor]
-    correct: list[Tensor]  # 0 or 1 in float32, the type torchmetrics gives the empty state of a process without questions
+    correct: list[Tensor]  # 0 or 1; float32, because torchmetrics uses it for a process without questions
     gold: Tensor
 
     def __init__(self, objective: str = OBJECTIVES[0], slack: float = 0.0, depth: float = 0.0) -> None:
@@ -33,7 +36,7 @@ class SharedSweep(Metric):
         self.add_state("gold", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> None:
-        """Keep score and rightness of each prediction for a question. Raises ElqError if the numbers differ."""
+        """Add the predictions of questions, one list of links for each. Raises ElqError if the numbers differ."""
         batch = ThresholdSweep(self.empty.objective)
         batch.update(questions, links)
         self.scores.append(torch.tensor(batch.scores, dtype=torch.float32, device=self.device))
@@ -45,7 +48,7 @@ class SharedSweep(Metric):
         return self._whole().compute()
 
     def curve(self) -> list[Threshold]:
-        """The quality at every cut, for plotting. With several processes, call it ``with metric.sync_context():``."""
+        """The quality at every threshold, for plots. With several processes, call it in ``with metric.sync_context():``."""
         return self._whole().curve()
 
     def _whole(self) -> ThresholdSweep:
@@ -57,7 +60,7 @@ class SharedMetrics(Metric):
     """The metrics of links (elq/evaluation/ratios.py) over the questions of all processes."""
 
     full_state_update = False
-    sums: Tensor  # (metrics, 2) float32: what the questions so far add to the sum on top and at the bottom
+    sums: Tensor  # (metrics, 2) float32: sums of the numerators and denominators
 
     def __init__(self) -> None:
         super().__init__()

@@ -191,7 +191,7 @@ def test_all_prints_every_metric_and_a_dash_for_what_was_not_measured(folder, qu
 
 
 def test_a_title_shows_the_brackets_of_a_path(capsys):
-    """Which rich would take for its markup."""
+    """The library rich would read such names as its markup."""
     path = "runs/files=[/a/b]/dev[seen].jsonl"
     tune.print_choice({}, path)
     evaluate.print_table({}, path)
@@ -220,12 +220,12 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
         (["train"], "data.train has no value: choose an experiment"),
         (["train", "+experiment=webqsp", "+model.lr_heads=fast"], "Expected a <class 'float'>. Got value: fast"),
         (["fit", "--model.surprise", "1"], "model.surprise"),
-        (["train", "experiment=own_catalogue"], "data.catalogue is missing: give a file, as data.catalogue=FILE"),
-        (["train", "experiment=starter", "model.lr_head=1"], "model.lr_head is no setting: did you mean model.lr_heads"),
+        (["train", "experiment=own_catalogue"], "data.catalogue is missing: give the path of a file, as data.catalogue=FILE"),
+        (["train", "experiment=starter", "model.lr_head=1"], "model.lr_head is not a setting: did you mean model.lr_heads"),
         (["train", "experiment=starter", "modle.names=true"], "modle"),
-        (["train", "experiment=starter", "data.trian=[]"], "data.trian is no setting: did you mean data.train?"),
-        (["train", "experiment=starter", "data.build.indx=hnsw"], "data.build: indx is no setting: did you mean index?"),
-        (["train", "experiment=starter", "+data.train.0.epoch=1"], "data.train: epoch is no setting: did you mean epochs?"),
+        (["train", "experiment=starter", "data.trian=[]"], "data.trian is not a setting: did you mean data.train?"),
+        (["train", "experiment=starter", "data.build.indx=hnsw"], "data.build: indx is not a setting: did you mean index?"),
+        (["train", "experiment=starter", "+data.train.0.epoch=1"], "data.train: epoch is not a setting: did you mean epochs?"),
         (
             ["train", "experiment=starter", "data.catalogue=no such file (ü).csv"],
             "data files are missing: no such file (ü).csv",
@@ -399,7 +399,7 @@ def test_info_tells_what_a_folder_holds_and_how_it_was_made(run_folder, entities
     assert capsys.readouterr().out.startswith("entities")
     for name, damage in (
         ("model.safetensors", "cannot"),
-        ("metrics.json", "holds no keys"),
+        ("metrics.json", "does not contain keys"),
         ("training.yaml", "cannot"),
     ):
         copy = shutil.copytree(run_folder / "model", tmp_path / name)
@@ -430,4 +430,4 @@ def test_the_command_itself(capsys):
     assert all(name in done.stdout for name in COMMANDS)
     wrong = subprocess.run([sys.executable, "-m", "elq", "lnik"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-    assert "'lnik' is no command" in wrong.stderr
+    assert "'lnik' is not a command" in wrong.stderr

@@ -1,4 +1,4 @@
-"""A command whose libraries are not installed says which extra brings them."""
+"""A command whose libraries are not installed names the extra that installs them."""
 
 import subprocess
 import sys

@@ -92,7 +92,7 @@ def test_a_run_that_goes_on_says_where(run_folder, tmp_path, monkeypatch, capsys
     overrides = [f"ckpt_path={checkpoint}", "hydra.run.dir=b", "model.lr_heads=fast"]  # refused before anything is trained
     assert run("train", ["experiment=starter", *overrides]) == 2
     told = capsys.readouterr().err
-    assert f"the run goes on in its own folder {run_folder}" in told
+    assert f"the run resumes in its own folder {run_folder}" in told
     assert "hydra.run.dir=b is not used" in told
 
 

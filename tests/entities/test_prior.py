@@ -98,7 +98,7 @@ def test_the_released_layout_knows_of_no_prior(values, encoder_folder, catalogue
         tmp_path / "r",
     )
     assert run("export", ["--model", str(tmp_path / "r" / "model"), "--format", "blink", "--output", str(tmp_path / "x")]) == 2
-    assert "has a prior, which the released layout knows nothing of" in capsys.readouterr().err
+    assert "has a prior, but the released layout cannot store one" in capsys.readouterr().err
 
 
 def test_training_learns_the_weights_and_exports_them(values, tmp_path):

@@ -1,4 +1,4 @@
-"""Probabilities: the fit, its measures, and the way into a folder and out of the linker."""
+"""Probabilities: fitting and measuring calibrations, storing them in a folder, and the linker's probabilities."""
 
 import itertools
 import json
@@ -49,7 +49,7 @@ def drawn(calibration: Calibration, count: int, seed: int = 0) -> tuple[torch.Te
 
 
 def loss(weights, features, labels) -> float:
-    """What the fit makes small, one link after another."""
+    """The loss that the fit minimises, computed link by link."""
     total = PENALTY / 2 * sum(weight**2 for weight in weights)
     for (mention, entity), label in zip(features.tolist(), labels.tolist(), strict=True):
         p = 1 / (1 + math.exp(-weights[0] - weights[1] * mention - weights[2] * entity))
@@ -58,7 +58,7 @@ def loss(weights, features, labels) -> float:
 
 
 def annotated(*rights: bool) -> tuple[list[Question], list[list[Link]]]:
-    """Questions with one link each, right or wrong, with scores of their own."""
+    """Questions with one link each, right or wrong, and with different scores."""
     questions = [Question(str(n), "paris", (Mention(0, 5, "Q1" if right else "Q2"),)) for n, right in enumerate(rights)]
     scores = [(-0.1 - 0.3 * n, -0.2 * ((n * 7) % 5) - 0.05) for n in range(len(rights))]
     return questions, [[Link(0, 5, "paris", "Q1", "", "", m + e, (), m)] for m, e in scores]
@@ -72,7 +72,7 @@ def test_log_odds():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_step_from_the_fit_makes_the_links_more_likely(seed):
-    """The loss is convex: where no small step inside the bounds helps, none does. Labels at odds with a factor meet a bound."""
+    """The loss is convex, so a fit is best if no small step inside the bounds lowers it. Some labels lead to a bound."""
     features, labels = drawn(Calibration(-1.0, 0.4, (1.5, 0.1, -0.5, -2.0)[seed]), 60, seed)
     found = fit(features, labels)
     assert (found.entity == 0) == (seed > 1)
@@ -106,7 +106,7 @@ def test_one_probability_is_that_of_many():
 
 
 def slow_error(pairs, bins):
-    """Links in order of probability, dealt out to bins of equal number; equal ones go where the first of them goes."""
+    """Sorted links in bins of equal size; links of equal probability are in the bin of the first of them."""
     kept: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
     ordered = sorted(pairs)
     for place, (p, label) in enumerate(ordered):

@@ -1,4 +1,4 @@
-"""`elq compare`: its figures, its interval against a slow bootstrap, the questions that changed, and files that do not fit."""
+"""`elq compare`: its figures, its interval against a slow bootstrap, the changed questions, and bad files."""
 
 import json
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_the_figures_are_those_of_evaluate():
 
 
 def test_interval_and_p_are_those_of_a_slow_bootstrap():
-    """Question by question, resample by resample; the same questions are drawn for A and for B."""
+    """Slow oracle, question by question and resample by resample. The same questions are drawn for A and for B."""
     questions, a, b = random_case(40)
     counted = [[count(question, found) for question, found in zip(questions, links, strict=True)] for links in (a, b)]
     random, drawn = np.random.default_rng(1), []
@@ -169,7 +169,10 @@ def test_a_bad_prediction_is_named_with_its_line(record, message, tmp_path):
         ([ONE], r"lacks 1 of the questions, such as id '2': predict all"),
         ([ONE, ONE], "has the id '1' twice"),
         ([ONE, ONE.replace("1", "2"), ONE.replace("1", "3")], "has 1 questions too many, such as id '3'"),
-        ([ONE, ONE.replace("1", "2").replace("paris", "Paris")], "has the text 'Paris' under id '2', not 'paris'"),
+        (
+            [ONE, ONE.replace("1", "2").replace("paris", "Paris")],
+            "has the text 'Paris' for id '2', but the annotated text is 'paris'",
+        ),
     ],
 )
 def test_files_that_do_not_fit_the_questions(lines, message, tmp_path):
@@ -182,7 +185,7 @@ def test_files_that_do_not_fit_the_questions(lines, message, tmp_path):
 
 @pytest.fixture
 def files(tmp_path) -> list[str]:
-    """Annotated questions, their predictions in another order, and worse ones."""
+    """Annotated questions, their predictions in another order, and worse predictions."""
     records = []
     for n, (text, name, entity) in enumerate(QUESTIONS):
         at = text.index(name)

@@ -1,4 +1,4 @@
-"""Metrics: values worked by hand, slow oracles, and laws."""
+"""Counting: values computed by hand, slow oracles, and laws."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def measured(pairs: Pairs, threshold: float = -math.inf) -> dict[str, float]:
 
 
 def ranked(ranks: Sequence[Sequence[int]], ks: Sequence[int] = (1, 4, 10, 16, 64, 128)) -> dict[str, float]:
-    """What the metrics make of the ranks of questions."""
+    """The metrics of the ranks of questions."""
     metrics = recalls_at(ks) | {name: METRICS[name] for name in ("disambiguation_accuracy", "gold_mentions")}
     return values_of(question_sums([question()] * len(ranks), [[]] * len(ranks), ranks=ranks, metrics=metrics))
 

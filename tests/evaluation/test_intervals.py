@@ -1,4 +1,4 @@
-"""The bootstrap: against a slow one that measures every resample as if it were a set of questions, and by what it promises."""
+"""The bootstrap equals a slow one that measures every resample as a set of questions, and has its stated properties."""
 
 import math
 import weakref
@@ -73,7 +73,7 @@ def test_draws_depend_on_the_seed_alone_and_not_on_the_blocks(monkeypatch):
 
 
 def test_draws_are_held_one_block_at_a_time(monkeypatch):
-    """All of them are resamples times questions: gigabytes for a large file."""
+    """The draws have resamples × questions cells, which are gigabytes for a large file."""
     blocks, alive, draw = [], [], elq.evaluation.intervals.draw_counts
 
     def watched(*settings):
@@ -99,7 +99,7 @@ def test_an_interval_holds_the_truth_in_95_of_100_samples():
 
 
 def test_an_interval_is_that_of_whole_questions_and_not_of_their_mentions():
-    """Ten mentions of one question are right or wrong together, so they say as little as one."""
+    """Ten mentions of one question are right or wrong together, so they give no more information than one."""
     ones = intervals({"a": ratio([1, 0] * 20, [1] * 40), "b": ratio([10, 0] * 20, [10] * 40)})
     assert ones["a"] == ones["b"]
     assert 0.25 < ones["a"].high - ones["a"].low < 0.35

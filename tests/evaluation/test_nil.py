@@ -44,7 +44,7 @@ def linker(model, tokenizer, entities) -> Linker:
 
 @pytest.fixture(scope="module")
 def trained(values, tmp_path_factory):
-    """The folder of a tiny model that learned "xyz" to be in no catalogue."""
+    """The folder of a tiny model that has learned that "xyz" is not in the catalogue."""
     changed = copy.deepcopy(values)
     changed["model"]["nil"] = True
     fit(changed, folder := tmp_path_factory.mktemp("runs") / "nil")
@@ -112,7 +112,7 @@ def test_a_span_longer_than_any_looked_up_counts_as_no_name(linker, entities):
 
 @pytest.mark.parametrize("mode", ["candidates", "table"])
 def test_links_equal_the_slow_oracle(linker, mode):
-    """Every span on its own: softmax over the K best (or all) entities and NIL."""
+    """One span at a time: softmax over the K best (or all) entities and NIL."""
     linker.scorer.score_mode = mode
     model, table, catalogue = linker.model, linker.entities.table.tensor(), linker.entities.catalogue
     of_nil = 0

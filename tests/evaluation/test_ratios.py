@@ -1,4 +1,4 @@
-"""All metrics at once: against a slow oracle that knows the definitions only, and by the laws of sums over questions."""
+"""All metrics equal those of a slow oracle that uses only the definitions, and follow the laws of sums over questions."""
 
 import math
 from dataclasses import replace
@@ -46,7 +46,7 @@ def sums_of(seen: Observed) -> dict[str, ratios.Sums]:
 
 
 def common(gold: list, predicted: list) -> int:
-    """How many predictions find an equal gold item that is still there."""
+    """Number of predictions that equal a gold item; each gold item is used once."""
     left = list(gold)
     for one in predicted:
         if one in left:
@@ -55,7 +55,7 @@ def common(gold: list, predicted: list) -> int:
 
 
 def most_pairs(gold: list, predicted: list, fits, ordered: bool) -> int:
-    """The largest number of pairs that fit, tried out; ``ordered``: the pairs run forward through both lists."""
+    """The largest number of fitting pairs, found by trying all. ``ordered``: the pairs are in order in both lists."""
     for size in range(min(len(gold), len(predicted)), 0, -1):
         for some in combinations(gold, size):
             for others in (combinations if ordered else permutations)(predicted, size):
@@ -80,7 +80,7 @@ def released(gold: list, found: list[Link]) -> dict[str, tuple[int, int, int]]:
 
 
 def slow_counts(row: Row) -> dict[str, tuple[int, int, int]]:
-    """Task → right, predicted and gold items of a question that takes part in it."""
+    """Task → numbers of right, predicted and gold items, if the question takes part in it."""
     q, found, _, end, of_nil, _ = row
     real = [mention for mention in q.mentions if mention.entity is not None]
     nil_spans = [(mention.start, mention.end) for mention in q.mentions if mention.entity is None]

@@ -1,4 +1,4 @@
-"""`elq tune`: one pass over the questions stands for the linker at every setting, and the best of them is chosen and stored."""
+"""`elq tune`: linking once gives the links of the linker at all thresholds; the best thresholds are chosen and stored."""
 
 import itertools
 import json
@@ -49,7 +49,7 @@ def annotated(model: Path, prefix: str = "") -> list[dict]:
 
 @pytest.fixture
 def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path) -> Path:
-    """A random model: its spans overlap at every score, and it is not sure of any entity."""
+    """A random model: spans of all scores overlap, and no entity has a high probability."""
     torch.manual_seed(1)
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, scale=4.0).eval()
     how = Decision(threshold=-4.0, candidates=3)
@@ -176,7 +176,7 @@ def test_the_curve_of_every_objective_is_what_evaluate_measures(objective):
 
 
 def test_neighbouring_scores_are_parted_as_the_linker_parts_them():
-    """It compares in float32, where half of all neighbours have their middle rounded to the lower one."""
+    """A linker compares in float32, where the middle of half of all neighbouring numbers is rounded down to the lower one."""
     question = Question("1", "new york city", (Mention(0, 8, "Q60"),))
     for high in np.linspace(-4, -0.1, 40, dtype=np.float32):
         upper, lower = float(high), float(np.nextafter(high, np.float32(-9)))
@@ -287,7 +287,7 @@ def test_a_dry_run_prints_and_leaves_the_folder(folder, file, capsys):
 def test_another_k_than_the_folders_is_warned_of(folder, caplog):
     for k, warned in ((3, False), (2, True)):
         assert run("predict", ["who?", "--model", str(folder), "--candidates", str(k)]) == 0
-        assert ("γ is that of K = 3" in caplog.text) == warned
+        assert ("γ was chosen for K = 3 candidates" in caplog.text) == warned
 
 
 def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
@@ -296,17 +296,17 @@ def test_bad_input_leaves_everything_as_it_was(folder, file, tmp_path, capsys):
     (tmp_path / "metrics.json").write_text('{"f1": 0.5}')
     model, unknown = str(folder), write_lines(tmp_path / "u.jsonl", [{"text": "paris"}, {"text": "queen"}])
     for arguments, message in (
-        (["--model", "owner/name", "--questions", str(file)], "--model owner/name is no folder"),
+        (["--model", "owner/name", "--questions", str(file)], "--model owner/name is not a folder"),
         (["--model", model, "--questions", str(file), "none.jsonl"], "none.jsonl does not exist"),
         (["--model", model, "--questions", str(file), "--objective", "f1"], "--objective is 'f1', but must be one of"),
         (["--model", model, "--questions", str(file), "--seed", "-1"], "--seed is -1"),
         (
             ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "taken.jsonl")],
-            "taken.jsonl is there already, and not from `elq tune`",
+            "taken.jsonl already exists, and `elq tune` has not made it",
         ),
         (
             ["--model", model, "--questions", str(file), "--predictions", str(tmp_path / "metrics")],
-            "metrics.json is there already, and not from `elq tune`",
+            "metrics.json already exists, and `elq tune` has not made it",
         ),
         (
             ["--model", model, "--questions", str(unknown), "--predictions", str(tmp_path / "p.jsonl")],

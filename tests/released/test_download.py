@@ -1,4 +1,4 @@
-"""Downloads against a real web server on this machine, which breaks off, changes its files and lies as it is told to."""
+"""Downloads from a real web server on this machine, which ends connections, changes files and sends wrong headers."""
 
 import gzip
 import hashlib
@@ -33,7 +33,7 @@ NAME, FOLDER = "elq_large_params.txt", "elq-wiki-large"
 
 @dataclass
 class Site:
-    """What the server has and how it misbehaves; ``log`` is what it was asked: path, Range, If-Range, code, bytes sent."""
+    """The files and the faults of the server. ``log`` has its requests: path, Range, If-Range, code, bytes sent."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -126,7 +126,7 @@ def sha256(data: bytes) -> str:
 
 
 def hidden(folder: Path) -> list[str]:
-    """What is left of unfinished work."""
+    """The hidden files that are left over from unfinished work."""
     return sorted(path.name for path in folder.rglob(".*") if not path.name.endswith(".lock"))
 
 
@@ -210,7 +210,7 @@ def test_without_a_version_nothing_is_gone_on_with(headers, site, tmp_path):
 def test_a_connection_that_brings_nothing_more(site, tmp_path):
     site.cuts = [10_000, 5_000, 0, 0, 0, 0, 0]
     told = fails(
-        site, tmp_path, "broke off after 15,000 of 200,800 bytes", "3 more tries brought nothing", "goes on from there"
+        site, tmp_path, "broke off after 15,000 of 200,800 bytes", "3 more tries brought nothing", "resumes from there"
     )
     assert site.url in told
     assert [sent for _, _, sent in site.asked()] == [10_000, 5_000, 0, 0, 0]  # 5,000 new bytes start the count anew
@@ -221,7 +221,7 @@ def test_a_connection_that_brings_nothing_more(site, tmp_path):
 
 
 def test_a_server_that_ignores_ranges_and_always_breaks_off(site, tmp_path):
-    """Bytes that were there before are no progress."""
+    """Bytes of an earlier run do not count as progress."""
     site.knows_range, site.cuts = False, [9_000] * 50
     fails(site, tmp_path, "broke off after 9,000")
     assert len(site.asked()) == 4
@@ -237,7 +237,7 @@ def test_a_server_that_ignores_ranges_sends_from_zero(site, tmp_path):
 @pytest.mark.parametrize("knows_if_range", [True, False])
 @pytest.mark.parametrize("other", [BODY[::-1], BODY[::-1][:70_000], BODY[::-1][:30_000]])
 def test_a_file_that_changes_on_the_server_starts_from_zero(other, knows_if_range, site, tmp_path):
-    """Also where the server sends a part of the new file, or has no bytes after the part that is here."""
+    """This holds too if the server sends a part of the new file, or has no byte after the part on this machine."""
     site.knows_if_range, site.cuts = knows_if_range, [50_000]
     site.after_cut = {"files": {FILE: other}, "headers": {"ETag": '"second"'}}
     fetch(site, tmp_path)
@@ -293,7 +293,7 @@ def test_more_bytes_than_promised(site, tmp_path):
     site.after_cut = {"files": {FILE: BODY}}
     site.headers = {"ETag": '"x"'}
     site.files[FILE] = BODY[:60_000]  # the first answer promises 60,000 bytes, and so does the second, which sends more
-    fails(site, tmp_path, "sends more than the 60,000 bytes it promised")
+    fails(site, tmp_path, "sends more than the 60,000 bytes that it announced")
     assert (tmp_path / f".{NAME}.partial").stat().st_size == 0
 
 
@@ -367,7 +367,7 @@ def test_a_wrong_sha256(site, tmp_path):
 @pytest.mark.parametrize("path", [FILE, f"elq/{SUMS}"])
 @pytest.mark.parametrize(("code", "tries"), [(401, 1), (416, 1), (500, 4), (503, 4), (408, 4), (429, 4)])
 def test_http_errors(code, tries, path, site, tmp_path):
-    """Those of a server in need are tried again, also for the checksums: they are not passed over for a bad moment."""
+    """Codes of a busy server are tried again, also for the checksums, which are not skipped because of such a code."""
     site.codes = {path: code}
     told = fails(site, tmp_path, f"{site.url}/{path} answered {code}")
     assert ("more tries" in told) == (tries > 1)

@@ -1,4 +1,4 @@
-"""Import and export of the released layout: whole, refused in one sentence, killed and gone on with, and back again."""
+"""Import and export of the released layout: complete imports, refused files, interrupted imports, and the way back."""
 
 import json
 import os
@@ -155,7 +155,7 @@ def test_a_half_precision_table_is_exported_in_single_precision(released, tmp_pa
 
 def test_what_the_released_code_cannot_compute_is_not_exported(run_folder, tmp_path, capsys):
     assert run("export", ["--model", str(run_folder / "model"), "--format", "blink", "--output", str(tmp_path / "x")]) == 2
-    assert "has projection true, which the released layout knows nothing of" in capsys.readouterr().err
+    assert "has projection true, but the released layout cannot store this setting" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
 
@@ -206,7 +206,7 @@ def test_a_file_with_code_is_refused_and_nothing_runs(how, flag, released, tmp_p
 
 
 def test_a_file_with_code_would_have_run_it(tmp_path):
-    """The test above can fail: unpickled plainly, the file does what it says."""
+    """The test above can fail: ordinary unpickling of the file runs its code."""
     harm("pickle", tmp_path / "x", tmp_path / "mark")
     pickle.loads((tmp_path / "x").read_bytes())
     assert (tmp_path / "mark").exists()
@@ -277,22 +277,22 @@ BAD = {
     "a weight too many": (
         "weights",
         lambda r, t: changed_weights(r, t / "x", lambda w: w.update({f"{KEY}2": w[KEY]})),
-        f"beyond what the configuration asks for, {KEY}2:",
+        f"has more weights than the configuration needs, such as {KEY}2:",
     ),
     "a layer that changes the computation": (
         "weights",
         lambda r, t: changed_weights(r, t / "x", lambda w: w.update({LAYER: w[KEY]})),
-        f"beyond what the configuration asks for, {LAYER}:",
+        f"has more weights than the configuration needs, such as {LAYER}:",
     ),
     "a weight that is no number": (
         "weights",
         lambda r, t: changed_weights(r, t / "x", lambda w: w[KEY].fill_(torch.nan)),
-        f"has {KEY} with values that are no finite numbers",
+        f"has {KEY} with values that are not finite numbers",
     ),
     "a weight of whole numbers": (
         "weights",
         lambda r, t: changed_weights(r, t / "x", lambda w: w.update({KEY: w[KEY].long()})),
-        f"has {KEY} with values that are no finite numbers",
+        f"has {KEY} with values that are not finite numbers",
     ),
     "a vocabulary in another encoding": ("encoder", latin_vocabulary, "vocab.txt is not UTF-8"),
     "half a character": (
@@ -318,7 +318,11 @@ BAD = {
     "weights cut short": ("weights", lambda r, t: cut(r / "elq.bin", t / "x", 0.9), "it is cut short"),
     "weights cut in the header": ("weights", lambda r, t: cut(r / "elq.bin", t / "x", 0.001), "is not a readable torch file"),
     "weights that are one tensor": ("weights", lambda r, t: saved(torch.zeros(3), t / "x"), "must hold tensors with names"),
-    "weights that are text": ("weights", lambda r, t: saved({"a": "b"}, t / "x"), "holds 'a', a str, but must hold a tensor"),
+    "weights that are text": (
+        "weights",
+        lambda r, t: saved({"a": "b"}, t / "x"),
+        "holds 'a', a str, but must hold a tensor there",
+    ),
     "a vocabulary of another size": ("encoder", other_vocabulary, "words, but the weights have"),
     "another number of layers": ("encoder", other_config, "lacks context_encoder.bert_model.encoder.layer.2."),
     "no encoder": ("encoder", lambda r, t: t / "nowhere", "config.json is not the configuration of a BERT"),
@@ -389,7 +393,7 @@ def test_bad_files_are_told_in_one_sentence(case, released, tmp_path, capsys):
 
 @pytest.mark.parametrize("numbers", [{"stride": (-10_000_000, 1)}, {"offset": -5}, {"shape": (10**9, 2)}, {"stride": (1.5, 1)}])
 def test_a_tensor_outside_its_storage_is_refused(numbers, tmp_path):
-    """Handwritten pickles, also with an instruction to change a tensor's record behind the check."""
+    """Handwritten pickles; one also has an instruction that changes a tensor's record after the check."""
 
     class Tensor:
         def __reduce__(self):
@@ -429,7 +433,7 @@ def test_two_imports_of_one_folder(released, tmp_path):
 
 
 def test_damaged_torch_files_are_refused_or_read(tmp_path):
-    """Bytes flipped at random in the header of a legacy file: one sentence, or the tensors; never a crash."""
+    """Random changes of bytes in the header of a legacy file give an ElqError or the tensors, and never a crash."""
     save({"a": torch.arange(6.0).view(2, 3), "b": torch.zeros(4)}, tmp_path / "good")
     good, rng = (tmp_path / "good").read_bytes(), np.random.default_rng(0)
     refused = 0

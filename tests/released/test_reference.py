@@ -1,4 +1,4 @@
-"""What the released ELQ's own code computes on a tiny model in its own file formats, computed here.
+"""elq computes the same as the released ELQ's own code, on a tiny model in the released file formats.
 
 The largest difference of each quantity is printed (pytest -s). The expected values lie beside the project, where it has them.
 """
@@ -47,7 +47,7 @@ def release(reference, index=None) -> Release:
 
 @pytest.fixture(scope="module")
 def folders(reference, tmp_path_factory):
-    """The release, imported without an index, with the flat and with the graph one."""
+    """The release, imported without an index, with the flat index and with the graph index."""
     made = tmp_path_factory.mktemp("imported")
     for name, index in (("none", None), ("flat", "faiss_flat_index.pkl"), ("hnsw", "faiss_hnsw_index.pkl")):
         import_release(release(reference, index), made / name)
@@ -244,7 +244,7 @@ def test_the_metrics(reference, folders, linker):
 
 
 def test_our_own_scoring_never_links_special_tokens_and_reads_the_whole_text(reference, folders):
-    """The traps of the released semantics, which our default does not have."""
+    """Known faults of the released behaviour, which the default settings of elq do not have."""
     texts = [f"{text} {' '.join(['the'] * 60)} {text}" for text in texts_of(reference)]
     released = Linker.from_pretrained(folders / "none")
     ours = Linker.from_pretrained(folders / "none", scoring="candidates")
@@ -277,7 +277,7 @@ def test_half_precision_is_an_option_whose_drift_is_told(reference, tmp_path, ca
 
 
 def test_pooling_equals_the_mean_of_the_kept_spans(reference, linker, encoded):
-    """The slow oracle beside the cumulative sums, on the released spans, those of [CLS] and [SEP] among them."""
+    """A slow oracle for the cumulative sums, on the released spans, which include those of [CLS] and [SEP]."""
     tokens = linker.tokenizer(texts_of(reference)[:8])
     hidden = linker.model.encode(tokens)
     mask, bounds = encoded[0]["mention_masks"], encoded[0]["mention_bounds"]

@@ -1,4 +1,4 @@
-"""Buckets: by hand, and against a slow oracle that asks every bucket's definition of every item."""
+"""Buckets: cases by hand, and a slow oracle that checks the definition of every bucket for every item."""
 
 import pytest
 from hypothesis import given, settings
@@ -67,7 +67,7 @@ def test_by_hand(case):
 
 
 def slow_buckets(gold: Question, found: list[Link]) -> list[tuple[str, bool, int]]:
-    """(bucket, lost, place): every definition asked of every item, each of which must agree to exactly one."""
+    """(bucket, lost, place) for every item; exactly one definition must be true of each item."""
     linkable, open_links, open_golds = [m for m in gold.mentions if m.entity is not None], [*found], [*gold.mentions]
     for mention in linkable:  # what is right goes, pair by pair
         for one in open_links:

@@ -1,4 +1,4 @@
-"""The report: the page of a real run, read as a browser would."""
+"""The report: the page of a real run, read like a browser does."""
 
 import base64
 import itertools
@@ -61,7 +61,7 @@ def low(linker, question_file) -> Observed:
 
 @pytest.fixture(scope="module")
 def made(folder, question_file, tmp_path_factory):
-    """The page, the metrics and the arguments of one run with everything."""
+    """The page, the metrics and the arguments of a run with all options."""
     place = tmp_path_factory.mktemp("page")
     questions = write_lines(
         place / "q<b>.jsonl",
@@ -301,9 +301,9 @@ def test_every_interval_of_a_page_is_drawn_as_often_as_asked(linker, low, monkey
     ("missing", "arguments", "message"),
     [
         (True, ["--report", "r.html"], "a report's plots need Matplotlib, which is not installed: `pip install matplotlib`"),
-        (False, ["--training", "t.jsonl"], "--training is given, but only a report looks at it: give --report FILE too"),
+        (False, ["--training", "t.jsonl"], "--training is given, but only the report uses it: give --report FILE too"),
         (False, ["--report", "r.html", "--training", "none.jsonl"], "none.jsonl does not exist"),
-        (False, ["--date", "2026-01-31"], "--date is given, but only a report looks at it: give --report FILE too"),
+        (False, ["--date", "2026-01-31"], "--date is given, but only the report uses it: give --report FILE too"),
         (False, ["--report", "r.html", "--date", "today"], "--date is 'today', but must be a date of the form YYYY-MM-DD"),
     ],
 )

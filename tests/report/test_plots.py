@@ -1,4 +1,4 @@
-"""Curves and plots: the numbers behind the pictures against the metrics, and the pictures' colours and edges."""
+"""Curves and plots: their numbers agree with the metrics, and the plots have the right colours and borders."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""Slices: by hand on the tiny catalogue, and the law that a group's slices share out everything."""
+"""Slices: values by hand on the tiny catalogue, and the law that the slices of a group contain every item once."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The summary: its figures are those of the metrics, and a sentence that nothing was measured for is left out."""
+"""The summary: its figures are those of the metrics, and a sentence without figures is left out."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Tables: every metric but the counts has a row, and what is undefined has none."""
+"""Tables: every metric except the counts has a row, and an undefined metric has none."""
 
 import math
 

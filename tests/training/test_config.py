@@ -1,4 +1,4 @@
-"""One source of truth: every YAML composes, passes the training parser, and means the same through both doors."""
+"""Every YAML file composes, passes the training parser, and means the same at both entry points."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def composed(*overrides: str) -> dict:
 
 
 def parsed(values) -> ELQCLI:
-    """The training parser's view of plain values, without building or training anything."""
+    """Plain values after the training parser has read them; nothing is built or trained."""
 
     class Parsed(ELQCLI):
         def instantiate_classes(self) -> None:

@@ -1,4 +1,4 @@
-"""The strategies of the disambiguation loss as objects: what they hold, and that one process needs no shares."""
+"""The strategies of the disambiguation loss: what the objects hold, and that one process has the whole table."""
 
 import pytest
 import torch

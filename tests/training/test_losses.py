@@ -55,7 +55,7 @@ def test_sampled_loss_over_all_rows_equals_table_loss():
 
 
 def test_a_gold_is_masked_for_its_own_mention_only():
-    """The first ELQ deleted a negative for every mention of a question when it was the gold of any of them."""
+    """The first ELQ removed a negative for every mention of a question if it was the gold entity of one of them."""
     table, vectors = torch.eye(4) * 3, torch.randn(2, 4)
     gold, nearest = torch.tensor([0, 1]), torch.tensor([[1, 2], [0, 2]])  # each one's gold is the other's hard negative
     rows = candidate_rows(gold, nearest)

@@ -1,4 +1,4 @@
-"""Questions annotated in part: silver mentions, and names that are no negatives."""
+"""Partially annotated questions: silver mentions (not annotated by people), and names that are not negatives."""
 
 import copy
 
@@ -73,7 +73,7 @@ def test_the_loss_leaves_unsure_spans_out_but_never_a_gold_one():
 
 @pytest.mark.parametrize("names", [False, True])
 def test_a_partial_source_reaches_the_batches(names, values, tmp_path):
-    """The flag of a source, with and without a model that asks for names itself."""
+    """The setting ``partial`` of a source, with and without a model that uses names."""
     record = {"text": "is the queen in paris", "mentions": [{"start": 16, "end": 21, "entity": "Q90"}]}
     file, batches = str(write_lines(tmp_path / "q.jsonl", [record])), {}
     for partial in (False, True):

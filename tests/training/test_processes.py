@@ -1,4 +1,4 @@
-"""Several processes train what one process with the whole batch trains (gloo, on the CPU)."""
+"""Several processes train the same weights as one process with the whole batch (gloo, on the CPU)."""
 
 import copy
 import json
@@ -30,7 +30,7 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def steady(values, tmp_path_factory) -> dict:
-    """A run without dropout, whose draws would differ between processes. 9 questions: the last batch leaves one without any."""
+    """A run without dropout, because processes draw it differently. With 9 questions, one process has none in a batch."""
     folder = tmp_path_factory.mktemp("steady")
     encoder = Path(shutil.copytree(values["model"]["encoder"], folder / "encoder"))
     config = json.loads((encoder / "config.json").read_text())
@@ -51,7 +51,7 @@ def steady(values, tmp_path_factory) -> dict:
 
 @pytest.fixture(scope="module")
 def on_two_processes(steady, tmp_path_factory) -> dict[str, dict]:
-    """Every way of training, on two processes with half the batch each; started once, since starting is what takes time."""
+    """Every way of training, on two processes with half of each batch. They start only once, because starting takes long."""
     folder = tmp_path_factory.mktemp("shared")
     settings = {"devices": 2, "strategy": "ddp"}
     runs = {way: changed(steady, folder / way, batch_size=2, model=WAYS[way], trainer=settings) for way in WAYS}
@@ -89,7 +89,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(way, on_two_processes, 
 
 @pytest.fixture
 def cluster(values, tmp_path, monkeypatch):
-    """docs/train.sbatch with an srun that starts the tasks here, as processes that see what SLURM tells its tasks."""
+    """docs/train.sbatch with an srun that starts the tasks as processes here, with the variables of SLURM."""
     (tmp_path / "bin").mkdir()
     srun = tmp_path / "bin" / "srun"
     srun.write_text(

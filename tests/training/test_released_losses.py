@@ -1,4 +1,4 @@
-"""Training as the released ELQ trains, from an imported folder, on its questions; and the counting that differs from ours."""
+"""Training like the released ELQ, from an imported folder and on its questions, and its way of counting."""
 
 import json
 
@@ -113,7 +113,7 @@ def test_an_imported_folder_gives_its_encoder_to_a_build(imported, tmp_path):
 
 
 def test_the_score_mode_reaches_the_batches(imported, labelled, tmp_path):
-    """[CLS] and [SEP] are spans that the loss sees, and questions are cut, in score mode elq only."""
+    """Only in score mode elq, [CLS] and [SEP] are spans in the loss, and questions are cut."""
     seen = {}
     for mode in ("elq", "candidates"):
         data = ELQCLI(values(imported, labelled, score_mode=mode), run=False).datamodule
@@ -126,7 +126,7 @@ def test_the_score_mode_reaches_the_batches(imported, labelled, tmp_path):
 
 
 def test_hard_negatives_are_a_knob_of_the_released_losses(imported, labelled, tmp_path):
-    """0 of them: a softmax over the batch; some: a binary loss. Against the slow way for both."""
+    """Without hard negatives, the loss is a softmax over the batch, and with them a binary loss. Both equal a slow oracle."""
     torch.manual_seed(0)
     table = torch.randn(12, 8)
     vectors = torch.randn(5, 8)
@@ -162,7 +162,7 @@ def test_hard_negatives_are_a_knob_of_the_released_losses(imported, labelled, tm
 
 
 def test_counting_by_a_common_subsequence_and_one_to_one_differ():
-    """Two mentions, one within the other, and two links that overlap them crosswise."""
+    """Two mentions, one inside the other, and two links whose order differs from that of the mentions."""
     question = Question("1", "new york city hall", (Mention(0, 18, "Q1"), Mention(4, 13, "Q2")))
     links = [Link(0, 3, "new", "Q1", "", "", 0.0), Link(9, 18, "city hall", "Q2", "", "", 0.0)]
     assert count(question, links)["weak"].correct == 2

@@ -1,4 +1,4 @@
-"""Every old name of a setting works wherever a user can write one, and says the new one."""
+"""Every old name of a setting works at every place where a user can write it, and the new name is logged."""
 
 import json
 import logging
@@ -75,7 +75,7 @@ def test_old_names_in_hydra_s_overrides(capsys):
 
 
 def test_old_names_in_an_experiment_of_one_s_own(tmp_path, capsys):
-    """Over a model group of ours, which has the new names: what the user says wins."""
+    """The old name from the user replaces the new name from a model group in conf/."""
     values = composed("+experiment=webqsp_large")
     values = {**values, "model": {**values["model"], **OLD["model"]}}
     assert values["model"]["loss"] == "released"

@@ -1,4 +1,4 @@
-"""The sweep of training: batches, merged states and processes give what one plain sweep over all questions gives."""
+"""The sweep in training: batches, merged states and processes give the same result as one sweep over all questions."""
 
 import json
 from pathlib import Path

@@ -14,7 +14,7 @@ from tests.conftest import write_lines
 
 @pytest.fixture
 def test_file(question_file, tmp_path):
-    """Some development questions with other words, and one whose entity is in no catalogue."""
+    """Some development questions with other words, and one question whose entity is not in the catalogue."""
     records = [json.loads(line) for line in question_file.read_text().splitlines()][:5]
     records[1]["mentions"][0]["entity"] = "Q999999"
     records[2]["mentions"] = [{"start": 0, "end": 3, "entity": "Q90"}]  # never found
@@ -59,4 +59,4 @@ def test_without_a_test_file_it_is_one_sentence(run_folder, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     assert run("test", ["--config", str(tmp_path / "config.yaml")]) == 2
     said = capsys.readouterr().err
-    assert "data.test is missing: give a file of annotated questions by --data.test FILE" in said
+    assert "data.test is missing: give a file of annotated questions with --data.test FILE" in said

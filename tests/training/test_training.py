@@ -1,4 +1,4 @@
-"""The whole way once, small: raw files → build → fit → γ → exported folder → links, through both doors."""
+"""The whole way once, with small data: raw files → build → fit → γ → exported folder → links, through both entry points."""
 
 import json
 import subprocess
@@ -105,7 +105,7 @@ def test_a_resumed_fit_ends_with_the_weights_of_the_unbroken_one(values, tmp_pat
 
 
 def test_a_resumed_run_goes_on_in_its_own_folder_and_keeps_its_best_epoch_and_log(run_folder, values, tmp_path):
-    """In another folder Lightning forgets the best score so far, and a worse epoch would be exported."""
+    """In another folder, Lightning loses the best score so far, and a worse epoch would be exported."""
     run = tmp_path / "run"
     fit({**values, "trainer": {**values["trainer"], "max_epochs": 6}}, run)
     best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
@@ -121,7 +121,7 @@ def test_a_resumed_run_goes_on_in_its_own_folder_and_keeps_its_best_epoch_and_lo
 
 
 def test_two_processes_train_evaluate_and_export(run_folder, tmp_path):
-    """One Lightning process per device (gloo): the metrics of the exported folder are rank 0's alone, and nobody waits."""
+    """One Lightning process per device (gloo): only process 0 measures the exported folder, and no process waits forever."""
     command = [sys.executable, "-m", "elq.cli", "fit", "--config", str(run_folder / "config.yaml")]
     options = ["--trainer.default_root_dir", str(tmp_path), "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     done = subprocess.run([*command, *options, "--trainer.max_epochs", "3"], capture_output=True, text=True, timeout=120)
@@ -216,7 +216,7 @@ def test_every_model_setting_changes_the_run(change, values, run_folder, tmp_pat
 
 
 def test_sampled_candidates_bound_the_table_loss_from_below(run_folder):
-    """A softmax over fewer entities can only be easier; over all of them the two are the same number."""
+    """A softmax over fewer entities can only have a smaller loss. Over all entities, both losses are equal."""
     entities = open_entities(run_folder / "model" / ENTITIES)
     table = entities.table
     vectors, gold, spans = torch.randn(3, table.width), torch.tensor([0, 4, 4]), Spans(torch.arange(3), *torch.ones(2, 3))
