@@ -186,10 +186,10 @@ def main(arguments: Sequence[str]) -> None:
         max_mentions=MENTIONS if options.mentions is None else options.mentions,
     )
     if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
+        remedy = "give one by --threshold; " if options.threshold is None else ""
         log.warning(
-            "the threshold γ was chosen for K = %d candidates, not %d: give another by --threshold; links have no probability",
-            linker.candidates,
-            options.candidates,
+            "the model's own threshold γ was chosen for K = %d candidates, not %d: %slinks have no probability",
+            *(linker.candidates, options.candidates, remedy),
         )
     jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
     show = as_json if jsonl else as_text

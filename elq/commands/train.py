@@ -16,9 +16,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from elq.commands.overrides import normalised
+from elq.configuration.overrides import normalised
+from elq.configuration.renamed import renamed_arguments
 from elq.errors import ElqError
-from elq.training.renamed import renamed_arguments
 
 log = logging.getLogger(__name__)
 

@@ -190,7 +190,7 @@ class _Author:
                     part = (ending.replace("'", "") if bare else ending) + part.removeprefix("'s")
                 text += part.lower() if small else part
         mark = "?" if frame.asks and self.chance(self.knobs.question_mark) else ""
-        return Question(f"boot-{number}", text + mark, tuple(mentions))
+        return Question(f"template-{number}", text + mark, tuple(mentions))
 
 
 def template_questions(

@@ -13,6 +13,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from elq.configuration.renamed import renamed_hyperparameters
 from elq.encoding.pretrained import DEFAULT, load_tokenizer
 from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE
 from elq.linking.linker import Linker
@@ -22,7 +23,6 @@ from elq.training.data import QuestionData
 from elq.training.entity_loss import make_entity_loss
 from elq.training.losses import mention_loss
 from elq.training.processes import Processes
-from elq.training.renamed import renamed_hyperparameters
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.training.settings import ModelSettings
 from elq.training.sweep import SharedMetrics, SharedSweep

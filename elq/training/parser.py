@@ -23,12 +23,12 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from elq.configuration.mistakes import explain
+from elq.configuration.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
 from elq.errors import ElqError
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish
-from elq.training.mistakes import explain
 from elq.training.module import ELQModule
-from elq.training.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
 from elq.training.settings import DecisionSettings
 
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):

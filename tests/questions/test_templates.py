@@ -72,7 +72,7 @@ def test_spans_hold_exactly_a_name_of_the_entity(catalogue: Catalogue) -> None:
     questions = made(catalogue, no_mention=0.1, two_mentions=0.5, alias=0.5, namesake=1.0)
     for surface, entity in mentioned(questions):
         assert surface in names_of(entity)
-    assert [question.id for question in questions] == [f"boot-{number}" for number in range(400)]
+    assert [question.id for question in questions] == [f"template-{number}" for number in range(400)]
 
 
 def test_offsets_survive_lower_casing_that_changes_the_length(catalogue: Catalogue) -> None:

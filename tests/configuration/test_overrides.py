@@ -9,8 +9,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 from elq.commands import run
-from elq.commands.overrides import hydra_text, normalised, readable
 from elq.commands.train import CONF
+from elq.configuration.overrides import hydra_text, normalised, readable
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ import torch
 import yaml
 
 from elq.commands import run
+from elq.configuration.renamed import RENAMED, _tell, new_name, renamed_arguments, renamed_values
 from elq.training.module import ELQModule
-from elq.training.renamed import RENAMED, _tell, new_name, renamed_arguments, renamed_values
 from tests.training.test_config import composed, parsed
 
 OLD = {"model": {"candidates": "sampled", "retrieved": 7}, "data": {"dev": None, "dev_bootstrap": 30}}

@@ -1,0 +1,1 @@
+"""Configuration: what users write, before the training parser checks it."""
