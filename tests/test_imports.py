@@ -76,7 +76,7 @@ def test_importing_elq_is_light():
 
 def test_records_and_catalogues_need_no_torch():
     reading = "from elq import Candidate, ElqError, Entity, Link, Mention, Question\n"
-    reading += "from elq.entities.catalogue import Catalogue\nfrom elq.entities.records import read_entities"
+    reading += "from elq.entities.catalogue import Catalogue\nfrom elq.entities.catalogue_files import read_entities"
     assert not loaded_after(reading) & {"torch", "transformers", "datasets", "pandas"}
 
 

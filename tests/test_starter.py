@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from elq.commands.train import HERE
-from elq.entities.records import entity_from_record, read_entities
+from elq.entities.catalogue_files import entity_from_record, read_entities
 from elq.files import read_jsonl
 from elq.questions.annotated import read_questions
 from elq.questions.frames import load_frames

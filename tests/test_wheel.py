@@ -37,7 +37,13 @@ def test_the_command_is_there(venv):
 
 def test_conf_and_frames_travel_in_the_wheel(venv):
     [package] = [*venv.glob("lib/python*/site-packages/elq"), *venv.glob("Lib/site-packages/elq")]  # the second on Windows
-    for name in ("conf/train.yaml", "conf/experiment/webqsp.yaml", "questions/frames.yaml", "report/page.html", "py.typed"):
+    for name in (
+        "conf/train.yaml",
+        "conf/experiment/webqsp.yaml",
+        "questions/template_sentences.yaml",
+        "report/page.html",
+        "py.typed",
+    ):
         assert (package / name).is_file(), name
     # the libraries of this environment beside the installed wheel: its own conf/ must be the one that is composed
     composed = elq(venv, "train", "+experiment=webqsp", "--cfg", "job", PYTHONPATH=sysconfig.get_paths()["purelib"])

@@ -54,6 +54,11 @@ def modules(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 
 
+def data_files(folder: Path) -> list[str]:
+    """The names of the files of a package that are no modules, in alphabetical order."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".yaml", ".html"))
+
+
 def packages(package: Path) -> list[Path]:
     """The packages below elq/, in the order in which one reads them.
 
@@ -78,7 +83,7 @@ def short_tree(root: Path) -> list[str]:
     lines = lines_of(ABOVE, room=20)
     for folder in packages(root / "elq"):
         lines += lines_of({f"{folder.name}/": purpose(folder / "__init__.py")}, "  ", room=18)
-        names = ", ".join(path.stem for path in modules(folder))
+        names = ", ".join([*(path.stem for path in modules(folder)), *data_files(folder)])
         lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 22, subsequent_indent=" " * 22)
     lines += lines_of({"starter/": STARTER}, "  ", room=18)
     lines += lines_of({"modules of elq": ", ".join(path.stem for path in modules(root / "elq"))}, "  ", room=18)

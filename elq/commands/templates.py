@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--count", type=int, default=10_000, help="number of questions to write (default: 10000)")
     made.add_argument("--seed", type=int, default=0, help="random seed; another seed gives other questions (default: 0)")
     made.add_argument(
-        "--frames", metavar="FILE", help="YAML file with your own template sentences, in the form of elq/questions/frames.yaml"
+        "--frames",
+        metavar="FILE",
+        help="YAML file with your own template sentences, in the form of elq/questions/template_sentences.yaml",
     )
     made.add_argument(
         "--knobs",
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     columns, knobs = parse_columns(options.columns), parse_knobs(options.knobs)
     from elq.entities.catalogue import Catalogue, write_catalogue
-    from elq.entities.records import read_entities
+    from elq.entities.catalogue_files import read_entities
     from elq.files import replacing
     from elq.progress import track
     from elq.questions.templates import template_questions

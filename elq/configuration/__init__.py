@@ -1,1 +1,1 @@
-"""Configuration: what users write, before the training parser checks it."""
+"""Configuration: mends and explains the settings that a user gives."""

@@ -1,1 +1,1 @@
-"""Entities: from a catalogue file to the folder that a linker searches."""
+"""Entities: reads catalogue files, and makes the entities folder that a linker searches."""

@@ -16,9 +16,9 @@ from elq.encoding.pretrained import DEFAULT, FILES, resolve_encoder
 from elq.encoding.transformer import POOLINGS
 from elq.entities.assembly import PLAN_FORMAT, Recipe, assemble
 from elq.entities.catalogue import Catalogue
+from elq.entities.catalogue_files import read_entities
 from elq.entities.manifest import Manifest
 from elq.entities.prior import prior_columns, with_prior
-from elq.entities.records import read_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of

@@ -1,1 +1,1 @@
-"""Evaluation: measures links against annotated questions."""
+"""Evaluation: declares the metrics, and measures links against annotated questions."""

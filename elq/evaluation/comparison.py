@@ -9,7 +9,7 @@ import numpy as np
 from elq.errors import ElqError
 from elq.evaluation.counting import count, gold_entities, paired
 from elq.evaluation.intervals import Ratio, interval, resampled
-from elq.evaluation.ratios import METRICS, question_sums, ratios_of
+from elq.evaluation.metrics import METRICS, question_sums, ratios_of
 from elq.questions.predicted import read_predictions
 from elq.types import Link, Question
 

@@ -1,6 +1,6 @@
 """Counting: counts the links that agree with gold mentions and entities.
 
-Pure functions count one (question, links) pair; elq/evaluation/ratios.py makes metrics from the counts. A gold mention without
+Pure functions count one (question, links) pair; elq/evaluation/metrics.py makes metrics from the counts. A gold mention without
 an entity (NIL) counts for mention detection, but not for linking, where every link on it is wrong. The main entity of a
 question is the entity of its first mention.
 """

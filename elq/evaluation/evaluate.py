@@ -9,8 +9,8 @@ import numpy as np
 
 from elq.entities.catalogue import Catalogue
 from elq.evaluation.intervals import Ratio
+from elq.evaluation.metrics import KS, Sums, question_sums, ratios_of, values_of
 from elq.evaluation.nil import nil_area
-from elq.evaluation.ratios import KS, Sums, question_sums, ratios_of, values_of
 from elq.linking.linker import Linker
 from elq.linking.scorer import Given
 from elq.types import Link, Question
@@ -39,7 +39,7 @@ class Observed:
 
 
 def evaluate_links(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> dict[str, float]:
-    """Measure links: name → value of each metric that needs only links, see elq/evaluation/ratios.py.
+    """Measure links: name → value of each metric that needs only links, see elq/evaluation/metrics.py.
 
     Raises:
         ElqError: the numbers of questions and of lists of links differ.

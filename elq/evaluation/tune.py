@@ -26,9 +26,9 @@ from elq.evaluation.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep, between
 from elq.files import continuing, digest_of, holds_json, write_json
 from elq.linking.calibration import Calibration
 from elq.linking.decision import Decision
+from elq.linking.decoding import without_overlaps
 from elq.linking.folder import ENTITIES, MODEL_FILES
 from elq.linking.linker import Linker
-from elq.linking.scoring import without_overlaps
 from elq.progress import track
 from elq.questions.predicted import as_json, read_predictions
 from elq.types import Link, Question

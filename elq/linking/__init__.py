@@ -1,1 +1,1 @@
-"""Linking: turns the text of questions into links to entities."""
+"""Linking: scores the spans of questions, and decodes them into links that do not overlap."""

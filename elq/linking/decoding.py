@@ -1,4 +1,4 @@
-"""Decoding: chooses the links of each question from its scored spans."""
+"""Decoding: chooses the links of a question from its scored spans, and removes overlaps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
 from elq.linking.calibration import Calibration
-from elq.linking.scoring import without_overlaps
 from elq.tensors import Spans
 from elq.types import NIL, Candidate, Entity, Link
 
@@ -92,3 +91,22 @@ def _link(
         best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
     probability = None if calibration is None else calibration.probability(mention, score - mention)
     return Link(start, end, text[start:end], best.id, best.title, best.description, score, candidates, mention, probability)
+
+
+def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:
+    """Greedy overlap removal: the places of the spans [start, end) that are kept, best score first.
+
+    A span is kept if it overlaps no kept span with a higher score; of equal scores the earlier, then the longer span comes
+    first. A span never depends on spans with lower scores, so a higher threshold only removes links.
+
+    >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-1.0, -0.5, -2.0])
+    [1]
+    >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-0.1, -0.5, -2.0])
+    [0, 2]
+    """
+    order = sorted(range(len(spans)), key=lambda i: (-scores[i], spans[i][0], -spans[i][1]))
+    kept: list[int] = []
+    for i in order:
+        if all(spans[i][1] <= spans[j][0] or spans[j][1] <= spans[i][0] for j in kept):
+            kept.append(i)
+    return kept

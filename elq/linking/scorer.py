@@ -77,7 +77,8 @@ class Scored:
         """
         lowest = threshold if mention_threshold is None else max(threshold, mention_threshold)
         if lowest < self.floor:
-            raise ElqError(f"the threshold is {lowest}, but questions were scored for at least {self.floor}: score them again")
+            said = f"the threshold is {lowest}, but the questions were scored down to {self.floor} only"
+            raise ElqError(f"{said}: score them again with a lower threshold")
         spans = self.spans if nil else replace(self.spans, log_nil=None)
         return decode(
             self.texts,

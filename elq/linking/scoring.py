@@ -1,4 +1,4 @@
-"""Scoring: pure functions for the joint score of a link and for overlap removal.
+"""Scoring: pure functions for the joint score of a link.
 
 A link's score is log p(mention) + log p(entity | mention) (Li et al. 2020, section 3.3), a natural logarithm. The *score mode*
 says over which entities p(entity | mention) is normalised:
@@ -8,8 +8,6 @@ says over which entities p(entity | mention) is normalised:
 - ``elq``: like ``candidates``, but questions are read as the released ELQ reads them: they are cut after 32 tokens, and [CLS]
   and [SEP] may be part of a mention. With the released weights it gives the released numbers.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -89,22 +87,3 @@ def with_nil(scores: Tensor, log_normaliser: Tensor | None, nil: Tensor) -> tupl
     """
     everyone = torch.cat([scores, nil.unsqueeze(-1)], -1)  # (Q, K + 1)
     return everyone, None if log_normaliser is None else torch.logaddexp(log_normaliser, nil)
-
-
-def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:
-    """Greedy overlap removal: the places of the spans [start, end) that are kept, best score first.
-
-    A span is kept if it overlaps no kept span with a higher score; of equal scores the earlier, then the longer span comes
-    first. A span never depends on spans with lower scores, so a higher threshold only removes links.
-
-    >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-1.0, -0.5, -2.0])
-    [1]
-    >>> without_overlaps([(0, 2), (1, 4), (3, 5)], [-0.1, -0.5, -2.0])
-    [0, 2]
-    """
-    order = sorted(range(len(spans)), key=lambda i: (-scores[i], spans[i][0], -spans[i][1]))
-    kept: list[int] = []
-    for i in order:
-        if all(spans[i][1] <= spans[j][0] or spans[j][1] <= spans[i][0] for j in kept):
-            kept.append(i)
-    return kept

@@ -1,1 +1,1 @@
-"""Questions: reads annotated and predicted ones, and makes template questions."""
+"""Questions: reads annotated and predicted questions, and makes questions from template sentences."""

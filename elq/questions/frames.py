@@ -17,7 +17,7 @@ import yaml
 from elq.errors import ElqError
 from elq.types import Entity
 
-OWN_FRAMES = Path(__file__).with_name("frames.yaml")
+OWN_FRAMES = Path(__file__).with_name("template_sentences.yaml")
 ROOT = "generic"  # the kind of entities without a known keyword, and the last ancestor of every kind
 SLOT = re.compile(r"\{([^{}]*)\}")
 HEAD_END = re.compile(  # the words before which the head of a description ends: "1997 film | by James Cameron"
@@ -169,7 +169,7 @@ def load_frames(path: str | Path | None = None) -> Frames:
     """Our template sentences (frames), extended by those of a YAML file.
 
     Args:
-        path: a file in the form of elq/questions/frames.yaml. With ``replace: true`` in it, it replaces our frames.
+        path: a file in the form of elq/questions/template_sentences.yaml. With ``replace: true`` in it, it replaces our frames.
 
     Raises:
         ElqError: the file cannot be read, a frame is bad, a parent is unknown or circular, or ``generic`` has no frames.

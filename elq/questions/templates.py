@@ -211,7 +211,7 @@ def template_questions(
         catalogue: its entities, which should be ordered by fame, the most famous first.
         count: number of questions, at least 1.
         seed: another seed gives other questions.
-        frames: a YAML file in the form of elq/questions/frames.yaml, whose template sentences extend or replace ours.
+        frames: a YAML file in the form of elq/questions/template_sentences.yaml, which extends or replaces ours.
         without: ids of entities that no question is about, such as those of a test set.
         knobs: see :class:`Knobs`.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from elq.evaluation.evaluate import Observed
 from elq.evaluation.intervals import RESAMPLES, Interval, Ratio, intervals
-from elq.evaluation.ratios import hit_ratio
+from elq.evaluation.metrics import hit_ratio
 from elq.evaluation.reliability import BINS, Reliability, equal_mass_bins, examples, reliability
 from elq.evaluation.sweep import Threshold, ThresholdSweep
 from elq.types import Link

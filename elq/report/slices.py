@@ -16,7 +16,7 @@ from elq.entities.catalogue import Catalogue
 from elq.evaluation.counting import QUALITIES, count, gold_entities
 from elq.evaluation.evaluate import Observed
 from elq.evaluation.intervals import Ratio
-from elq.evaluation.ratios import counts_ratios, hit_ratio
+from elq.evaluation.metrics import counts_ratios, hit_ratio
 from elq.names.dictionary import Dictionary
 from elq.report.buckets import strongly_right
 from elq.types import Entity, Link, Mention, Question

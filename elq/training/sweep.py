@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from elq.evaluation.ratios import METRICS, Sums, question_sums, values_of
+from elq.evaluation.metrics import METRICS, Sums, question_sums, values_of
 from elq.evaluation.sweep import OBJECTIVES, Threshold, ThresholdSweep
 from elq.types import Link, Question
 
@@ -57,7 +57,7 @@ class SharedSweep(Metric):
 
 
 class SharedMetrics(Metric):
-    """The metrics of links (elq/evaluation/ratios.py) over the questions of all processes."""
+    """The metrics of links (elq/evaluation/metrics.py) over the questions of all processes."""
 
     full_state_update = False
     sums: Tensor  # (metrics, 2) float32: sums of the numerators and denominators

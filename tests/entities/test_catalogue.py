@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from elq.entities.catalogue import Catalogue, write_catalogue
-from elq.entities.records import entity_from_record, read_entities
+from elq.entities.catalogue_files import entity_from_record, read_entities
 from elq.errors import ElqError
 from elq.types import Entity
 from tests.conftest import RECORDS, write_lines

@@ -30,8 +30,8 @@ from elq.evaluation.reliability import (
 from elq.evaluation.sweep import SWEEP_FLOOR
 from elq.linking.calibration import LIMIT, PENALTY, Calibration, fit, log_odds
 from elq.linking.decision import Decision
+from elq.linking.decoding import without_overlaps
 from elq.linking.folder import DECISION, ENTITIES
-from elq.linking.scoring import without_overlaps
 from elq.questions.annotated import read_questions
 from elq.training.export import export_folder
 from elq.types import Link, Mention, Question

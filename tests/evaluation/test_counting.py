@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from elq.errors import ElqError
 from elq.evaluation.counting import Counts, count
 from elq.evaluation.evaluate import evaluate_links
-from elq.evaluation.ratios import METRICS, question_sums, recalls_at, values_of
+from elq.evaluation.metrics import METRICS, question_sums, recalls_at, values_of
 from elq.evaluation.sweep import Threshold, ThresholdSweep
 from elq.types import Link, Mention, Question
 

@@ -13,8 +13,9 @@ from elq.entities.manifest import Manifest
 from elq.errors import ElqError
 from elq.evaluation.evaluate import gold_rank
 from elq.linking.decision import Decision
+from elq.linking.decoding import without_overlaps
 from elq.linking.folder import DECISION, ENTITIES
-from elq.linking.scoring import entity_log_probs, without_overlaps
+from elq.linking.scoring import entity_log_probs
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
 from elq.tensors import Spans

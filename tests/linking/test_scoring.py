@@ -2,7 +2,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elq.linking.scoring import entity_log_probs, with_bonus, without_overlaps
+from elq.linking.decoding import without_overlaps
+from elq.linking.scoring import entity_log_probs, with_bonus
 
 SPANS = st.lists(
     st.tuples(st.integers(0, 12), st.integers(1, 5), st.floats(-9, 0)).map(lambda t: ((t[0], t[0] + t[1]), t[2])), max_size=12

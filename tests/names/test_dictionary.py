@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elq.entities.catalogue import Catalogue, write_catalogue
-from elq.entities.records import read_entities
+from elq.entities.catalogue_files import read_entities
 from elq.evaluation.evaluate import evaluate_links
 from elq.names.baseline import LongestName
 from elq.names.dictionary import Dictionary, span_texts

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from elq.entities.catalogue import Catalogue, write_catalogue
-from elq.entities.records import read_entities
+from elq.entities.catalogue_files import read_entities
 from elq.errors import ElqError
 from elq.questions.frames import ROOT, load_frames
 from elq.questions.templates import Knobs, _Author, template_questions, usable_names

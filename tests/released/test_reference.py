@@ -157,7 +157,7 @@ def test_the_links(setting, reference, folders, monkeypatch):
 
 
 def _recorded(spans, bounds, scores):
-    from elq.linking.scoring import without_overlaps
+    from elq.linking.decoding import without_overlaps
 
     kept = without_overlaps(bounds, scores)
     spans.append(sorted(bounds[i] for i in kept))

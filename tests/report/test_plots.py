@@ -9,7 +9,7 @@ from PIL import Image
 
 from elq.evaluation.evaluate import Observed, measure
 from elq.evaluation.intervals import Interval
-from elq.evaluation.ratios import question_sums, recalls_at, values_of
+from elq.evaluation.metrics import question_sums, recalls_at, values_of
 from elq.evaluation.reliability import reliability
 from elq.evaluation.sweep import Threshold
 from elq.report.curves import confidence, quality_curve, recall_curve, reliability_diagram

@@ -1,4 +1,4 @@
-"""Records: reads and checks the entities of a catalogue file one by one."""
+"""Catalogue files: reads JSONL, CSV and Parquet files, and checks each record."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence

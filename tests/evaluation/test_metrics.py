@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elq.evaluation import ratios
+from elq.evaluation import metrics
 from elq.evaluation.evaluate import Observed, evaluate_links, measure, metric_ratios
-from elq.evaluation.ratios import METRICS, Metric, question_sums
+from elq.evaluation.metrics import METRICS, Metric, question_sums
 from elq.types import NIL, Link, Question
 from tests.evaluation.test_counting import FAR, NOTHING, ONE, link, links, questions
 from tests.test_imports import loaded_after
@@ -38,7 +38,7 @@ def observed(some: list[Row]) -> Observed:
     return Observed(*map(list, zip(*some, strict=True))) if some else Observed([], [], [], [], [], [])
 
 
-def sums_of(seen: Observed) -> dict[str, ratios.Sums]:
+def sums_of(seen: Observed) -> dict[str, metrics.Sums]:
     return question_sums(seen.questions, seen.links, ranks=seen.ranks, ends=seen.ends, nil_links=seen.nil_links)
 
 

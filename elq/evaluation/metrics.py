@@ -1,4 +1,4 @@
-"""Ratios: declares every metric as a ratio of two sums over questions.
+"""Metrics: declares every metric, each as a ratio of two sums over questions.
 
 ``METRICS`` contains all metrics. A metric says what one question adds to the numerator (top) and to the denominator (bottom);
 its value is Σ top / Σ bottom. A plain number has only a numerator. Values, bootstrap intervals, reports and comparisons are all
