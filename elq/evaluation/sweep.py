@@ -1,6 +1,6 @@
 """Sweep: measures the quality at every threshold, and chooses the threshold γ.
 
-This module works in one process; elq/training/sweep.py combines the sweeps of several processes.
+This module works in one process; elq/training/shared_metrics.py combines the sweeps of several processes.
 """
 
 import itertools

@@ -77,8 +77,7 @@ class Scored:
         """
         lowest = threshold if mention_threshold is None else max(threshold, mention_threshold)
         if lowest < self.floor:
-            said = f"the threshold is {lowest}, but the questions were scored down to {self.floor} only"
-            raise ElqError(f"{said}: score them again with a lower threshold")
+            raise ElqError(f"the threshold is {lowest}, but these scores reach down to {self.floor} only: score with {lowest}")
         spans = self.spans if nil else replace(self.spans, log_nil=None)
         return decode(
             self.texts,

@@ -25,7 +25,7 @@ from elq.training.losses import mention_loss
 from elq.training.processes import Processes
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.training.settings import ModelSettings
-from elq.training.sweep import SharedMetrics, SharedSweep
+from elq.training.shared_metrics import SharedMetrics, SharedSweep
 from elq.types import Link
 
 log = logging.getLogger(__name__)

@@ -53,7 +53,7 @@ def test_overlapping_links_are_all_spans_and_without_overlaps_some_of_them(linke
 def test_a_threshold_below_the_floor_is_refused(linker):
     scored = linker.score(TEXTS, threshold=-2.0)
     assert scored.links(-9.0, mention_threshold=-2.0)  # spans of at least -2 are there, whatever their joint score
-    with pytest.raises(ElqError, match=r"the threshold is -2\.1, but the questions were scored down to -2\.0 only"):
+    with pytest.raises(ElqError, match=r"the threshold is -2\.1, but these scores reach down to -2\.0 only: score with -2\.1"):
         scored.links(-2.1)
 
 

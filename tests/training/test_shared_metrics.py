@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from elq.errors import ElqError
 from elq.evaluation.sweep import Threshold, ThresholdSweep
-from elq.training.sweep import SharedSweep
+from elq.training.shared_metrics import SharedSweep
 from tests.evaluation.test_counting import ONE, Pairs, fed, link, many_pairs
 
 approx = pytest.approx

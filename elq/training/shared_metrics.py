@@ -1,4 +1,4 @@
-"""Sweep: the threshold sweep and the metrics over several processes.
+"""Shared metrics: the threshold sweep and the metrics of several processes.
 
 They are metrics of torchmetrics, which combines the states of the processes.
 """
