@@ -15,6 +15,7 @@ from elq.encoding.entity_texts import EntityEncoder
 from elq.encoding.pretrained import load_tokenizer, resolve_encoder
 from elq.entities.manifest import open_entities
 from elq.evaluation.evaluate import evaluate
+from elq.linking.decoding import without_overlaps
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans, mean_of_spans
@@ -157,8 +158,6 @@ def test_the_links(setting, reference, folders, monkeypatch):
 
 
 def _recorded(spans, bounds, scores):
-    from elq.linking.decoding import without_overlaps
-
     kept = without_overlaps(bounds, scores)
     spans.append(sorted(bounds[i] for i in kept))
     return kept
