@@ -121,7 +121,7 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
 def holds_json(path: Path, value: object) -> bool:
     """Whether a file contains this JSON value; False if the file is missing or is not JSON."""
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8")) == value)
+        return bool(json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(value)))  # a tuple is a list there
     except (OSError, ValueError):
         return False
 

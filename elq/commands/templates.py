@@ -9,6 +9,8 @@ from pathlib import Path
 from elq.commands.console import parse_columns
 from elq.errors import ElqError
 
+RENAMED_KNOBS = {"partial": "name_part"}  # an old name works for one more release
+
 
 def parse_knobs(text: str) -> dict[str, float]:
     """Name → value, from ``alias=0.5,no_mention=0.1``.
@@ -18,7 +20,7 @@ def parse_knobs(text: str) -> dict[str, float]:
     """
     pairs = [pair.partition("=") for pair in text.split(",")] if text else []
     try:
-        return {name.strip(): float(value) for name, _, value in pairs}
+        return {RENAMED_KNOBS.get(name.strip(), name.strip()): float(value) for name, _, value in pairs}
     except ValueError:
         raise ElqError(f"--knobs is {text!r}, but must be NAME=NUMBER pairs such as alias=0.5,no_mention=0.1") from None
 
@@ -47,8 +49,8 @@ def parser() -> argparse.ArgumentParser:
         "--knobs",
         default="",
         metavar="K=P,…",
-        help="probabilities: no_mention, two_mentions, alias, partial, lower_case, misspelling, bare_possessive, question_mark,"
-        " namesake, fame (see elq/questions/templates.py)",
+        help="probabilities: no_mention, two_mentions, alias, name_part, lower_case, misspelling, bare_possessive,"
+        " question_mark, namesake, fame (see elq/questions/templates.py)",
     )
     return made
 

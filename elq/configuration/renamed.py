@@ -19,6 +19,7 @@ RENAMED = {  # old key → new key, without the numbers of list items
     "model.retrieved": "model.candidates",
     "data.dev_bootstrap": "data.dev_templates",
     "data.train.bootstrap": "data.train.templates",
+    "data.train.knobs.partial": "data.train.knobs.name_part",
 }
 BY_VALUE = "model.candidates"
 OVERRIDE = re.compile(r"(?P<sign>\+{0,2}|~|--)(?P<key>[\w.]+)(?:=(?P<value>.*))?", re.DOTALL)

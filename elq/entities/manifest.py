@@ -52,10 +52,7 @@ class Manifest:
                 known = ", ".join(allowed)
                 raise ElqError(f"{MANIFEST} has {name} {getattr(self, name)!r}, but must have one of {known}: {AGAIN}")
         index_options(self.index, self.index_options)
-        if self.format != FORMAT:
-            raise ElqError(
-                f"{MANIFEST} has format {self.format}, but this version of elq reads formats {FORMAT - 1} and {FORMAT}: {AGAIN}"
-            )
+        _check_format(self.format, FORMAT)
         if not isinstance(self.prior, list | tuple):
             raise ElqError(f"{MANIFEST} has the prior {self.prior!r}, but it must be a list of features: {AGAIN}")
         prior_columns(self.prior)
@@ -72,6 +69,7 @@ class Manifest:
             ElqError: the file is missing, is not JSON, has unknown or missing keys, or has a value that is not allowed.
         """
         values = manifest_values(folder)
+        _check_format(values.get("format", FORMAT), FORMAT - 1, FORMAT)  # first: another format may have other keys
         if values.get("format") == FORMAT - 1:
             values = {key: value for key, value in values.items() if key not in MOVED_TO_DECISION} | {"format": FORMAT}
         try:
@@ -81,6 +79,14 @@ class Manifest:
             raise ElqError(
                 f"{Path(folder) / MANIFEST} is not a manifest ({error}): it needs the keys {names}, so {AGAIN}"
             ) from None
+
+
+def _check_format(found: object, *known: int) -> None:
+    """Raise an ElqError for a format that this version cannot read."""
+    if found not in known:
+        raise ElqError(
+            f"{MANIFEST} has format {found!r}, but this version of elq reads formats {FORMAT - 1} and {FORMAT}: {AGAIN}"
+        )
 
 
 def manifest_values(folder: str | Path) -> dict[str, Any]:

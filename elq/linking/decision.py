@@ -1,8 +1,8 @@
 """The decision of one model: the settings that turn its scores into links.
 
 File format: ``decision.json`` in the model folder, with the fields of :class:`Decision`. The entities folder contains only
-facts about the entities, so that many models can use the same entities folder. A model folder of format 4 has no
-``decision.json``: its decision is read from ``entities/manifest.json``.
+facts about the entities, so that many models can use the same entities folder. A model folder of an earlier version has no
+``decision.json``: its decision is read from ``entities/manifest.json``, which then has the format 3.
 """
 
 import json
@@ -92,7 +92,13 @@ class Decision:
         """
         path = Path(folder) / DECISION
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
+                values = {
+                    "threshold": 0.0,
+                    "format": values["format"],
+                }  # its keys may be others
+            return cls(**values)
         except FileNotFoundError:
             return _of_format_4(Path(folder))
         except (OSError, ValueError, TypeError) as error:
@@ -116,4 +122,7 @@ def _of_format_4(folder: Path) -> Decision:
     values.pop("score_unit", None)
     if isinstance(tuned, dict):
         tuned = {"by": "elq tune", **tuned}
-    return Decision(**values, chosen=tuned)
+    try:
+        return Decision(**values, chosen=tuned)
+    except ElqError as error:
+        raise ElqError(f"{folder / ENTITIES}/manifest.json, of an earlier version: {error}") from None

@@ -35,7 +35,7 @@ class Knobs:
             links words in every question.
         two_mentions: a question has two mentions (fewer have them if the catalogue has no second entity that fits).
         alias: an alias is used instead of the label, if the record has an alias of at least 3 characters with a letter.
-        partial: a part of the name is used, such as Heathrow for London Heathrow Airport. The part has no first or last words
+        name_part: a part of the name is used, such as Heathrow for London Heathrow Airport. The part has no first or last words
             that very many names of the catalogue contain, and it may lack further words at the beginning.
         lower_case: the whole question is in lower case, as most people type.
         misspelling: a mention of at least 5 letters has one wrong letter.
@@ -51,7 +51,7 @@ class Knobs:
     no_mention: float = 0.03
     two_mentions: float = 0.15
     alias: float = 0.25
-    partial: float = 0.0
+    name_part: float = 0.0
     lower_case: float = 0.9
     misspelling: float = 0.05
     bare_possessive: float = 0.3
@@ -110,7 +110,7 @@ class _Author:
                 self.rows[kind].append(row)
             for name in usable_names(entity):
                 self.first.setdefault(name.casefold(), row)
-        counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.partial else Counter[str]()
+        counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.name_part else Counter[str]()
         self.common = {word for word, count in counts.items() if count > max(COMMON_NAMES, COMMON_SHARE * len(catalogue))}
         if not self.rows[ROOT]:
             raise ElqError(
@@ -132,7 +132,7 @@ class _Author:
             name = self.draws.choice(aliases) if self.chance(self.knobs.alias) and aliases else label
             if self.first[name.casefold()] == row or self.chance(self.knobs.namesake):
                 break
-        if self.knobs.partial and self.chance(self.knobs.partial):  # no draw if it is 0
+        if self.knobs.name_part and self.chance(self.knobs.name_part):  # no draw if it is 0
             name = self.part_of(name)
         return entity, name
 

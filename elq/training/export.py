@@ -3,6 +3,7 @@
 The threshold γ and the calibration are chosen on the development questions. Then the folder and its metrics are written.
 """
 
+import itertools
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
 
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
@@ -151,3 +153,11 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
             yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
     log.info("exported %s; its metrics on %s are in %s", folder, source, folder.parent / METRICS)
     return metrics
+
+
+@rank_zero_only
+def keep_log(folder: Path) -> None:
+    """Rename ``metrics.csv`` of a run that resumes to ``metrics.1.csv``, because the logger would delete it."""
+    if (folder / "metrics.csv").is_file():
+        number = next(n for n in itertools.count(1) if not (folder / f"metrics.{n}.csv").exists())
+        (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")

@@ -5,7 +5,6 @@ run: ``python train.py`` composes conf/ with hydra and passes plain values, and 
 elq.training.parser fit …`` on a cluster) reads the config file that every run writes into its folder.
 """
 
-import itertools
 import logging
 import sys
 import warnings
@@ -21,13 +20,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
 
 from elq.configuration.mistakes import explain
 from elq.configuration.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
 from elq.errors import ElqError
 from elq.training.data import QuestionData
-from elq.training.export import MODEL, finish
+from elq.training.export import MODEL, finish, keep_log
 from elq.training.module import ELQModule
 from elq.training.settings import DecisionSettings
 
@@ -39,6 +37,8 @@ warnings.filterwarnings("ignore", message=".*when logging on epoch level in dist
 warnings.filterwarnings(
     "ignore", message="Experiment logs directory .* exists and is not empty"
 )  # it has the log file of hydra
+
+WORDS = ("best", "last", "hpc", "registry")  # checkpoints that Lightning finds itself
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -130,6 +130,8 @@ class ELQCLI(LightningCLI):
         """Use the settings of network and training in the checkpoint. Those of the decision come from the config."""
         values = self.config[self.config.subcommand] if self.config.get("subcommand") else {}
         checkpoint = values.get("ckpt_path")
+        if checkpoint and str(checkpoint) not in WORDS and not Path(checkpoint).is_file():
+            raise ElqError(f"ckpt_path {checkpoint} does not exist: give a file such as runs/…/checkpoints/best.ckpt")
         if checkpoint and Path(checkpoint).is_file():
             found = renamed_hyperparameters(torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True))
             decided = {field.name for field in fields(DecisionSettings)}
@@ -145,7 +147,7 @@ class ELQCLI(LightningCLI):
         if config.get("logger") in (None, True):
             fits = self.subcommand in (None, "fit")
             if fits:
-                _keep_log(folder)
+                keep_log(folder)
             kwargs["logger"] = CSVLogger(folder, name="", version="") if fits else False
         kwargs["enable_progress_bar"] = config.get("enable_progress_bar") is not False and sys.stderr.isatty()
         try:
@@ -191,22 +193,20 @@ class ELQCLI(LightningCLI):
         """
         if self.datamodule.test_file is None:
             raise ElqError("data.test is missing: give a file of annotated questions with --data.test FILE")
+        self.before_validate()
         if self.model.threshold is None:
             checkpoint = self._get(self.config, "ckpt_path")
             [scores] = self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False)
             self.model.threshold = scores["dev_threshold"]
 
+    def before_validate(self) -> None:
+        """Raise an ElqError where no checkpoint is given: a network that nobody trained is not measured."""
+        if self._get(self.config, "ckpt_path") is None:
+            raise ElqError("ckpt_path is missing: give the checkpoint to measure with --ckpt_path runs/…/checkpoints/best.ckpt")
+
     def after_fit(self) -> None:
         """Choose the threshold γ, export the model folder and measure it. The attribute ``metrics`` keeps the metrics."""
         self.metrics = finish(self.trainer, self.model, self.datamodule)
-
-
-@rank_zero_only
-def _keep_log(folder: Path) -> None:
-    """Rename ``metrics.csv`` of a run that resumes to ``metrics.1.csv``, because the logger would delete it."""
-    if (folder / "metrics.csv").is_file():
-        number = next(n for n in itertools.count(1) if not (folder / f"metrics.{n}.csv").exists())
-        (folder / "metrics.csv").replace(folder / f"metrics.{number}.csv")
 
 
 class _Built(Exception):  # noqa: N818 (not an error: it passes the parser on)

@@ -19,8 +19,8 @@ class Processes:
     Args:
         rank: number of this process, from 0.
         world: W, the number of processes.
-        all_gather: Lightning's function that stacks the tensors of all processes, called with (tensor, sync_grads=…); None for
-            one process.
+        all_gather: Lightning's function that stacks the tensors of all processes, called with (tensor, sync_grads=…); not
+            called by a single process, which may have None.
     """
 
     rank: int = 0
@@ -29,7 +29,7 @@ class Processes:
 
     def stacked(self, value: Tensor, *, sync_grads: bool = False) -> Tensor:
         """Stack a tensor, which must have the same shape in all W processes: (…) → (W, …)."""
-        if self.all_gather is None:
+        if self.world == 1 or self.all_gather is None:
             return value.unsqueeze(0)
         found: Tensor = self.all_gather(value, sync_grads=sync_grads)
         return found

@@ -4,6 +4,7 @@ There are groups for the network, the loss, the optimiser and the decision. A co
 as ``model.max_span_tokens`` and ``model.lr_heads``.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -78,6 +79,12 @@ class DecisionSettings:
     candidates: int = 10
     threshold: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise ElqError(f"model.candidates is {self.candidates}, but must be at least 1: set it to 10, the default")
+        if self.threshold is not None and math.isnan(self.threshold):
+            raise ElqError("model.threshold is nan, but must be a number, such as -3.0, or null: set model.threshold=null")
+
 
 GROUPS = (NetworkSettings, LossSettings, OptimiserSettings, DecisionSettings)
 
@@ -89,6 +96,7 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
     def __post_init__(self) -> None:
         NetworkSettings.__post_init__(self)
         LossSettings.__post_init__(self)
+        DecisionSettings.__post_init__(self)
         if (self.names or self.nil) and (self.table_sharding or self.loss == "released"):
             raise ElqError(
                 f"model.names={self.names} and model.nil={self.nil} do not work with model.table_sharding="

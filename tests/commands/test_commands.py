@@ -33,7 +33,9 @@ def folder(encoder_folder, tokenizer, entities, entities_folder, tmp_path_factor
     torch.manual_seed(1)
     made = tmp_path_factory.mktemp("commands") / "model"
     model = ELQ.from_encoder(encoder_folder, max_span_tokens=4).eval()
-    export_folder(made, model, tokenizer, entities, entities_folder, Decision(threshold=-4.0, candidates=3))
+    export_folder(
+        made, model, tokenizer, entities, entities_folder, Decision(threshold=-4.0, candidates=3, calibration=(0.5, 0.7, 0.2))
+    )
     return str(made)
 
 

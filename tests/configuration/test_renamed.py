@@ -14,7 +14,10 @@ from elq.training.module import ELQModule
 from tests.training.test_config import composed, parsed
 
 OLD = {"model": {"candidates": "sampled", "retrieved": 7}, "data": {"dev": None, "dev_bootstrap": 30}}
-STAGES = [{"epochs": 1, "bootstrap": 8}, {"epochs": 2, "sources": [{"file": "q.jsonl"}], "bootstrap": 9}]
+STAGES = [
+    {"epochs": 1, "bootstrap": 8, "knobs": {"partial": 0.5}},
+    {"epochs": 2, "sources": [{"file": "q.jsonl"}], "bootstrap": 9},
+]
 
 
 @pytest.fixture

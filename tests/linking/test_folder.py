@@ -13,6 +13,7 @@ import torch
 from elq.entities.catalogue import write_catalogue
 from elq.entities.manifest import CATALOGUE, MANIFEST, TABLE, Manifest, file_sizes, open_entities
 from elq.errors import ElqError
+from elq.linking.decision import Decision
 from elq.linking.folder import all_files
 from elq.linking.linker import Linker
 from elq.search.hnsw import HNSW_FILE
@@ -197,3 +198,18 @@ def test_a_graph_that_links_to_an_entity_below_its_layer_is_refused(tmp_path):
     faiss.write_index(index, str(tmp_path / HNSW_FILE))
     with pytest.raises(ElqError, match="a graph with links to places outside its 200 vectors"):
         open_index("hnsw", EntityTable(vectors), tmp_path)
+
+
+def test_a_file_of_a_later_format_is_refused_for_its_format_not_for_its_keys(folder, tmp_path):
+    change(folder, format=99, news=1)
+    with pytest.raises(ElqError, match="has format 99, but this version of elq reads formats 3 and 4"):
+        open_entities(folder)
+    (tmp_path / "decision.json").write_text('{"threshold": -1.0, "format": 99, "news": 1}')
+    with pytest.raises(ElqError, match="has the format 99, but this version of elq reads format 5 only"):
+        Decision.load(tmp_path)
+
+
+def test_a_bad_decision_of_an_earlier_version_names_the_file_that_holds_it(folder):
+    change(folder, format=3, threshold="x", score_mode="candidates", candidates=10)
+    with pytest.raises(ElqError, match=r"entities/manifest\.json, of an earlier version: .*threshold 'x'"):
+        Decision.load(folder.parent)

@@ -239,7 +239,7 @@ def test_part_of_a_name_is_what_others_do_not_share(tmp_path):
     plain = [Entity(f"E{n}", name, name) for n, name in enumerate([*names, *(f"City{n} Airport" for n in range(30))])]
     write_catalogue(plain, tmp_path / "c.arrow")
     catalogue = Catalogue(tmp_path / "c.arrow")
-    author = _Author(catalogue, load_frames(), Knobs(partial=1.0), 0, ())
+    author = _Author(catalogue, load_frames(), Knobs(name_part=1.0), 0, ())
     assert author.common == {"airport"}
     parts = {name: {author.part_of(name) for _ in range(50)} for name in names}
     assert parts["London Heathrow Airport"] == {"London Heathrow", "Heathrow"}
@@ -247,8 +247,8 @@ def test_part_of_a_name_is_what_others_do_not_share(tmp_path):
     assert parts["O'Hare Airport"] == {"O'Hare"}
     assert parts["The Airport"] == {"The Airport"}  # nothing of its own
     assert parts["Paris (Texas)"] == {"Paris (Texas)"}  # that part is another entity's name
-    questions = list(template_questions(catalogue, 300, partial=0.0))
+    questions = list(template_questions(catalogue, 300, name_part=0.0))
     assert questions == list(template_questions(catalogue, 300))  # no draw is spent where nobody asks for parts
-    mentions = {q.text[m.start : m.end].lower() for q in template_questions(catalogue, 300, partial=1.0) for m in q.mentions}
+    mentions = {q.text[m.start : m.end].lower() for q in template_questions(catalogue, 300, name_part=1.0) for m in q.mentions}
     assert "schiphol" in mentions
     assert "schiphol airport" not in mentions

@@ -35,3 +35,9 @@ def test_settings_that_do_not_fit_each_other_are_one_sentence():
     with pytest.raises(ElqError, match="max_span_tokens is 0"):
         ModelSettings(max_span_tokens=0)
     assert [ModelSettings(score_mode=mode).longest_question for mode in ("elq", "table")] == [32, None]
+
+
+def test_a_decision_that_no_folder_could_have_is_refused_before_the_training():
+    for settings, message in (({"threshold": float("nan")}, "threshold is nan"), ({"candidates": 0}, "candidates is 0, but")):
+        with pytest.raises(ElqError, match=message):
+            ModelSettings(**settings)

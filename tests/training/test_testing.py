@@ -60,3 +60,13 @@ def test_without_a_test_file_it_is_one_sentence(run_folder, tmp_path, capsys):
     assert run("test", ["--config", str(tmp_path / "config.yaml")]) == 2
     said = capsys.readouterr().err
     assert "data.test is missing: give a file of annotated questions with --data.test FILE" in said
+
+
+@pytest.mark.parametrize("command", ["test", "validate"])
+def test_an_untrained_network_is_not_measured(command, run_folder, test_file, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text((run_folder / "config.yaml").read_text())
+    options = ["--config", str(tmp_path / "config.yaml"), "--data.test", str(test_file)]
+    assert run(command, options) == 2
+    assert "ckpt_path is missing: give the checkpoint to measure" in capsys.readouterr().err
+    assert run(command, [*options, "--ckpt_path", "none.ckpt"]) == 2
+    assert "ckpt_path none.ckpt does not exist" in capsys.readouterr().err
