@@ -166,7 +166,10 @@ def main(arguments: Sequence[str]) -> None:
     """Link the questions, and print or write the links."""
     options = parser().parse_intermixed_args(arguments)
     if bool(options.questions) == bool(options.input):
-        raise ElqError('give either questions or --input FILE, not both: for example `elq predict "who directed titanic?"`')
+        given = "both questions and --input FILE are given" if options.questions else "no question is given"
+        raise ElqError(
+            f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input'
+        )
     if options.mentions is not None and options.mentions < 1:
         raise ElqError(f"--mentions is {options.mentions}, but must be at least 1: give --mentions 1 or more")
     if options.input not in (None, "-") and not Path(options.input).is_file():

@@ -87,6 +87,7 @@ def build_entities(
         ElqError: the catalogue is bad, the disk has too little free space, or a vector contains NaN or Inf.
     """
     settings, output, source = settings or BuildSettings(), Path(output), Path(source)
+    output = output if output.name else output.resolve()  # "." has no name
     resolve_device(device)
     if not source.is_file():
         raise ElqError(f"catalogue {source} does not exist: give the path of a JSONL, CSV or Parquet file")

@@ -115,7 +115,7 @@ def _of_format_4(folder: Path) -> Decision:
     if values.get("threshold") is None:
         raise ElqError(
             f"{folder} has no {DECISION}: its entities were built, but no model was trained with them; train a model with"
-            " `python train.py`, or give the folder of a trained model, such as runs/webqsp/latest/model (a model folder of an"
+            " `elq train`, or give the folder of a trained model, such as runs/starter/latest/model (a model folder of an"
             f" earlier version has its decision in {ENTITIES}/manifest.json: put the old {ENTITIES} folder back)"
         )
     tuned = values.pop("tuned", None)

@@ -51,5 +51,5 @@ def _from_hub(name: str) -> Path:
     except Exception as error:  # no connection, an unknown name or no access: the remedy is the same
         raise ElqError(
             f"model {name} is not a folder and cannot be downloaded from the Hub ({type(error).__name__}): train a model with"
-            " `python train.py +experiment=webqsp`, or give the path of a model folder"
+            " `elq train experiment=starter`, or give the path of a model folder"
         ) from None

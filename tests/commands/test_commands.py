@@ -213,7 +213,7 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict"], "give either questions or --input FILE"),
+        (["predict"], "no question is given: write the question behind the command"),
         (["predict", "--input", "none.txt"], "--input none.txt does not exist"),
         (["predict", "who?", "--model", "none/none"], "model none/none is not a folder and cannot be downloaded"),
         (["evaluate", "--questions", "none.jsonl", "--model", "x"], "none.jsonl does not exist"),
