@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 STARTER = Path("runs/starter/latest/model")
 DESCRIPTION = 120  # characters of a description that are shown
 CHUNK = 256  # questions that are linked, and held in memory, at a time
-MENTIONS = 50  # spans of a question for which entities are searched
 
 
 def default_model() -> Path:
@@ -186,7 +185,7 @@ def main(arguments: Sequence[str]) -> None:
         options.model or default_model(),
         device=options.device,
         scoring=options.scoring,
-        max_mentions=MENTIONS if options.mentions is None else options.mentions,
+        **({} if options.mentions is None else {"max_mentions": options.mentions}),
     )
     if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
         remedy = "give one by --threshold; " if options.threshold is None else ""

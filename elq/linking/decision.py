@@ -20,6 +20,7 @@ from elq.linking.folder import DECISION, ENTITIES
 from elq.linking.scoring import SCORE_MODES
 
 FORMAT = 5
+CANDIDATES, SCORE_MODE = 10, "candidates"  # the defaults, as published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class Decision:
 
     threshold: float
     mention_threshold: float | None = None
-    candidates: int = 10
-    score_mode: str = "candidates"
+    candidates: int = CANDIDATES
+    score_mode: str = SCORE_MODE
     calibration: Sequence[float] | None = None
     chosen: dict[str, Any] | None = None
     format: int = FORMAT

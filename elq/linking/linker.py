@@ -20,10 +20,10 @@ from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import Calibration
-from elq.linking.decision import Decision
+from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.retriever import Retriever
-from elq.linking.scorer import Scored, Scorer, joined
+from elq.linking.scorer import MAX_MENTIONS, Scored, Scorer, joined
 from elq.linking.scoring import check_score_mode
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
@@ -59,9 +59,9 @@ class Linker:
         *,
         threshold: float,
         mention_threshold: float | None = None,
-        candidates: int = 10,
-        score_mode: str = "candidates",
-        max_mentions: int = 50,
+        candidates: int = CANDIDATES,
+        score_mode: str = SCORE_MODE,
+        max_mentions: int = MAX_MENTIONS,
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
         calibration: Calibration | None = None,
@@ -87,7 +87,7 @@ class Linker:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None, max_mentions: int = 50
+        cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None, max_mentions: int = MAX_MENTIONS
     ) -> "Linker":
         """Open a model folder, or download one from the Hub by name.
 

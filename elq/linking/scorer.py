@@ -24,7 +24,7 @@ from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
 from elq.types import Link, Mention
 
-Offsets = Sequence[Sequence[tuple[int, int]]]
+MAX_MENTIONS = 50  # spans of a question that are searched for
 
 
 class Given(NamedTuple):
@@ -48,7 +48,7 @@ class Scored:
     """
 
     texts: Sequence[str]
-    offsets: Offsets
+    offsets: Sequence[Sequence[tuple[int, int]]]
     spans: ScoredSpans
     floor: float
     catalogue: Catalogue
@@ -104,7 +104,7 @@ class Scorer:
     """
 
     def __init__(
-        self, model: ELQ, tokenizer: QuestionTokenizer, retriever: Retriever, *, score_mode: str, max_mentions: int = 50
+        self, model: ELQ, tokenizer: QuestionTokenizer, retriever: Retriever, *, score_mode: str, max_mentions: int
     ) -> None:
         self.model, self.tokenizer, self.retriever = model, tokenizer, retriever
         self.score_mode, self.max_mentions = score_mode, max_mentions
@@ -227,7 +227,7 @@ def joined(parts: Sequence[tuple[Sequence[int], Scored]], questions: int) -> Sco
     """Join the batches of :meth:`Scorer.batches` into one record of all questions, in the order of the questions.
 
     Args:
-        parts: for each batch, the places of its questions and their scores; at least one batch.
+        parts: for each batch (at least one), the places of its questions and their scores.
         questions: the number of all questions.
     """
     texts: list[str] = [""] * questions

@@ -81,7 +81,7 @@ class SpanScorer(nn.Module):
         names: whether a learned score is added for spans that are a name of the catalogue (not in the paper).
     """
 
-    def __init__(self, width: int, *, max_tokens: int = 10, names: bool = False) -> None:
+    def __init__(self, width: int, *, max_tokens: int, names: bool = False) -> None:
         super().__init__()
         self.max_tokens = max_tokens
         self.linear = nn.Linear(width, 3)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from elq.errors import ElqError
+from elq.linking.decision import CANDIDATES, SCORE_MODE
 from elq.linking.scoring import check_score_mode
 from elq.model.config import NetworkSettings
 
@@ -75,8 +76,8 @@ class DecisionSettings:
             elq/evaluation/sweep.py.
     """
 
-    score_mode: str = "candidates"
-    candidates: int = 10
+    score_mode: str = SCORE_MODE
+    candidates: int = CANDIDATES
     threshold: float | None = None
 
     def __post_init__(self) -> None:
