@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elq.commands.console import refuse_overwriting
 from elq.errors import ElqError
 from elq.files import replacing
 
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Compare the files, print a table and the first changes, and write all changes to ``--changed``."""
     options = parser().parse_args(arguments)
+    refuse_overwriting(options.changed, options.a, options.b, options.questions, options.model)
     if options.seed < 0:
         raise ElqError(f"--seed is {options.seed}, but must be at least 0: give --seed 0 or a larger number")
     from elq.evaluation.comparison import change_record, changes, compare, matched

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from elq.errors import ElqError
 
@@ -39,6 +40,25 @@ def speak(command: Callable[[], object]) -> int:
         )
         return 2
     return 0
+
+
+def refuse_overwriting(output: str | None, *read: str | Path | None) -> None:
+    """Refuse to write where the command reads.
+
+    Args:
+        output: the path to be written; None: the command writes no file.
+        read: the files that the command reads, and the model folder, in which no file may be replaced. None and other names
+            (a model on the Hub, - for standard input) are passed over.
+
+    Raises:
+        ElqError: the output is one of the files, or a file of the model folder.
+    """
+    if output is None or not Path(output).is_file():
+        return
+    for path in (Path(one) for one in read if one):
+        inside = path.is_dir() and Path(output).resolve().is_relative_to(path.resolve())
+        if inside or (path.is_file() and path.samefile(output)):
+            raise ElqError(f"{output} is read by this command, and would be replaced: give another path for the output")
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from elq.commands.console import refuse_overwriting
 from elq.commands.predict import default_model
 from elq.errors import ElqError
 from elq.files import write_json
@@ -65,6 +66,8 @@ def check(options: argparse.Namespace) -> None:
         from elq.report.plots import require_matplotlib
 
         require_matplotlib()  # check this now, and not after minutes of linking
+    for written in (options.output, options.report):
+        refuse_overwriting(written, options.questions, options.model, *(options.training or ()))
     if not Path(options.questions).is_file():
         raise ElqError(f"--questions {options.questions} does not exist: give the path of a file of annotated questions")
 

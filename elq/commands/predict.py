@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import IO, TYPE_CHECKING
 
+from elq.commands.console import refuse_overwriting
 from elq.errors import ElqError
 from elq.files import continuing, parse_json_line, replacing
 from elq.progress import track
@@ -171,6 +172,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     if options.mentions is not None and options.mentions < 1:
         raise ElqError(f"--mentions is {options.mentions}, but must be at least 1: give --mentions 1 or more")
+    refuse_overwriting(options.output, options.input, options.model)
     if options.input not in (None, "-") and not Path(options.input).is_file():
         raise ElqError(f"--input {options.input} does not exist: give a .jsonl or .txt file, or - for standard input")
     questions: Iterable[Question]

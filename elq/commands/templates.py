@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from elq.commands.console import parse_columns
+from elq.commands.console import parse_columns, refuse_overwriting
 from elq.errors import ElqError
 
 RENAMED_KNOBS = {"partial": "name_part"}  # an old name works for one more release
@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Write the questions."""
     options = parser().parse_args(arguments)
+    refuse_overwriting(options.output, options.catalogue, options.frames)
     columns, knobs = parse_columns(options.columns), parse_knobs(options.knobs)
     from elq.entities.catalogue import Catalogue, write_catalogue
     from elq.entities.catalogue_files import read_entities

@@ -433,3 +433,26 @@ def test_the_command_itself(capsys):
     wrong = subprocess.run([sys.executable, "-m", "elq", "lnik"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "'lnik' is not a command" in wrong.stderr
+
+
+def test_no_command_replaces_a_file_that_it_reads(folder, catalogue_file, question_file, tmp_path, capsys):
+    """Not even under another name of the same file, and no file of the model either."""
+    questions, catalogue = tmp_path / "q.jsonl", tmp_path / "c.jsonl"
+    questions.write_bytes(question_file.read_bytes())
+    catalogue.write_bytes(catalogue_file.read_bytes())
+    model = shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "links.jsonl").symlink_to(questions)
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    read = ["--model", str(model), "--questions", str(questions)]
+    for command, output in (
+        (["predict", "--input", str(questions), "--model", str(model), "--output"], tmp_path / "links.jsonl"),
+        (["predict", "--input", str(questions), "--model", str(model), "--output"], model / "tokenizer.json"),
+        (["evaluate", *read, "--output"], questions),
+        (["evaluate", *read, "--output"], model / "config.json"),
+        (["evaluate", *read, "--report"], questions),
+        (["templates", "--catalogue", str(catalogue), "--output"], catalogue),
+        (["compare", str(questions), str(questions), "--questions", str(questions), "--changed"], questions),
+    ):
+        assert run(command[0], [*command[1:], str(output)]) == 2, command
+        assert f"{output} is read by this command, and would be replaced" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
