@@ -14,14 +14,6 @@ from elq.types import Link, Question
 
 REPORTED = ("strong", "weak", "mention", "set_all", "set_in_catalogue", "set_out_of_catalogue")
 TASKS = (*REPORTED, "main", "unmentioned")
-MEANINGS = {  # REPORTED task → its name in tables, in their order
-    "set_in_catalogue": "entities, main one in the catalogue",
-    "set_out_of_catalogue": "entities, main one outside",
-    "set_all": "entities, all questions",
-    "strong": "links, same span",
-    "weak": "links, overlapping span",
-    "mention": "mentions",
-}
 
 
 class Counts(NamedTuple):
