@@ -3,9 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from elq.commands.console import parse_columns
+from elq.commands.console import parse_columns, parse_pairs
 from elq.encoding.device import own_device
-from elq.errors import ElqError
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, describe_options
 
 
@@ -15,10 +14,7 @@ def parse_options(text: str) -> dict[str, str]:
     >>> parse_options("links=48,ef_search=256")
     {'links': '48', 'ef_search': '256'}
     """
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if wrong := next((pair for pair in pairs if not (pair[0] and pair[2])), None):
-        raise ElqError(f"--index-options has {''.join(wrong)!r}, but must be OPTION=VALUE pairs such as links=48,ef_search=256")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return parse_pairs(text, "--index-options", "OPTION=VALUE pairs such as links=48,ef_search=256")
 
 
 def parser() -> argparse.ArgumentParser:

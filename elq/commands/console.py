@@ -73,13 +73,27 @@ def missing_extra(error: ModuleNotFoundError) -> str | None:
     return f"this command needs {module}, which is not installed: pip install 'elq[{EXTRAS[module]}]'"
 
 
+def parse_pairs(text: str, option: str, form: str) -> dict[str, str]:
+    """Read pairs from ``a=1,b=2``; an empty text has none.
+
+    Args:
+        text: the value of the option.
+        option: its name, for the message.
+        form: what the pairs are, with an example, for the message.
+
+    Raises:
+        ElqError: a pair lacks a side.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    if wrong := next((pair for pair in pairs if not (pair[0] and pair[2])), None):
+        raise ElqError(f"{option} has {''.join(wrong)!r}, but must be {form}")
+    return {left.strip(): right.strip() for left, _, right in pairs}
+
+
 def parse_columns(text: str) -> dict[str, str]:
     """Read pairs of a field of elq and a column of the user's file from ``id=qid,title=name``.
 
     >>> parse_columns("id=qid,title=name")
     {'id': 'qid', 'title': 'name'}
     """
-    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
-    if wrong := next((pair for pair in pairs if not (pair[0] and pair[2])), None):
-        raise ElqError(f"--columns has {''.join(wrong)!r}, but must be FIELD=COLUMN pairs such as id=qid,title=name")
-    return {field.strip(): column.strip() for field, _, column in pairs}
+    return parse_pairs(text, "--columns", "FIELD=COLUMN pairs such as id=qid,title=name")

@@ -14,7 +14,6 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
-from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import Entities, entity_files
 from elq.evaluation.evaluate import Observed, measure, observe
@@ -23,10 +22,9 @@ from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
 from elq.files import link_or_copy, replacing, replacing_folder, write_json
 from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER, METRICS, TRAINING
-from elq.linking.linker import Linker
 from elq.model.network import ELQ
 from elq.training.data import QuestionData
-from elq.training.module import ELQModule, choice_of
+from elq.training.module import ELQModule, choice_of, linker_of
 
 log = logging.getLogger(__name__)
 
@@ -130,15 +128,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
     if not trainer.is_global_zero:
         return {}
     given = () if module.threshold is None else (module.threshold,)
-    linker = Linker(
-        model.to(trainer.strategy.root_device),
-        load_tokenizer(data.encoder),
-        data.entities,
-        threshold=SWEEP_FLOOR,
-        candidates=module.settings.candidates,
-        score_mode=module.settings.score_mode,
-        dictionary=data.dictionary,
-    )
+    linker = linker_of(model.to(trainer.strategy.root_device), module.settings, data)
     observed = observe(linker, data.dev, threshold=min([SWEEP_FLOOR, *given]))
     decision = decide(observed, module, data)
     metrics = measure(observed.above(decision.threshold))

@@ -36,6 +36,19 @@ def choice_of(data: QuestionData) -> tuple[str, float, float]:
     return DEV_CHOICE if data.dev_file else TEMPLATE_CHOICE
 
 
+def linker_of(model: ELQ, settings: ModelSettings, data: QuestionData) -> Linker:
+    """A linker over the entities of a data module. Its threshold is the sweep's floor, since γ is not chosen yet."""
+    return Linker(
+        model,
+        load_tokenizer(data.encoder),
+        data.entities,
+        threshold=SWEEP_FLOOR,
+        candidates=settings.candidates,
+        score_mode=settings.score_mode,
+        dictionary=data.dictionary,
+    )
+
+
 class ELQModule(LightningModule):
     """Trains an :class:`elq.model.network.ELQ` against a frozen entity table.
 
@@ -71,15 +84,7 @@ class ELQModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Make the sweep and the linker for validation. The linker has the network that is trained, and not a copy of it."""
-        self.linker = Linker(
-            self.model,
-            load_tokenizer(self.data.encoder),
-            self.data.entities,
-            threshold=SWEEP_FLOOR,
-            candidates=self.settings.candidates,
-            score_mode=self.settings.score_mode,
-            dictionary=self.data.dictionary,
-        )
+        self.linker = linker_of(self.model, self.settings, self.data)
         self.sweep = SharedSweep(*choice_of(self.data))
 
     def on_fit_start(self) -> None:

@@ -23,6 +23,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from elq.configuration.mistakes import explain
 from elq.configuration.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
+from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.errors import ElqError
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish, keep_log
@@ -200,8 +201,9 @@ class ELQCLI(LightningCLI):
             self.model.threshold = scores["dev_threshold"]
 
     def before_validate(self) -> None:
-        """Raise an ElqError where no checkpoint is given: a network that nobody trained is not measured."""
-        if self._get(self.config, "ckpt_path") is None:
+        """Raise an ElqError for a network that nobody trained: without a checkpoint, and not from a model folder."""
+        trained = is_model_folder(resolve_encoder(self.datamodule.encoder))
+        if self._get(self.config, "ckpt_path") is None and not trained:
             raise ElqError("ckpt_path is missing: give the checkpoint to measure with --ckpt_path runs/…/checkpoints/best.ckpt")
 
     def after_fit(self) -> None:

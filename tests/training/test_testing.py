@@ -70,3 +70,13 @@ def test_an_untrained_network_is_not_measured(command, run_folder, test_file, tm
     assert "ckpt_path is missing: give the checkpoint to measure" in capsys.readouterr().err
     assert run(command, [*options, "--ckpt_path", "none.ckpt"]) == 2
     assert "ckpt_path none.ckpt does not exist" in capsys.readouterr().err
+
+
+def test_a_model_folder_as_the_encoder_is_measured_without_a_checkpoint(run_folder, tmp_path, caplog):
+    (tmp_path / "config.yaml").write_text((run_folder / "config.yaml").read_text())
+    own = yaml.safe_load((run_folder / "config.yaml").read_text())["model"]["encoder"]  # which made the table
+    options = ["--model.encoder", str(run_folder / "model"), "--data.build.encoder", own]
+    with caplog.at_level("INFO"):
+        assert run("validate", ["--config", str(tmp_path / "config.yaml"), *options]) == 0
+    found = json.loads((run_folder / "metrics.json").read_text())["model"]["set_in_catalogue_micro_f1"]
+    assert f"dev_f1 {found:.4f}" in caplog.text
