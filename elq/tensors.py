@@ -5,7 +5,7 @@ B questions, T tokens, L span lengths (1..L), S spans, K candidates, D width, N 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, device
@@ -59,6 +59,13 @@ class NameMatches:
         return NameMatches(self.rows.to(target), self.kinds.to(target))
 
 
+class Part(NamedTuple):
+    """The part of the catalogue that exists for a batch, see elq/training/parts.py."""
+
+    rows: Tensor  # (C,) int64 catalogue rows in ascending order
+    anonymous: bool  # whether the prior of the entities is unknown
+
+
 class Batch:
     """The input of a training or validation step: tokens, gold mentions as token spans, and the questions.
 
@@ -71,9 +78,10 @@ class Batch:
         questions: the B questions.
         unsure: (B, T, L) bool, True for spans that may be mentions although they are not annotated; None if there are none.
         name_matches: the entities that the names of the mentions may mean; None if the model does not use names.
+        part: the part of the catalogue that exists for this batch; None: all of it.
     """
 
-    __slots__ = ("mentions", "name_matches", "questions", "rows", "tokens", "unsure")
+    __slots__ = ("mentions", "name_matches", "part", "questions", "rows", "tokens", "unsure")
 
     def __init__(
         self,
@@ -83,14 +91,14 @@ class Batch:
         questions: tuple[Question, ...],
         unsure: Tensor | None = None,
         name_matches: NameMatches | None = None,
+        part: Part | None = None,
     ) -> None:
         self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
-        self.unsure, self.name_matches = unsure, name_matches
+        self.unsure, self.name_matches, self.part = unsure, name_matches, part
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
         unsure = None if self.unsure is None else self.unsure.to(target)
         name_matches = None if self.name_matches is None else self.name_matches.to(target)
-        return Batch(
-            self.tokens.to(target), self.mentions.to(target), self.rows.to(target), self.questions, unsure, name_matches
-        )
+        tokens, mentions, rows = self.tokens.to(target), self.mentions.to(target), self.rows.to(target)
+        return Batch(tokens, mentions, rows, self.questions, unsure, name_matches, self.part)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from elq.encoding.packed import load_weights, of_tower
 from elq.encoding.pretrained import encoder_values, resolve_encoder
 from elq.errors import ElqError
 
@@ -77,15 +78,13 @@ class Encoder(nn.Module):
             ElqError: the encoder is not found (see :func:`resolve_encoder`), or a weight is missing.
         """
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
 
         folder = resolve_encoder(name)
         try:
             encoder = cls(encoder_values(folder))
             prefix = f"{encoder.transformer.base_model_prefix}."
-            weights = {
-                _modern_name(key, prefix): value.float() for key, value in load_file(folder / "model.safetensors").items()
-            }
+            loaded = of_tower(load_weights(folder / "model.safetensors"))
+            weights = {_modern_name(key, prefix): value.float() for key, value in loaded.items()}
             missing, _ = encoder.transformer.load_state_dict(weights, strict=False)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())

@@ -19,6 +19,7 @@ from elq.types import Entity
 QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; Wikidata has no ids with more digits
 PRIORS = ("qid", "popularity")
 COLUMNS = 2  # columns of each feature: its value, and whether the value is unknown
+UNKNOWN = (0.0, 1.0)  # the columns of a feature whose value is unknown
 LARGEST = math.log10(200_000_000)  # a number larger than all current Wikidata ids
 
 
@@ -50,7 +51,7 @@ def prior_of(entity: Entity, features: Sequence[str]) -> list[float]:
             value = 1 - math.log10(int(match[1])) / LARGEST if match and int(match[1]) else None
         else:
             value = math.log10(1 + entity.popularity) / 7 if entity.popularity else None
-        made += [0.0, 1.0] if value is None else [value, 0.0]
+        made += UNKNOWN if value is None else [value, 0.0]
     return made
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elq.encoding.packed import load_weights, of_network
 from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.encoding.tokens import QuestionTokenizer
 from elq.encoding.transformer import Encoder, without_memory
@@ -121,12 +122,11 @@ class ELQ(nn.Module):
             ElqError: a file is missing or unreadable, or the weights are not those that config.json describes.
         """
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
 
         folder = Path(folder)
         file, config = folder / "model.safetensors", read_config(folder / "config.json")
         try:
-            weights = load_file(file)
+            weights = of_network(load_weights(file))
         except (OSError, SafetensorError) as error:
             raise ElqError(
                 f"{file} cannot be read ({error}): put a whole copy of the file in its place, or train the model again"

@@ -5,7 +5,7 @@ stage. Its order depends only on the seed and the epoch, so a resumed run sees t
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from elq.questions.silver import with_silver
 from elq.questions.templates import template_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
+from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
 from elq.training.stages import Stage
 from elq.types import Question
@@ -47,6 +48,7 @@ class QuestionData(LightningDataModule):
         dev_templates: number of template questions that replace ``dev``. They differ from those in training.
         frames: YAML file with your own template sentences.
         batch_size: number of questions per batch and device.
+        parts: batches over random parts of the catalogue, for a model that must not know its catalogue.
         settings: the settings of the model, such as L, whether it uses names, and where it cuts questions.
         seed: seed of the order and of the template questions.
     """
@@ -65,6 +67,7 @@ class QuestionData(LightningDataModule):
         columns: dict[str, str] | None = None,
         frames: str | None = None,
         batch_size: int = 64,
+        parts: PartSettings | None = None,
         settings: ModelSettings | None = None,
         seed: int = 0,
     ) -> None:
@@ -81,7 +84,12 @@ class QuestionData(LightningDataModule):
             )
         if batch_size < 1:
             raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1: give a larger number")
-        self.settings, build = settings or ModelSettings(), build or BuildSettings()
+        self.settings, build, self.parts = settings or ModelSettings(), build or BuildSettings(), parts or PartSettings()
+        if self.parts.share and not (self.settings.names and self.settings.loss == "sampled"):
+            raise ElqError(
+                f"data.parts.share is {self.parts.share}, but a part needs model.names=true and model.loss=sampled, not"
+                f" {self.settings.names} and {self.settings.loss}: set both, or leave out data.parts"
+            )
         prior = tuple(self.settings.prior)
         if build.prior and tuple(build.prior) != prior:
             raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior is {[*prior]}: set model.prior only")
@@ -199,7 +207,9 @@ class QuestionData(LightningDataModule):
         """The batches of the current epoch. The trainer calls this method in every epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         questions = self._training[self.stage_of(epoch)]
-        collator = self._collator(self.dictionary)
+        collator: Callable[[Sequence[Question]], Batch] = self._collator(self.dictionary)
+        if self.parts.share:
+            collator = PartCollator(collator, self.entities.catalogue, self.parts, seed=self.seed, epoch=epoch)  # type: ignore[arg-type]
         return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=collator)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader[Batch]:

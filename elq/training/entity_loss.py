@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, device
 
 from elq.entities.manifest import Entities
-from elq.tensors import Batch
+from elq.entities.prior import UNKNOWN, prior_columns
+from elq.tensors import Batch, Part
 from elq.training.losses import candidate_rows, nearest_rows, sampled_loss, sharded_table_loss, table_loss
 from elq.training.processes import Processes
 from elq.training.released_losses import released_in_batch_loss, released_loss
@@ -126,8 +127,11 @@ class SampledLoss(EntityLoss):
     def __call__(
         self, vectors: Tensor, batch: Batch, bonus: Tensor | None = None, nil: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The loss over the gold, nearest and name-matched entities of all processes."""
+        """The loss over the gold, nearest and name-matched entities of all processes; over all entities of a part."""
         gold, matches = batch.rows, name_matches_of(batch, bonus)
+        if batch.part is not None:
+            rows = batch.part.rows.to(gold.device)  # (C,)
+            return sampled_loss(vectors, gold, rows, self.part_vectors(batch.part).to(vectors.device), matches, bonus, nil)
         near = self.nearest(vectors, gold)  # (M, K)
         if matches is not None:
             near = torch.cat([near, matches], -1)  # (M, K + E)
@@ -136,6 +140,13 @@ class SampledLoss(EntityLoss):
         rows = candidate_rows(self.processes.stacked_rows(rows).flatten(), rows.new_empty(0))
         found = self.entities.table.gather(rows).to(vectors.device)  # (C, D)
         return sampled_loss(vectors, gold, rows, found, matches, bonus, nil)
+
+    def part_vectors(self, part: Part) -> Tensor:
+        """The vectors (C, D) of a part of the catalogue. The prior of anonymous entities is unknown."""
+        found, columns = self.entities.table.gather(part.rows), prior_columns(self.entities.manifest.prior)
+        if part.anonymous and columns:
+            found[:, -columns:] = torch.tensor(UNKNOWN * (columns // len(UNKNOWN)))
+        return found
 
     def nearest(self, vectors: Tensor, gold: Tensor) -> Tensor:
         """Rows (M, K) of the entities nearest to the mention vectors (M, D), on the device of ``gold``."""
