@@ -9,7 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from words import (
-    AREAS, ATTRIBUTES, CODES, DISHES, EVENTS, FATES, FEATURES, GOODS, MAKERS, PAPERS, PLACES, QUEST, SITES, SUBJECTS, SYLLABLES, TASTES, TOOLS, UNITS,
+    AREAS,
+    ATTRIBUTES,
+    CODES,
+    DISHES,
+    EVENTS,
+    FATES,
+    FEATURES,
+    GOODS,
+    MAKERS,
+    PAPERS,
+    PLACES,
+    QUEST,
+    SITES,
+    SUBJECTS,
+    SYLLABLES,
+    TASTES,
+    TOOLS,
+    UNITS,
 )  # fmt: skip
 
 Record = dict[str, Any]

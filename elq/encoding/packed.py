@@ -30,7 +30,7 @@ def pack(weights: Mapping[str, Tensor]) -> dict[str, Array]:
     made: dict[str, Array] = {}
     for name, value in weights.items():
         exact = value.detach().cpu().float().numpy()
-        if exact.ndim != 2 or exact.shape[0] == 1 and exact.shape[1] > GROUP:
+        if exact.ndim != 2 or (exact.shape[0] == 1 and exact.shape[1] > GROUP):
             made[name] = exact
             continue
         groups = -(-exact.shape[1] // GROUP)
