@@ -38,7 +38,8 @@ def pack(weights: Mapping[str, Tensor]) -> dict[str, Array]:
         scale = (np.abs(padded).max(-1) / LARGEST).astype(np.float16)  # (rows, groups)
         scale = np.maximum(scale, np.float16(6e-8))  # the smallest number of fp16, for groups of zeros
         rounded = np.clip(np.rint(padded / scale[..., None].astype(np.float32)), -LARGEST, LARGEST)
-        made[name] = rounded.astype(np.int8).reshape(len(exact), -1)[:, : exact.shape[1]]
+        whole = rounded.astype(np.int8).reshape(len(exact), -1)
+        made[name] = np.ascontiguousarray(whole[:, : exact.shape[1]])  # safetensors ignores strides
         made[name + SCALE] = scale
     return made
 

