@@ -9,7 +9,7 @@ from elq.entities.catalogue_files import read_entities
 from elq.questions.annotated import read_questions
 
 FOLDER = Path(__file__).parent / "data" / "catalogues"
-FILES = ("hospital.jsonl", "shop.csv")
+FILES = ("hospital.jsonl", "shop.csv", "transit.csv")
 
 
 @pytest.fixture(params=FILES)
