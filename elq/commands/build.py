@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
     )
-    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
     made.add_argument("--encoder", help="folder or name of the entity encoder (default: all-MiniLM-L6-v2)")
     made.add_argument("--pooling", help="how the token vectors become an entity vector: mean (default) or cls")
     made.add_argument("--max-tokens", type=int, help="entity texts are cut after so many tokens (default: 64)")

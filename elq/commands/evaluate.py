@@ -9,6 +9,7 @@ from elq.commands.console import refuse_overwriting
 from elq.commands.predict import default_model
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.linking.inputs import read_threshold
 
 QUALITIES_IN_WORDS = "precision / recall / F1"
 
@@ -22,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--output", metavar="FILE", help="write all metrics to this file as JSON")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
-    made.add_argument("--threshold", type=float, help="least joint score of a link, γ (default: the model's own)")
+    made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
     made.add_argument(
         "--baseline",
         choices=("dictionary",),
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODE",
         help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
     )
-    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
     made.add_argument(
         "--report",
         metavar="FILE",

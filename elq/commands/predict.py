@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from elq.commands.console import refuse_overwriting
 from elq.errors import ElqError
 from elq.files import continuing, parse_json_line, replacing
+from elq.linking.inputs import read_candidates, read_threshold
 from elq.progress import track
 from elq.questions.annotated import question_from_record
 from elq.questions.predicted import as_json
@@ -136,9 +137,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
     )
-    made.add_argument("--threshold", type=float, help="least joint score of a link, γ, at most 0 (default: the model's own)")
     made.add_argument(
-        "--candidates", type=int, metavar="K", help="candidates of each mention (default: the model's own number)"
+        "--threshold", type=read_threshold, help="least joint score of a link, γ, at most 0 (default: the model's own)"
+    )
+    made.add_argument(
+        "--candidates", type=read_candidates, metavar="K", help="candidates of each mention (default: the model's own number)"
     )
     made.add_argument(
         "--mentions", type=int, metavar="N", help="spans of each question for which entities are searched (default: 50)"
@@ -158,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODE",
         help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
     )
-    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
     return made
 
 

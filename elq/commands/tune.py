@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, help="random seed of the folds for measuring the probabilities (default: 0)"
     )
     made.add_argument("--dry-run", action="store_true", help="print the choice, but change nothing in the model folder")
-    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, … (default: cpu)")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
     return made
 
 

@@ -7,14 +7,23 @@ import torch
 from elq.errors import ElqError
 
 
+def chosen_device(name: str) -> str:
+    """The name of a device; ``auto`` becomes the first of ``cuda``, ``mps`` and ``cpu`` that torch can use."""
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def resolve_device(name: str) -> torch.device:
-    """The device of a name such as ``cpu``, ``cuda`` or ``cuda:1``.
+    """The device of a name such as ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
         ElqError: this machine has no such device, or this build of torch cannot use it.
     """
     try:
-        return torch.zeros(0, device=name).device
+        return torch.zeros(0, device=chosen_device(name)).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ElqError(
@@ -34,7 +43,6 @@ def resolve_precision(precision: str, device: str) -> str:
 
 def own_device(name: str) -> str:
     """The device of this process: ``cuda`` becomes this process's own card if torchrun or srun started one process for each."""
-    import torch
-
+    name = chosen_device(name)
     place, cards = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID"), torch.cuda.device_count()
     return f"cuda:{int(place) % cards}" if name == "cuda" and place and cards > 1 else name

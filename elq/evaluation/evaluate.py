@@ -12,7 +12,7 @@ from elq.evaluation.intervals import Ratio
 from elq.evaluation.metrics import KS, Sums, question_sums, ratios_of, values_of
 from elq.evaluation.nil import nil_area
 from elq.linking.linker import Linker
-from elq.linking.scorer import Given
+from elq.linking.scored import Given
 from elq.types import Link, Question
 
 log = logging.getLogger(__name__)

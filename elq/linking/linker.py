@@ -7,8 +7,7 @@
 """
 
 import logging
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -22,8 +21,11 @@ from elq.errors import ElqError
 from elq.linking.calibration import Calibration
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
+from elq.linking.forks import survive_forks
+from elq.linking.inputs import as_texts, check_candidates, check_folder, check_threshold
 from elq.linking.retriever import Retriever
-from elq.linking.scorer import MAX_MENTIONS, Scored, Scorer, joined
+from elq.linking.scored import Scored, joined
+from elq.linking.scorer import MAX_MENTIONS, Scorer
 from elq.linking.scoring import check_score_mode
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
@@ -84,6 +86,7 @@ class Linker:
         self.calibration = calibration
         retriever = Retriever(model, entities, dictionary)
         self.scorer = Scorer(model, tokenizer, retriever, score_mode=score_mode, max_mentions=max_mentions)
+        survive_forks()
 
     @classmethod
     def from_pretrained(
@@ -93,7 +96,8 @@ class Linker:
 
         Args:
             folder: a model folder, or ``owner/name`` on the Hub.
-            device: the device on which the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …
+            device: the device on which the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …; ``auto`` is the
+                first of ``cuda``, ``mps`` and ``cpu`` that torch can use.
             scoring: a score mode that replaces the folder's own, see elq/linking/scoring.py. The threshold γ of the folder was
                 chosen with the folder's own score mode.
             max_mentions: the number of spans per question that are searched in the index.
@@ -101,7 +105,7 @@ class Linker:
         Raises:
             ElqError: the folder, name or device does not exist, a file is missing, or the files do not belong together.
         """
-        path = resolve_model(folder)
+        path = resolve_model(check_folder(folder))
         decision = Decision.load(path)
         model, entities = ELQ.from_pretrained(path).to(resolve_device(device)), open_entities(path / ENTITIES)
         mode = scoring or decision.score_mode
@@ -154,16 +158,16 @@ class Linker:
     ) -> list[Link]: ...
     @overload
     def link(
-        self, texts: Sequence[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
+        self, texts: Iterable[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
     ) -> list[list[Link]]: ...
 
     def link(
-        self, texts: str | Sequence[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
+        self, texts: str | Iterable[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
     ) -> list[Link] | list[list[Link]]:
         """Link one question, or several.
 
         Args:
-            texts: a question, or a sequence of questions.
+            texts: a question, or any iterable of questions: a list, a generator, a set, an array, a column of a data frame.
             threshold: the threshold γ for this call; by default the linker's own.
             candidates: K for this call. Except in the score mode ``table``, the scores depend on K: γ was chosen with the
                 linker's own K, and with another K links have no probability.
@@ -171,15 +175,16 @@ class Linker:
                 "NIL", and such a link removes overlapping links with a lower score.
 
         Returns:
-            The links of the question in reading order; for a sequence, a list of such lists. Links do not overlap.
+            The links of the question in reading order; for several questions, a list of such lists in the order of the
+            questions (of a pandas Series: the order of its values). Links do not overlap.
 
         Raises:
-            ElqError: candidates < 1, a threshold of NaN, a text that is not a string, or ``nil`` with a model that was trained
+            ElqError: texts that are no strings, a threshold above 0, candidates < 1, or ``nil`` with a model that was trained
                 without NIL.
         """
         if isinstance(texts, str):
             return self.link([texts], threshold=threshold, candidates=candidates, nil=nil)[0]
-        least, k = self._checked(texts, threshold, candidates, nil)
+        texts, (least, k) = as_texts(texts), self._checked(threshold, candidates, nil)
         links: list[list[Link]] = [[] for _ in texts]
         for places, scored in self.scorer.batches(texts, floor=self._floor(least), candidates=k, batch_size=self.batch_size):
             for place, found in zip(places, self.links(scored, threshold=least, candidates=k, nil=nil), strict=True):
@@ -197,9 +202,10 @@ class Linker:
             candidates: the K with which the questions were scored, if it was not the linker's own.
             nil: whether NIL is a candidate.
         """
+        threshold = self.threshold if threshold is None else check_threshold(threshold)
         same = self.score_mode == "table" or candidates in (None, self.candidates)
         return scored.links(
-            self.threshold if threshold is None else threshold,
+            threshold,
             mention_threshold=self.mention_threshold,
             calibration=self.calibration if same else None,  # it was fitted with one K
             nil=nil,
@@ -207,7 +213,7 @@ class Linker:
 
     def score(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         threshold: float | None = None,
         candidates: int | None = None,
@@ -217,7 +223,7 @@ class Linker:
         """Score questions once. The result can be decoded several times, with any threshold that is not lower than this one.
 
         Args:
-            texts: the questions.
+            texts: any iterable of questions.
             threshold: the lowest threshold γ with which they will be decoded; by default the linker's own. The mention
                 threshold does not change it.
             candidates: K; by default the linker's own.
@@ -225,25 +231,24 @@ class Linker:
             given_candidates: K for the given mentions; by default the same K.
 
         Raises:
-            ElqError: candidates < 1, a threshold of NaN, or a text that is not a string.
+            ElqError: texts that are no strings, a threshold above 0, or candidates < 1.
         """
-        least, k = self._checked(texts, threshold, candidates, False)
-        choices = {"mentions": mentions, "given_candidates": given_candidates, "batch_size": self.batch_size}
+        texts, (least, k) = as_texts(texts), self._checked(threshold, candidates, False)
+        more = None if given_candidates is None else check_candidates(given_candidates)
+        choices = {"mentions": mentions, "given_candidates": more, "batch_size": self.batch_size}
         parts = [*self.scorer.batches(texts, floor=least, candidates=k, **choices)]  # type: ignore[arg-type]
         return joined(parts, len(texts)) if parts else self.scorer.nothing(least)
 
-    def _checked(self, texts: Sequence[str], threshold: float | None, candidates: int | None, nil: bool) -> tuple[float, int]:
+    def _checked(self, threshold: float | None, candidates: int | None, nil: bool) -> tuple[float, int]:
         """Check the arguments of a call, and return its threshold γ and K."""
         if nil and self.model.nil is None:
             raise ElqError(
                 "NIL is asked for, but the model was trained without NIL: train with model.nil=true, or leave out nil (--nil)"
             )
-        if wrong := [text for text in texts if not isinstance(text, str)]:
-            raise ElqError(f"a question must be a string, but one is {wrong[0]!r}: give its text as a string")
-        least = self.threshold if threshold is None else threshold
-        if math.isnan(least):
-            raise ElqError("the threshold is nan, but must be a number: give the lowest joint score of a link, at most 0")
-        return least, self.candidates if candidates is None else candidates
+        return (
+            self.threshold if threshold is None else check_threshold(threshold),
+            self.candidates if candidates is None else check_candidates(candidates),
+        )
 
     def _floor(self, threshold: float) -> float:
         """The lowest log p(mention) of a span that can become a link, since log p(entity | mention) is at most 0."""

@@ -7,88 +7,21 @@ scores afterwards. So what needs links at several thresholds (evaluation, calibr
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
-from elq.entities.catalogue import Catalogue
-from elq.errors import ElqError
-from elq.linking.calibration import Calibration
-from elq.linking.decoding import ScoredSpans, decode
+from elq.linking.decoding import ScoredSpans
 from elq.linking.retriever import Retriever
+from elq.linking.scored import Given, Scored
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
-from elq.types import Link, Mention
+from elq.types import Mention
 
 MAX_MENTIONS = 50  # spans of a question that are searched for
-
-
-class Given(NamedTuple):
-    """The candidates of one mention whose span was given."""
-
-    rows: list[int]  # catalogue rows of its candidates, best first; −1 where there is none
-    log_nil: float  # log p(NIL | mention); NaN if the model was trained without NIL
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """B questions with every span whose log p(mention) is at least the floor, and the candidates of each.
-
-    Args:
-        texts: B questions.
-        offsets: the characters of their tokens, as in :class:`elq.tensors.TokenBatch`.
-        spans: Q scored spans of all questions.
-        floor: the lowest log p(mention) of the spans that were scored.
-        catalogue: the catalogue whose rows the candidates are.
-        given: for each question, the candidates of its given mentions, in their order; None for a mention without a token.
-    """
-
-    texts: Sequence[str]
-    offsets: Sequence[Sequence[tuple[int, int]]]
-    spans: ScoredSpans
-    floor: float
-    catalogue: Catalogue
-    given: Sequence[Sequence[Given | None]]
-
-    def links(
-        self,
-        threshold: float,
-        *,
-        mention_threshold: float | None = None,
-        calibration: Calibration | None = None,
-        nil: bool = False,
-        overlaps: bool = False,
-    ) -> list[list[Link]]:
-        """The links of every question, in reading order, as a linker with these settings returns them.
-
-        Args:
-            threshold: the threshold γ, the lowest joint score of a link.
-            mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
-            calibration: gives the links a probability. If it is None, they have none.
-            nil: whether NIL is a candidate.
-            overlaps: whether links may overlap. If not, only the best of overlapping links is kept.
-
-        Raises:
-            ElqError: both thresholds are lower than ``floor``, so that links would be missing.
-        """
-        lowest = threshold if mention_threshold is None else max(threshold, mention_threshold)
-        if lowest < self.floor:
-            raise ElqError(f"the threshold is {lowest}, but these scores reach down to {self.floor} only: score with {lowest}")
-        spans = self.spans if nil else replace(self.spans, log_nil=None)
-        return decode(
-            self.texts,
-            self.offsets,
-            spans,
-            self.catalogue,
-            threshold,
-            mention_threshold=mention_threshold,
-            calibration=calibration,
-            overlaps=overlaps,
-        )
 
 
 class Scorer:
@@ -221,30 +154,3 @@ class Scorer:
         self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             yield
-
-
-def joined(parts: Sequence[tuple[Sequence[int], Scored]], questions: int) -> Scored:
-    """Join the batches of :meth:`Scorer.batches` into one record of all questions, in the order of the questions.
-
-    Args:
-        parts: for each batch (at least one), the places of its questions and their scores.
-        questions: the number of all questions.
-    """
-    texts: list[str] = [""] * questions
-    offsets: list[Sequence[tuple[int, int]]] = [()] * questions
-    given: list[Sequence[Given | None]] = [()] * questions
-    for places, part in parts:
-        for b, place in enumerate(places):
-            texts[place], offsets[place], given[place] = part.texts[b], part.offsets[b], part.given[b]
-    scored = [part.spans for _, part in parts]
-    question = torch.cat([torch.tensor(places)[one.spans.question] for (places, _), one in zip(parts, scored, strict=True)])
-    start, end = (torch.cat([getattr(one.spans, side) for one in scored]) for side in ("start", "end"))
-    nil = [one.log_nil for one in scored if one.log_nil is not None]
-    spans = ScoredSpans(
-        Spans(question, start, end),
-        torch.cat([one.mention_scores for one in scored]),
-        torch.cat([one.log_probs for one in scored]),
-        torch.cat([one.rows for one in scored]),
-        torch.cat(nil) if nil else None,
-    )
-    return Scored(texts, offsets, spans, parts[0][1].floor, parts[0][1].catalogue, given)
