@@ -1,4 +1,4 @@
-"""Files: reads JSON lines, and writes files that are never half-written."""
+"""Files: writes files that are never half-written."""
 
 import hashlib
 import json
@@ -11,47 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from elq.errors import ElqError
-
-
-def parse_json_line(raw: bytes, source: str, line: int) -> dict[str, Any]:
-    """Parse one line of a JSON-lines file.
-
-    Raises:
-        ElqError: the line is not UTF-8, not JSON, or not a JSON object; the message says the source and the line.
-
-    >>> parse_json_line(b'{"text": "who?"}', "questions.jsonl", 1)
-    {'text': 'who?'}
-    """
-    try:
-        record = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ElqError(
-            f"{source}, line {line}: byte {error.start} ({raw[error.start]:#04x}) is not UTF-8: save the file as UTF-8"
-        ) from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ElqError(f"{source}, line {line}: not valid JSON ({error}): correct the line or remove it") from None
-    if not isinstance(record, dict):
-        kind = type(record).__name__
-        raise ElqError(
-            f'{source}, line {line}: the line is a {kind}, but must be a JSON object such as {{"text": "…"}}: correct it or'
-            " remove it"
-        )
-    return record
-
-
-def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the line number and the object of each line of a JSON-lines file. Empty lines are skipped.
-
-    Raises:
-        ElqError: the file is missing, or a line is bad.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ElqError(f"{path} does not exist: give the path of a file with one JSON object a line")
-    with path.open("rb") as stream:
-        for line, raw in enumerate(stream, 1):
-            if raw.strip():
-                yield line, parse_json_line(raw, str(path), line)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 All of them are frozen, and none of them needs torch.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 NIL = "NIL"  # the entity of a link whose mention means no entity of the catalogue
 # The ways in which a name may mean an entity. elq/names/lookup.py finds them, and the network learns a bonus for each.
@@ -36,7 +37,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One record of the catalogue. ``popularity`` is a number of page views, or 0 if it is unknown."""
+    """One record of the catalogue.
+
+    ``popularity`` is a number of page views, or 0 if it is unknown. ``data`` has the further columns of the user's file, name
+    → text, such as a URL; elq only keeps them.
+    """
 
     id: str
     title: str
@@ -45,6 +50,7 @@ class Entity:
     aliases: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     popularity: int = 0
+    data: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import pytest
 
 from elq.commands.train import HERE
 from elq.entities.catalogue_files import entity_from_record, read_entities
-from elq.files import read_jsonl
 from elq.questions.annotated import read_questions
 from elq.questions.frames import load_frames
+from elq.reading.json_lines import read_jsonl
 from elq.types import Question
 
 STARTER = HERE / "starter"

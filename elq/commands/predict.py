@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import IO, TYPE_CHECKING
 
 from elq.commands.console import refuse_overwriting
 from elq.errors import ElqError
-from elq.files import continuing, parse_json_line, replacing
+from elq.files import continuing, replacing
 from elq.linking.inputs import read_candidates, read_threshold
 from elq.progress import track
-from elq.questions.annotated import question_from_record
-from elq.questions.predicted import as_json
+from elq.questions.inputs import check_input, read_input
+from elq.questions.predicted import as_json, check_output
 from elq.types import Link, Question
 
 if TYPE_CHECKING:
@@ -76,48 +76,6 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
     )  # a lone surrogate, which is half a character, cannot be written
 
 
-def read_input(source: str, *, skip_bad_lines: bool = False) -> Iterator[Question]:
-    """Read the questions of a file or of standard input ("-") one by one.
-
-    Every line of a .jsonl file is a JSON object with a "text". In other input, a line that starts with "{" is such an object,
-    and any other line is a question.
-
-    Args:
-        source: path of the file, or "-".
-        skip_bad_lines: report a bad line in the log and continue with the next one, instead of raising.
-
-    Raises:
-        ElqError: a line cannot be read; the message has its number.
-    """
-    with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
-        for line, raw in enumerate(stream, 1):
-            try:
-                question = _question(raw, source, line)
-            except ElqError as error:
-                if not skip_bad_lines:
-                    raise
-                log.warning("a line is skipped: %s", error)
-                continue
-            if question is not None:
-                yield question
-
-
-def _question(raw: bytes, source: str, line: int) -> Question | None:
-    """The question of one line; None for an empty line between JSON objects."""
-    if source.endswith(".jsonl") or raw.startswith(b"{"):
-        if not raw.strip():
-            return None
-        record = parse_json_line(raw, source, line)
-        try:
-            return question_from_record(record, line)
-        except ElqError as error:
-            raise ElqError(f"{source}, line {line}: {error}") from None
-    try:
-        return Question(str(line), raw.decode("utf-8").rstrip("\r\n"))
-    except UnicodeDecodeError:
-        raise ElqError(f"{source}, line {line}: the line is not valid UTF-8: save the file in UTF-8") from None
-
-
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(prog="elq predict", description="Link the entities in questions.")
@@ -125,7 +83,14 @@ def parser() -> argparse.ArgumentParser:
         "questions", nargs="*", metavar="QUESTION", help="text of a question; every argument is a question of its own"
     )
     made.add_argument(
-        "--input", metavar="FILE", help="file with one question, or one JSON object, in each line; - is standard input"
+        "--input",
+        metavar="FILE",
+        help="file of questions: .txt, .jsonl, .json, .csv, .tsv or .parquet, also compressed; - is standard input",
+    )
+    made.add_argument(
+        "--text-column",
+        metavar="COLUMN",
+        help="column or key of --input that has the questions (default: text or question)",
     )
     made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input, and link the others")
     made.add_argument(
@@ -173,14 +138,15 @@ def main(arguments: Sequence[str]) -> None:
         raise ElqError(
             f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input'
         )
-    if options.mentions is not None and options.mentions < 1:
-        raise ElqError(f"--mentions is {options.mentions}, but must be at least 1: give --mentions 1 or more")
+    for name in ("mentions", "candidates"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
     refuse_overwriting(options.output, options.input, options.model)
-    if options.input not in (None, "-") and not Path(options.input).is_file():
-        raise ElqError(f"--input {options.input} does not exist: give a .jsonl or .txt file, or - for standard input")
+    check_output(options.output, options.format)
     questions: Iterable[Question]
     if options.input:
-        questions = read_input(options.input, skip_bad_lines=options.skip_bad_lines)
+        check_input(options.input, options.text_column)
+        questions = read_input(options.input, skip_bad_lines=options.skip_bad_lines, text_column=options.text_column)
         questions = track(questions, "linking") if options.output else questions
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
@@ -198,7 +164,9 @@ def main(arguments: Sequence[str]) -> None:
             "the model's own threshold γ was chosen for K = %d candidates, not %d: %slinks have no probability",
             *(linker.candidates, options.candidates, remedy),
         )
-    jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
+    jsonl = options.format == "jsonl" or (
+        options.format is None and str(options.output).lower().endswith((".jsonl", ".ndjson"))
+    )
     show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
@@ -229,7 +197,7 @@ def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Itera
             "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
             "settings": [
                 *(options.threshold, options.candidates, options.scoring),
-                *(options.mentions, options.nil, options.skip_bad_lines),
+                *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
             ],
         }
         with continuing(options.output, plan, CHUNK) as opened:

@@ -16,7 +16,7 @@ from elq.encoding.pretrained import DEFAULT, FILES, resolve_encoder
 from elq.encoding.transformer import POOLINGS
 from elq.entities.assembly import PLAN_FORMAT, Recipe, assemble
 from elq.entities.catalogue import Catalogue
-from elq.entities.catalogue_files import read_entities
+from elq.entities.catalogue_files import read_entities, require_catalogue
 from elq.entities.manifest import Manifest
 from elq.entities.prior import prior_columns, with_prior
 from elq.entities.texts import EntityText
@@ -77,7 +77,7 @@ def build_entities(
     Several processes may build the same folder from the same input: they share the work, and all return when it is done.
 
     Args:
-        source: JSONL, CSV or Parquet file.
+        source: JSONL, JSON, CSV or Parquet file.
         output: the folder to make. An entities folder that was made from other input is replaced when the new one is complete.
         settings: encoder, text, table and index.
         columns: the name of our field → the name of the column in ``source``, for the fields whose names differ.
@@ -89,8 +89,7 @@ def build_entities(
     settings, output, source = settings or BuildSettings(), Path(output), Path(source)
     output = output if output.name else output.resolve()  # "." has no name
     resolve_device(device)
-    if not source.is_file():
-        raise ElqError(f"catalogue {source} does not exist: give the path of a JSONL, CSV or Parquet file")
+    require_catalogue(source, columns)
     name, precision = settings.encoder or DEFAULT, resolve_precision(settings.precision, device)
     digest = digest_of([source], json.dumps(sorted((columns or {}).items())))
     chosen = {**asdict(settings), "encoder": name, "precision": precision}

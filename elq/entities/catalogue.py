@@ -28,8 +28,10 @@ SCHEMA = pa.schema(
         ("aliases", pa.list_(pa.string())),
         ("types", pa.list_(pa.string())),
         ("popularity", pa.int64()),
+        ("data", pa.map_(pa.string(), pa.string())),
     ]
 )
+WITHOUT_DATA = SCHEMA.remove(len(SCHEMA) - 1)  # an older catalogue has no column of further data
 HASH_KEY = "elq.sha256"  # in the metadata of the file's schema
 CHUNK = 10_000  # records turned into Python objects at a time
 
@@ -67,8 +69,10 @@ def _write_records(entities: Iterable[Entity], stream: IO[bytes]) -> str:
             chunk.clear()
 
         for entity in entities:
-            chunk.append(astuple(entity))
-            digest.update(json.dumps(chunk[-1], ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+            *values, data = astuple(entity)
+            chunk.append((*values, list(data.items())))
+            hashed = [*values, data] if data else values  # without data, the hash is that of older catalogues
+            digest.update(json.dumps(hashed, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
             if len(chunk) == CHUNK:
                 flush()
         if chunk:
@@ -109,7 +113,7 @@ class Catalogue:
         except (OSError, pa.ArrowInvalid) as error:
             raise ElqError(f"{path} is not a readable catalogue ({error}): {AGAIN}") from None
         self.sha256: str = (self._table.schema.metadata or {}).get(HASH_KEY.encode(), b"").decode()
-        if self._table.schema != SCHEMA:
+        if self._table.schema not in (SCHEMA, WITHOUT_DATA):
             raise ElqError(
                 f"{path} has the columns {self._table.column_names}, but needs {SCHEMA.names} with their types: {AGAIN}"
             )
@@ -142,4 +146,5 @@ class Catalogue:
 
 
 def _entity(record: dict[str, Any]) -> Entity:
-    return Entity(**{**record, "aliases": tuple(record["aliases"]), "types": tuple(record["types"])})
+    lists = {"aliases": tuple(record["aliases"]), "types": tuple(record["types"]), "data": dict(record.get("data") or ())}
+    return Entity(**{**record, **lists})

@@ -1,32 +1,44 @@
-"""Catalogue files: reads JSONL, CSV and Parquet files, and checks each record."""
+"""Catalogue files: reads JSON lines, JSON, CSV and Parquet files, and checks each record."""
 
-import csv
+import json
+import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from elq.entities.cells import split_cell
+from elq.entities.columns import FIELDS, Layout, layout_of, require_fields
+from elq.entities.tally import COUNTED, Tally
 from elq.errors import ElqError
-from elq.files import SURROGATES, read_jsonl
+from elq.files import SURROGATES
+from elq.reading.ids import id_text, is_empty
+from elq.reading.lines import COMPRESSED, format_of, require_file
+from elq.reading.records import listing, read_records
 from elq.types import NIL, Entity
 
-SUFFIXES = (".jsonl", ".csv", ".parquet")
-FIELDS = tuple(field.name for field in fields(Entity))
-ROWS = 10_000  # rows of a Parquet file that are converted to Python objects at a time
-LONGEST_FIELD = 1 << 24  # characters of one value in a CSV file
+log = logging.getLogger(__name__)
+
+FORMATS = ("jsonl", "csv", "parquet", "json", "ndjson", "tsv")
+SUFFIXES = tuple(f".{name}" for name in FORMATS)
+SAMPLE = 10_000  # records from which the layout of a file is found
+WIKI_TITLE = re.compile(r"\S+_\(\S+\)")  # "Titanic_(1997_film)", as Wikipedia writes a title in an address
 
 
-def entity_from_record(record: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> Entity:
+def entity_from_record(
+    record: Mapping[str, Any], columns: Mapping[str, str] | None = None, *, layout: Layout | None = None, number: str = ""
+) -> Entity:
     """Check one raw record and convert it to an entity.
 
-    If ``title`` is missing, ``label`` is used for it, and the other way round. A list may also be a string with "|" between the
-    items.
+    If ``title`` is missing, ``label`` is used for it, and the other way round. A list may also be a string: a list in brackets
+    as JSON or Python writes it, or items with "|" between them.
 
     Args:
         record: column name → value, as read from the source.
         columns: the name of our field → the name of the column in the source, for the fields whose names differ.
+        layout: how the records of the file are read; it replaces ``columns``.
+        number: the id of the entity if the ids of the file are numbers of records.
 
     Raises:
         ElqError: the id or both names are missing, or a value has the wrong type.
@@ -34,12 +46,13 @@ def entity_from_record(record: Mapping[str, Any], columns: Mapping[str, str] | N
     >>> entity_from_record({"qid": 5, "title": "Titanic", "aliases": "RMS Titanic|Titan"}, {"id": "qid"}).aliases
     ('RMS Titanic', 'Titan')
     """
-    names = columns or {}
-    values = {field: record.get(names.get(field, field)) for field in FIELDS}
-    identity, title, label, description = (_text(field, values[field]) for field in ("id", "title", "label", "description"))
+    layout = layout or Layout(columns or {})
+    values = {field: layout.value(record, field) for field in FIELDS}
+    identity = _encodable("id", id_text(values["id"])) or (number if layout.numbered else "")
+    title, label = (_name(field, values[field], layout) for field in ("title", "label"))
     if not identity:
         raise ElqError(
-            f"the record has no id (its columns: {', '.join(record)}): add an id, or name the column that contains it"
+            f"the record has no id (its columns: {listing(record)}): add an id, or name the column that contains it"
             " (--columns id=COLUMN)"
         )
     if identity == NIL:
@@ -49,17 +62,14 @@ def entity_from_record(record: Mapping[str, Any], columns: Mapping[str, str] | N
             f"entity {identity} has neither title nor label: add one, or name the column that contains it"
             " (--columns title=COLUMN)"
         )
-    aliases, types = (_strings(field, values[field]) for field in ("aliases", "types"))
+    description = _text("description", values["description"])
+    aliases, types = (_strings(field, values[field], layout.separators.get(field, "")) for field in ("aliases", "types"))
     count = _count("popularity", values["popularity"])
-    return Entity(identity, title or label, label or title, description, aliases, types, count)
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or (isinstance(value, float) and value != value)  # readers give NaN for an empty cell
+    return Entity(identity, title or label, label or title, description, aliases, types, count, _others(record, layout))
 
 
 def _text(field: str, value: object) -> str:
-    if _is_empty(value):
+    if is_empty(value):
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ElqError(
@@ -68,14 +78,19 @@ def _text(field: str, value: object) -> str:
     return _encodable(field, str(value).strip())
 
 
+def _name(field: str, value: object, layout: Layout) -> str:
+    text = _text(field, value)
+    return text.replace("_", " ").strip() if "_" in text and (layout.blanks or WIKI_TITLE.fullmatch(text)) else text
+
+
 def _encodable(field: str, text: str) -> str:
     if SURROGATES.search(text):
         raise ElqError(f"{field} is {text!r}, which contains half of a character (a lone surrogate): correct the text")
     return text
 
 
-def _strings(field: str, value: object) -> tuple[str, ...]:
-    items = () if _is_empty(value) else value.split("|") if isinstance(value, str) else value
+def _strings(field: str, value: object, separator: str) -> tuple[str, ...]:
+    items = () if is_empty(value) else split_cell(value, separator) if isinstance(value, str) else value
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
         raise ElqError(
             f'{field} is {value!r}, but must be a list of strings, or one string with "|" between the items: correct it'
@@ -84,7 +99,7 @@ def _strings(field: str, value: object) -> tuple[str, ...]:
 
 
 def _count(field: str, value: object) -> int:
-    if _is_empty(value) or value == "":
+    if is_empty(value) or value == "":
         return 0
     number = float(value) if isinstance(value, str) and value.isdecimal() else value
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 2**63 or number != int(number):
@@ -92,71 +107,65 @@ def _count(field: str, value: object) -> int:
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
-def _raw_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the place in the file and the raw record, in the order of the file."""
-    if path.suffix == ".jsonl":
-        for line, record in read_jsonl(path):
-            yield f"line {line}", record
-        return
-    kind, number = path.suffix.removeprefix("."), 0
-    try:
-        for record in _csv_records(path) if kind == "csv" else _parquet_records(path):
-            number += 1
-            yield f"record {number}", record
-    except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
+def _others(record: Mapping[str, Any], layout: Layout) -> dict[str, str]:
+    """The values of further columns as text. An object in the column "data" is taken for such values itself."""
+    found = dict(layout.others(record))
+    if isinstance(found.get("data"), Mapping):
+        found |= found.pop("data")
+    texts = {str(name): _as_text(value) for name, value in found.items() if not is_empty(value)}
+    return {_encodable("a column", name): _encodable(name, text) for name, text in texts.items() if text}
+
+
+def _as_text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
+
+
+def require_catalogue(path: str | Path, columns: Mapping[str, str] | None = None) -> None:
+    """Check the path of a catalogue, and the fields of a mapping of columns, before anything is read.
+
+    Raises:
+        ElqError: the file is missing, is a folder, or has a suffix of no format, or a field in ``columns`` is unknown.
+    """
+    if format_of(path) not in FORMATS and not Path(path).is_dir():
         raise ElqError(
-            f"{path} could not be read as {kind} after record {number} ({reason}): correct the file after that record"
-        ) from error
-
-
-def _csv_records(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file, whose first row names the columns. Values are not converted: "NA" and "007" stay text."""
-    csv.field_size_limit(LONGEST_FIELD)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.reader(stream, strict=True)
-        header = next(rows, [])
-        for row in rows:
-            if any(row[len(header) :]):
-                raise ElqError(
-                    f"{path}, line {rows.line_num}: the row has {len(row)} fields, but the header names {len(header)} columns:"
-                    " put every value that contains a comma between double quotes"
-                )
-            if row:  # the reader gives an empty list for an empty line
-                yield dict(zip(header, row, strict=False))
-
-
-def _parquet_records(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=ROWS):
-            yield from batch.to_pylist()
+            f"the name of the catalogue {path} must end in one of {', '.join(SUFFIXES)} (a compressed file also in"
+            f" {', '.join(COMPRESSED)}): convert the file to such a format"
+        )
+    require_file(path, f"catalogue {path}", f"give the path of a file in one of the formats {', '.join(SUFFIXES)}")
+    require_fields(columns or {})
 
 
 def read_entities(path: str | Path, columns: Mapping[str, str] | None = None) -> Iterator[Entity]:
-    """Yield the entities of a JSONL, CSV or Parquet file in the order of the file, in constant memory.
+    """Yield the entities of a JSONL, JSON, CSV or Parquet file in the order of the file.
+
+    The memory is constant, but for a JSON array. How the columns are read is found from the first records, and said in the
+    log; at the end, the log says how many records have each field.
 
     Raises:
-        ElqError: the file is missing, its suffix or a field in ``columns`` is unknown, or a record is bad (the message says
-            where it is).
+        ElqError: the file is missing, its suffix or a field in ``columns`` is unknown, a record is bad (the message says
+            where it is), an id occurs twice, or there are no records.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ElqError(
-            f"the name of the catalogue {path} must end in one of {', '.join(SUFFIXES)}: convert the file to such a format"
-        )
-    if not path.is_file():
-        raise ElqError(f"catalogue {path} does not exist: give the path of a file in one of the formats {', '.join(SUFFIXES)}")
-    for field in columns or {}:
-        if field not in FIELDS:
-            raise ElqError(
-                f"columns names the field {field!r}, but the fields are {', '.join(FIELDS)}: write FIELD=COLUMN with one of"
-                " these"
-            )
-    for place, record in _raw_records(path):
+    require_catalogue(path, columns)
+    records = _mappings(path)
+    head = list(islice(records, SAMPLE))
+    layout = layout_of([record for _, record in head], columns or {}, str(path)) if head else Layout()
+    if layout.numbered:
+        log.warning("%s: no record has an id, so the ids are the numbers of the lines or records", path)
+    tally = Tally(str(path))
+    for place, record in chain(head, records):
         try:
-            entity = entity_from_record(record, columns)
+            entity = entity_from_record(record, layout=layout, number=place.rpartition(" ")[2])
         except ElqError as error:
             raise ElqError(f"{path}, {place}: {error}") from None
+        tally.add(entity, tuple(field for field in COUNTED if layout.value(record, field) not in (None, "", [])))
         yield entity
+    tally.report()
+    tally.require_distinct(lambda: ((place, id_text(layout.value(record, "id"))) for place, record in _mappings(path)))
+
+
+def _mappings(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for place, record in read_records(path):
+        if not isinstance(record, Mapping):
+            raise ElqError(f"{path}, {place} is {record!r}, but must be an object with id and title: correct it or remove it")
+        yield place, record

@@ -2,15 +2,19 @@
 
 File format: JSON lines, ``{"id", "text", "mentions": [{"start", "end", "entity"}], "other_entities": [id, …]}`` with
 character offsets (code points), end exclusive; ``entity`` is null if the gold entity is not in the catalogue. Only ``text``
-is required, and unknown keys are ignored. The questions of the released ELQ (EL4QA) can be read too.
+is required, and unknown keys are ignored. The file may be compressed, or one JSON array of such objects (.json). The questions
+of the released ELQ (EL4QA) can be read too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elq.errors import ElqError
-from elq.files import read_jsonl
+from elq.reading.ids import id_text
+from elq.reading.json_lines import read_jsonl
+from elq.reading.lines import format_of, require_file
+from elq.reading.records import DELIMITED, JSON, PARQUET, listing, read_json
 from elq.types import Mention, Question
 
 if TYPE_CHECKING:
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def question_from_record(record: Mapping[str, Any], number: int) -> Question:
-    """Check one raw record and convert it to a question. If it has no id, the id is ``number``.
+    """Check one raw record and convert it to a question. If it has no id, the id is ``number``; a whole number becomes text.
 
     Raises:
         ElqError: a key is missing, a value has the wrong type, or a span is empty or outside the text.
@@ -28,23 +32,30 @@ def question_from_record(record: Mapping[str, Any], number: int) -> Question:
     """
     text = record.get("text")
     if not isinstance(text, str):
-        raise ElqError(f'text is {text!r}, but must be a string: give every question a "text"')
+        keys = "" if "text" in record else f" (the keys are {listing(record)})"
+        raise ElqError(f'text is {text!r}{keys}, but must be a string: give every question a "text"')
     mentions, others = record.get("mentions") or [], record.get("other_entities") or []
     if not isinstance(mentions, list):
         raise ElqError(
             f'mentions is {mentions!r}, but must be a list of objects with "start", "end" and "entity": correct it or remove it'
         )
-    if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
+    if not isinstance(others, list) or not all(type(other) in (str, int) and str(other).strip() for other in others):
         raise ElqError(
             f'other_entities is {others!r}, but must be a list of entity ids, such as ["Q90"]: correct it or remove it'
         )
-    return Question(str(record.get("id", number)), text, tuple(_mention(m, text) for m in mentions), tuple(others))
+    identity = id_text(record.get("id")) or str(number)
+    return Question(identity, text, tuple(_mention(m, text) for m in mentions), tuple(map(id_text, others)))
 
 
 def _mention(record: object, text: str) -> Mention:
     if not isinstance(record, dict):
         raise ElqError(f'a mention is {record!r}, but must be an object with "start", "end" and "entity": correct it')
-    start, end, entity = record.get("start"), record.get("end"), record.get("entity")
+    if "entity" not in record:
+        raise ElqError(
+            f"a mention has no entity (its keys are {listing(record)}): give the id of its entity, or null if the entity is"
+            " not in the catalogue"
+        )
+    start, end, entity = record.get("start"), record.get("end"), record["entity"]
     if type(start) is not int or type(end) is not int:
         raise ElqError(
             f"a mention has start {start!r} and end {end!r}, but both must be whole numbers: give the places of its characters"
@@ -54,12 +65,11 @@ def _mention(record: object, text: str) -> Mention:
             f"the span [{start}, {end}) is empty or outside the text of {len(text)} characters: give the place of its first"
             " character, counted from 0, and the place after its last one"
         )
-    if entity is not None and not isinstance(entity, str):
+    if entity is not None and (type(entity) not in (str, int) or not str(entity).strip()):
         raise ElqError(
-            f"entity is {entity!r}, but must be an entity id as a string, or null if the entity is not in the catalogue:"
-            " correct it"
+            f"entity is {entity!r}, but must be an entity id, or null if the entity is not in the catalogue: correct it"
         )
-    return Mention(start, end, entity)
+    return Mention(start, end, None if entity is None else id_text(entity))
 
 
 def question_from_el4qa(record: Mapping[str, Any], number: int, catalogue: "Catalogue") -> Question:
@@ -90,6 +100,14 @@ def question_from_el4qa(record: Mapping[str, Any], number: int, catalogue: "Cata
     return question_from_record({"id": record.get("id", number), "text": record.get("text"), "mentions": mentions}, number)
 
 
+def _records(path: Path) -> Iterator[tuple[str, object]]:
+    """The place and the value of each record of a question file."""
+    require_file(path, f"question file {path}" if path.is_dir() else str(path), "give a file with one JSON object a line")
+    if format_of(path) in (*DELIMITED, *PARQUET):
+        raise ElqError(f"{path} is a table, but annotated questions need lists of mentions: convert it to JSON lines (.jsonl)")
+    return read_json(path) if format_of(path) in JSON else ((f"line {line}", record) for line, record in read_jsonl(path))
+
+
 def read_questions(path: str | Path, catalogue: "Catalogue | None" = None) -> list[Question]:
     """Read a question file, in our format or in that of the released questions (EL4QA).
 
@@ -101,18 +119,21 @@ def read_questions(path: str | Path, catalogue: "Catalogue | None" = None) -> li
         ElqError: the file is missing or empty, or a record is bad (the message says the file and the line).
     """
     questions = []
-    for line, record in read_jsonl(path):
+    for place, record in _records(Path(path)):
+        number = int(place.rpartition(" ")[2])
         try:
+            if not isinstance(record, dict):
+                raise ElqError(f'the question is {record!r}, but must be an object with "text" and "mentions": correct it')
             if "label_id" not in record:
-                questions.append(question_from_record(record, line))
+                questions.append(question_from_record(record, number))
             elif catalogue is not None:
-                questions.append(question_from_el4qa(record, line, catalogue))
+                questions.append(question_from_el4qa(record, number, catalogue))
             else:
                 raise ElqError(
                     "label_id is a row of a catalogue, but no catalogue was given: give a model or entities folder (--model)"
                 )
         except ElqError as error:
-            raise ElqError(f"{path}, line {line}: {error}") from None
+            raise ElqError(f"{path}, {place}: {error}") from None
     if not questions:
         raise ElqError(f"{path} contains no questions, but at least one is needed: give a file with one JSON object a line")
     return questions

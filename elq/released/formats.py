@@ -19,9 +19,10 @@ from tokenizers.models import WordPiece
 from elq.encoding.transformer import Encoder, without_memory
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
-from elq.files import SURROGATES, read_jsonl
+from elq.files import SURROGATES
 from elq.model.config import ELQConfig
 from elq.model.network import ELQ
+from elq.reading.json_lines import read_jsonl
 from elq.tensors import Array
 from elq.types import Entity
 
