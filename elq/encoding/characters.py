@@ -10,7 +10,9 @@ INVISIBLE = (
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
-ESCAPE = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][0-2AB]"  # ANSI: colours, links, …
+ESCAPE = (
+    r"\x1b\[[0-?]*[ -/]*[@-~](?![\u0300-\u036f])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][0-2AB]"  # ANSI: colours, links, …
+)
 HIDDEN = re.compile(f"{ESCAPE}|[{INVISIBLE}]")
 MARKUP = re.compile(
     r"_|(?<!\w)[*`~]+|[*`~]+(?!\w)"

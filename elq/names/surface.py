@@ -5,11 +5,17 @@ import re
 from elq.types import Entity
 
 IN_BRACKETS = re.compile(r"[\s_]+\([^()]*\)$")
-FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(  # "may" and "up" are none: they are a month and a famous film
     (
         "a an the and or not no if as of in on at to for from by with about there many much"
         " is are was were be been do does did has have had can could will would what which who whom whose where when why how"
         " that this these those i you he she it we they me him her us them my your his its our their"
+        " am being doing having shall should might must ought cannot myself yourself himself herself itself ourselves"
+        " yourselves themselves mine yours hers ours theirs someone something anyone anything everyone everything nobody"
+        " nothing none each every any some such other another same both either neither several more most less least"
+        " so too also very just then than thus hence here now only even again still yet ever never always often quite rather"
+        " maybe perhaps but nor because since until unless while whether although though into onto upon among between through"
+        " during before after above below under over within without against toward towards per via"
     ).split()
 )
 
@@ -38,10 +44,10 @@ def names_of(entity: Entity) -> list[str]:
 def is_name(key: str) -> bool:
     """Whether folded words in a text may be used as a name.
 
-    A single letter or a single English function word may not, unless it is written in capitals, which its key then has (see
-    ``key_of`` in elq/names/words.py). Many aliases in Wikidata are codes ("IN" for India, "IT" for Italy), and a possessive
-    leaves the word "s": without this rule nearly every question without an entity gets a link. On webqsp_dev the rule raises
-    precision a little (.748 to .753), and recall does not fall.
+    A single letter or a single English function word may not, unless its key has capitals (elq/names/single.py). Many
+    aliases in Wikidata are codes ("IN" for India, "IT" for Italy), and a possessive leaves the word "s": without this rule
+    nearly every question without an entity gets a link. On webqsp_dev the rule raises precision a little (.748 to .753), and
+    recall does not fall.
 
     >>> is_name("the who"), is_name("who"), is_name("WHO"), is_name("c"), is_name("C")
     (True, False, True, False, True)

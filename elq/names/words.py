@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from elq.encoding.characters import TRADE, hidden
+from elq.names.single import NOTHING, Piece, alone, single
 from elq.names.surface import FUNCTION_WORDS
 
 NO_SPACES = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese, Japanese
 WORD = re.compile(rf"[{NO_SPACES}]|[^\W\d_](?:\+\+|#)(?!\w)|[^\W_{NO_SPACES}]+")  # also C++ and C#; "_" is no letter
 ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
-LETTER = re.compile(r"(?<![^\s(\[{\"“‘*_`])[A-Z](?![^\s)\]}\"”’',;:!?*_`.]|\.\s*\S)")  # it stands alone, and is no initial
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent
     {"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
-)
-NOTHING = ("", 0, 0)
-PRONOUNS = frozenset("you he she it we they me him her us them".split())
-COUNTED = frozenset(  # after a number, these words say that the number counts something
-    "dollar dollars euro euros pound pounds cent cents percent hundred thousand million billion people men women children times"
-    " year years month months week weeks day days hour hours minute minutes second seconds mile miles km kilometers kilometres"
-    " meter meters metre metres feet foot inches kg kilos grams degrees points".split()
 )
 
 
@@ -50,25 +43,16 @@ def words(text: str) -> list[Word]:
     found = _cut(text)
     if "." in text:
         periods = {match.end() - 1 for match in ABBREVIATION.finditer(text)}
-        found = [(word, start, end + (end in periods)) for word, start, end in found]
-    shouted = text.isupper() and sum(map(str.isalpha, (word for word, *_ in found))) > 1
-    letters = {match.start() for match in LETTER.finditer(text)}
-    whole: list[Word] = []
-    for (before, *_), (word, start, end), (after, *_) in zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False):
-        if word.isdigit():
-            alone = "" if after in COUNTED or text[end : end + 1] == "%" or text[start - 1 : start] in (*"$€£¥",) else word
-        elif shouted or (len(word) == 1 and start not in letters):
-            alone = word
-        else:
-            alone = word.upper() if before == "the" and word in PRONOUNS else _single(text[start:end], word)
-        whole.append(Word(word, start, end, alone))
-    return whole
+        found = [Piece(word, start, end + (end in periods)) for word, start, end in found]
+    shouted = text.isupper() and sum(piece.word.isalpha() for piece in found) > 1
+    sides = zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False)
+    return [Word(*piece, alone(text, piece, before, after, shouted)) for before, piece, after in sides]
 
 
-def _cut(text: str) -> list[tuple[str, int, int]]:
+def _cut(text: str) -> list[Piece]:
     """The folded words of a text, each with its characters [start, end)."""
     if text.isascii() and text.isprintable():  # nearly all texts of a catalogue; this way is six times faster
-        return [(match[0], *match.span()) for match in WORD.finditer(text.lower())]
+        return [Piece(match[0], *match.span()) for match in WORD.finditer(text.lower())]
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -83,7 +67,7 @@ def _cut(text: str) -> list[tuple[str, int, int]]:
         starts += [position] * len(piece)
         ends += [position + 1] * len(piece)
     found = WORD.finditer("".join(pieces))
-    return [(match[0], starts[match.start()], ends[match.end() - 1]) for match in found]
+    return [Piece(match[0], starts[match.start()], ends[match.end() - 1]) for match in found]
 
 
 def _fold(text: str) -> str:
@@ -91,20 +75,13 @@ def _fold(text: str) -> str:
     return "".join(part for part in parts if not unicodedata.category(part).startswith("M")).casefold().translate(LETTERS)
 
 
-def _single(written: str, word: str) -> str:
-    """The key of a single word. Upper case says something where the word in lower case says nothing: "IT", "WHO", "C"."""
-    code = (len(word) == 1 and word.isascii() and word not in "ai") or word in FUNCTION_WORDS
-    return word.upper() if code and written.isupper() else word
-
-
 def key_of(found: Sequence[Word]) -> str:
     """The key by which the words of a phrase are looked up as a name.
 
-    A single function word or letter in capitals keeps them, unless the whole text is in capitals: "IT" is not "it". So does a
-    pronoun after "the" ("the us"). A number that counts something has no key ("300 dollars").
+    The key of a single word is that of elq/names/single.py: "IT" is not "it", and a number that counts something has no key.
 
-    >>> [key_of([word]) for word in words("call IT if it costs the us 300 dollars")]
-    ['call', 'IT', 'if', 'it', 'costs', 'the', 'US', '', 'dollars']
+    >>> [key_of([word]) for word in words("It costs the us 300 dollars; call IT, who wrote It")]
+    ['it', 'costs', 'the', 'US', '', 'dollars', 'call', 'IT', 'who', 'wrote', 'It']
     >>> [key_of([word]) for word in words("CALL IT")], key_of(words("call IT"))
     (['call', 'it'], 'call it')
     """
@@ -125,16 +102,16 @@ def as_name(text: str, start: int, end: int) -> str:
 
 
 def folded(name: str) -> str:
-    """The folded words of a name, with one space between them. A single function word or letter in capitals keeps them.
+    """The folded words of a name, with one space between them. A single function word or letter keeps its capitals.
 
     >>> folded("Zoë's Café"), folded("ŁÓDŹ Ørsted Topkapı Đà Æneid Œuvre Þór Bragð")
     ('zoe s cafe', 'lodz orsted topkapi da aeneid oeuvre thor bragd')
     >>> folded("IT"), folded("It"), folded("IT Crowd"), folded("New_York"), folded("C++"), folded("C")
-    ('IT', 'it', 'it crowd', 'new york', 'c++', 'C')
+    ('IT', 'It', 'it crowd', 'new york', 'c++', 'C')
     """
     if name.isascii() and name.isprintable():
         found = WORD.findall(name.lower())
     else:
         gone = hidden(name)
         found = WORD.findall(_fold("".join(character for place, character in enumerate(name) if place not in gone)))
-    return _single(name, found[0]) if len(found) == 1 else " ".join(found)
+    return single(name, found[0]) if len(found) == 1 else " ".join(found)
