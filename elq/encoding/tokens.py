@@ -4,16 +4,18 @@ File format: ``tokenizer.json`` of the tokenizers library.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Encoding, Tokenizer
 
+from elq.encoding.characters import PlainText, plain
 from elq.errors import ElqError
-from elq.files import SURROGATES
 from elq.tensors import TokenBatch
 from elq.types import Mention
+
+BATCH = 1024  # names that are tokenised at once
 
 
 class QuestionTokenizer:
@@ -65,18 +67,29 @@ class QuestionTokenizer:
         """The largest id that the tokenizer can give, plus 1. Added tokens and special tokens count too."""
         return 1 + max([*self._tokenizer.get_vocab(with_added_tokens=True).values(), *self._tokenizer.encode("").ids, 0])
 
+    def longer_than(self, names: Iterable[str], limit: int) -> int:
+        """How many names have more than ``limit`` tokens. A span has at most L tokens, so a longer name is never linked."""
+        plain_names = (name if (form := plain(name)) is None else form.text for name in names)
+        long = [name for name in plain_names if len(name) > limit]  # each token has at least one character
+        found = (self._tokenizer.encode_batch_fast(long[at : at + BATCH]) for at in range(0, len(long), BATCH))
+        return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for part in found for one in part)
+
     def __call__(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenise B texts, padded to the longest of them.
+
+        The encoder reads the plain form of a text (elq/encoding/characters.py).
 
         Returns:
             ids (B, T), masks (B, T), and offsets in characters of the original texts (code points, end exclusive).
         """
-        # A lone surrogate cannot be encoded. It is replaced by one other character, so that all offsets stay right.
+        forms = [*map(plain, texts)]
         try:
-            encodings = self._tokenizer.encode_batch([SURROGATES.sub("\ufffd", text) for text in texts])
+            encodings = self._tokenizer.encode_batch(
+                [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
+            )
         except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
             raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
-        rows = [_kept(encoding, self.max_tokens) for encoding in encodings]
+        rows = [_kept(encoding, self.max_tokens, form) for encoding, form in zip(encodings, forms, strict=True)]
         width = max((len(ids) for ids, *_ in rows), default=0)
 
         def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
@@ -101,12 +114,16 @@ def _cut(length: int, closing: int, limit: int | None) -> list[int]:
     return [*range(limit - closing), *range(length - closing, length)]
 
 
-def _kept(encoding: Encoding, limit: int | None) -> tuple[list[int], list[int], tuple[tuple[int, int], ...]]:
-    """The ids, the special-token mask and the characters of the tokens that are kept.
+def _kept(
+    encoding: Encoding, limit: int | None, form: PlainText | None
+) -> tuple[list[int], list[int], tuple[tuple[int, int], ...]]:
+    """The ids, the special-token mask and the characters of the tokens that are kept, in the text as the user wrote it.
 
     A special token has no characters: its offsets are both the end of the text before it.
     """
     ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # each access copies a list
+    if form is not None:
+        found = [form.origin(*place) for place in found]
     cut = _cut(len(ids), sum(special[1:]), limit)
     offsets, end = [], 0
     for t in cut:

@@ -15,7 +15,7 @@ from elq.entities.catalogue import Catalogue
 from elq.entities.prior import QID
 from elq.names.lookup import NameIndex
 from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
-from elq.names.words import folded, words
+from elq.names.words import as_name, folded, key_of, words
 from elq.tensors import NameMatches, Spans, TokenBatch
 from elq.types import Entity
 
@@ -29,9 +29,9 @@ def _fame(entity: Entity) -> float:
 
 
 def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[str]:
-    """The text of each of Q spans, as it is written in the question."""
+    """The text of each of Q spans, as it is written in the question; a word such as "it" as its place says (``as_name``)."""
     places = zip(spans.question.tolist(), spans.start.tolist(), spans.end.tolist(), strict=True)
-    return [texts[b][tokens.offsets[b][start][0] : tokens.offsets[b][end - 1][1]] for b, start, end in places]
+    return [as_name(texts[b], tokens.offsets[b][start][0], tokens.offsets[b][end - 1][1]) for b, start, end in places]
 
 
 class Dictionary:
@@ -75,7 +75,7 @@ class Dictionary:
         found, most = words(text), self._longest if most is None else min(most, self._longest)
         for first in range(len(found)):
             for after in range(first + 1, min(first + most, len(found)) + 1):
-                yield found[first].start, found[after - 1].end, " ".join(word.text for word in found[first:after])
+                yield found[first].start, found[after - 1].end, key_of(found[first:after])
 
     def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield every name in a text, also names inside other names: characters [start, end), row of its most famous entity."""
@@ -94,7 +94,7 @@ class Dictionary:
 
     def name_matches(self, names: Sequence[str]) -> NameMatches:
         """The entities that each of Q names may mean, and the kind of each match (elq/names/lookup.py)."""
-        found = [[*self._index.lookup(folded(name)).items()] for name in names]
+        found = [[*self._index.lookup(key).items()] if is_name(key := folded(name)) else [] for name in names]
         most = max(map(len, found), default=0)  # E
         padded = [[*pairs, *[(-1, -1)] * (most - len(pairs))] for pairs in found]
         rows, kinds = torch.tensor(padded, dtype=torch.int64).view(len(names), most, 2).unbind(-1)  # each (Q, E)

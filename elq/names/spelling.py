@@ -85,7 +85,7 @@ def spelling(key: str) -> str:
     >>> spelling("percy jackson the olympians"), spelling("formula one"), spelling("the one"), spelling("c s lewis")
     ('percyjacksonolympian', 'formula1', 'one', 'cslewi')
     """
-    words = key.split()
+    words = key.lower().split()  # the key of a code has capitals: "US" is another spelling of "u s"
     spoken = [word for before, word in pairwise(["", *words]) if word not in UNSPOKEN or (word == "s" and len(before) == 1)]
     *before, last = spoken or words or [""]
     return "".join([*before, stem(ROMAN.get(last) or NUMBERS.get(last) or last if before else last)])

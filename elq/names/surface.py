@@ -2,24 +2,29 @@
 
 import re
 
-from elq.names.words import WORD
 from elq.types import Entity
 
-IN_BRACKETS = re.compile(r"\s+\([^()]*\)$")
-FUNCTION_WORDS = frozenset(
-    WORD.findall(
+IN_BRACKETS = re.compile(r"[\s_]+\([^()]*\)$")
+FUNCTION_WORDS = frozenset(  # "may" and "up" are none: they are a month and a famous film
+    (
         "a an the and or not no if as of in on at to for from by with about there many much"
         " is are was were be been do does did has have had can could will would what which who whom whose where when why how"
         " that this these those i you he she it we they me him her us them my your his its our their"
-    )
+        " am being doing having shall should might must ought cannot myself yourself himself herself itself ourselves"
+        " yourselves themselves mine yours hers ours theirs someone something anyone anything everyone everything nobody"
+        " nothing none each every any some such other another same both either neither several more most less least"
+        " so too also very just then than thus hence here now only even again still yet ever never always often quite rather"
+        " maybe perhaps but nor because since until unless while whether although though into onto upon among between through"
+        " during before after above below under over within without against toward towards per via"
+    ).split()
 )
 
 
 def without_brackets(title: str) -> str:
     """The title without the text in brackets at its end.
 
-    >>> without_brackets("Titanic (1997 film)")
-    'Titanic'
+    >>> without_brackets("Titanic (1997 film)"), without_brackets("Titanic_(1997_film)")
+    ('Titanic', 'Titanic')
     """
     return IN_BRACKETS.sub("", title) if title.endswith(")") else title  # endswith is fast, and few titles have brackets
 
@@ -27,20 +32,24 @@ def without_brackets(title: str) -> str:
 def names_of(entity: Entity) -> list[str]:
     """The names of an entity as they are written in its record, each once: title, title without brackets, label, aliases.
 
-    >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997",)))
-    ['Titanic (1997 film)', 'Titanic', 'Titanic 1997']
+    A name that is a letter or a function word in lower case is given in capitals, since only in capitals it can be a name.
+
+    >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997", "it")))
+    ['Titanic (1997 film)', 'Titanic', 'Titanic 1997', 'IT']
     """
-    return list(dict.fromkeys((entity.title, without_brackets(entity.title), entity.label, *entity.aliases)))
+    names = (entity.title, without_brackets(entity.title), entity.label, *entity.aliases)
+    return list(dict.fromkeys(name.upper() if name in FUNCTION_WORDS or len(name) == 1 else name for name in names))
 
 
 def is_name(key: str) -> bool:
     """Whether folded words in a text may be used as a name.
 
-    A single letter or a single English function word may not. Many aliases in Wikidata are codes ("IN" for India, "IT" for
-    Italy), case is ignored, and a possessive leaves the word "s": without this rule nearly every question without an entity
-    gets a link. On webqsp_dev the rule raises precision a little (.748 to .753), and recall does not fall.
+    A single letter or a single English function word may not, unless its key has capitals (elq/names/single.py). Many
+    aliases in Wikidata are codes ("IN" for India, "IT" for Italy), and a possessive leaves the word "s": without this rule
+    nearly every question without an entity gets a link. On webqsp_dev the rule raises precision a little (.748 to .753), and
+    recall does not fall.
 
-    >>> is_name("the who"), is_name("who")
-    (True, False)
+    >>> is_name("the who"), is_name("who"), is_name("WHO"), is_name("c"), is_name("C")
+    (True, False, True, False, True)
     """
-    return len(key) > 1 and key not in FUNCTION_WORDS
+    return key not in FUNCTION_WORDS and (len(key) > 1 or key.isupper())

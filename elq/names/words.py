@@ -2,9 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-WORD = re.compile(r"\w+")
+from elq.encoding.characters import TRADE, hidden
+from elq.names.single import NOTHING, Piece, alone, single
+from elq.names.surface import FUNCTION_WORDS
+
+NO_SPACES = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese, Japanese
+WORD = re.compile(rf"[{NO_SPACES}]|[^\W\d_](?:\+\+|#)(?!\w)|[^\W_{NO_SPACES}]+")  # also C++ and C#; "_" is no letter
+ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent
     {"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
 )
@@ -12,47 +19,99 @@ LETTERS = str.maketrans(  # letters that cannot be divided into a base letter an
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A folded word, and the characters ``[start, end)`` of the original text from which it was made."""
+    """A folded word, and the characters ``[start, end)`` of the original text from which it was made.
+
+    ``alone`` is the key of the word where it is a name of its own (:func:`key_of`); it is empty where the word is none.
+    """
 
     text: str
     start: int
     end: int
+    alone: str
 
 
 def words(text: str) -> list[Word]:
-    """Cut a text into words: case-folded, without accents, and with offsets into the original text.
+    """Cut a text into words: case-folded, without accents and invisible characters, and with offsets into the original text.
 
     Folding may make a text longer ("ß" → "ss") or shorter (a combining accent is removed), so the origin of every folded
-    character is stored. A removed accent belongs to the character before it.
+    character is stored. A removed accent belongs to the character before it, and the last period of "U.S." to its last letter.
+    A character of Chinese or Japanese is a word, since these texts have no spaces.
 
-    >>> words("Zoë's")
-    [Word(text='zoe', start=0, end=3), Word(text='s', start=4, end=5)]
+    >>> [(word.text, word.start, word.end) for word in words("_Zoë's_ U.S.")]
+    [('zoe', 1, 4), ('s', 5, 6), ('u', 8, 9), ('s', 10, 12)]
     """
-    if text.isascii():  # nearly all texts of a catalogue; this way is six times faster
-        return [Word(match[0].lower(), *match.span()) for match in WORD.finditer(text)]
-    folded: list[str] = []
+    found = _cut(text)
+    if "." in text:
+        periods = {match.end() - 1 for match in ABBREVIATION.finditer(text)}
+        found = [Piece(word, start, end + (end in periods)) for word, start, end in found]
+    shouted = text.isupper() and sum(piece.word.isalpha() for piece in found) > 1
+    sides = zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False)
+    return [Word(*piece, alone(text, piece, before, after, shouted)) for before, piece, after in sides]
+
+
+def _cut(text: str) -> list[Piece]:
+    """The folded words of a text, each with its characters [start, end)."""
+    if text.isascii() and text.isprintable():  # nearly all texts of a catalogue; this way is six times faster
+        return [Piece(match[0], *match.span()) for match in WORD.finditer(text.lower())]
+    pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
+    gone = hidden(text)
     for position, character in enumerate(text):
-        pieces = _fold(character)
-        if not pieces and ends:
+        if position in gone:
+            continue
+        piece = _fold(character)
+        if not piece and ends:
             ends[-1] = position + 1
-        folded.append(pieces)
-        starts += [position] * len(pieces)
-        ends += [position + 1] * len(pieces)
-    found = WORD.finditer("".join(folded))
-    return [Word(match[0], starts[match.start()], ends[match.end() - 1]) for match in found]
+        pieces.append(piece)
+        starts += [position] * len(piece)
+        ends += [position + 1] * len(piece)
+    found = WORD.finditer("".join(pieces))
+    return [Piece(match[0], starts[match.start()], ends[match.end() - 1]) for match in found]
 
 
 def _fold(text: str) -> str:
-    parts = unicodedata.normalize("NFKD", text)
+    parts = unicodedata.normalize("NFKD", text.translate(TRADE))
     return "".join(part for part in parts if not unicodedata.category(part).startswith("M")).casefold().translate(LETTERS)
 
 
+def key_of(found: Sequence[Word]) -> str:
+    """The key by which the words of a phrase are looked up as a name.
+
+    The key of a single word is that of elq/names/single.py: "IT" is not "it", and a number that counts something has no key.
+
+    >>> [key_of([word]) for word in words("It costs the us 300 dollars; call IT, who wrote It")]
+    ['it', 'costs', 'the', 'US', '', 'dollars', 'call', 'IT', 'who', 'wrote', 'It']
+    >>> [key_of([word]) for word in words("CALL IT")], key_of(words("call IT"))
+    (['call', 'it'], 'call it')
+    """
+    return found[0].alone if len(found) == 1 else " ".join(word.text for word in found)
+
+
+def as_name(text: str, start: int, end: int) -> str:
+    """The characters [start, end) of a text; a word whose key depends on the words around it is written as this key.
+
+    >>> as_name("CALL IT", 5, 7), as_name("the us army", 4, 6), as_name("the us army", 0, 11)
+    ('it', 'US', 'the us army')
+    """
+    written = text[start:end]
+    key = folded(written)
+    if " " in key or not (len(key) == 1 or key.isdigit() or key.lower() in FUNCTION_WORDS):
+        return written
+    return next((word.alone for word in words(text) if start < word.end and word.start < end), written)
+
+
 def folded(name: str) -> str:
-    """The folded words of a name, with one space between them.
+    """The folded words of a name, with one space between them. A single function word or letter keeps its capitals.
 
     >>> folded("Zoë's Café"), folded("ŁÓDŹ Ørsted Topkapı Đà Æneid Œuvre Þór Bragð")
     ('zoe s cafe', 'lodz orsted topkapi da aeneid oeuvre thor bragd')
+    >>> folded("IT"), folded("It"), folded("IT Crowd"), folded("New_York"), folded("C++"), folded("C")
+    ('IT', 'It', 'it crowd', 'new york', 'c++', 'C')
     """
-    return " ".join(WORD.findall(name.lower() if name.isascii() else _fold(name)))
+    if name.isascii() and name.isprintable():
+        found = WORD.findall(name.lower())
+    else:
+        gone = hidden(name)
+        found = WORD.findall(_fold("".join(character for place, character in enumerate(name) if place not in gone)))
+    return single(name, found[0]) if len(found) == 1 else " ".join(found)

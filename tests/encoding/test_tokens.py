@@ -124,6 +124,36 @@ def test_the_finder_equals_a_look_at_every_token(data):
     assert token_finder(offsets, inside)(start, end) == token_span(Mention(start, end, None), offsets, inside) == expected
 
 
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [
+        ("who is \ufb01nland", "who is finland"),
+        ("ｗｈｏ　is", "who is"),
+        ("par\u200dis\u00ad", "paris"),
+        ("\x1b[1mparis\x1b[0m", "paris"),
+        ("par\ud800is", "paris"),
+        ("__who__ is **paris**", "who is paris"),
+        ("paris\ttexas\r\n", "paris texas"),
+    ],
+)
+def test_the_encoder_reads_the_plain_form(tiny, typed, plain):
+    assert torch.equal(tiny([typed]).ids, tiny([plain]).ids)
+
+
+def test_offsets_of_a_changed_text_are_those_of_the_text(tiny):
+    text = "\x1b[1mpar\u200dis\x1b[0m is \ufb01lm_\uff43\uff49ty"
+    batch = tiny([text])
+    found = [text[s:e] for (s, e), inside in zip(batch.offsets[0], batch.text_mask[0].tolist(), strict=True) if inside]
+    assert found == ["par\u200dis", "is", "\ufb01lm", "\uff43\uff49ty"]
+
+
+def test_names_that_no_span_holds_are_counted(tiny):
+    names = ["paris", "who is the queen", "who is the queen of", "a\u200db\u200dc\u200dd", "a_b_c_d_e"]
+    assert [tiny.longer_than(names, limit) for limit in (0, 3, 4, 5)] == [5, 4, 2, 0]
+    assert tiny.longer_than(names * 1000, 4) == 2000
+    assert tiny.longer_than([], 4) == 0
+
+
 def test_bad_file(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ElqError, match=r"tokenizer\.json is not a readable tokenizer"):
