@@ -6,7 +6,7 @@ whole catalogue.
 """
 
 from collections.abc import Mapping
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,14 @@ class StoredNames:
         return ordered.names(places) if ordered.count(places) <= most else None
 
 
+def _block(column: pa.Array) -> pa.Buffer:
+    """The bytes of a column of one row, in their place in the file: pyarrow would copy them."""
+    if column.type != pa.large_binary() or len(column) != 1:
+        raise ValueError("a column of it is not one block of bytes")
+    start, end = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + 2].tolist()
+    return column.buffers()[2].slice(start, end - start)
+
+
 def _array(block: Any, kind: type) -> Array:
     return np.frombuffer(block, kind) if len(block) else np.empty(0, kind)  # NumPy refuses an empty block
 
@@ -180,16 +188,16 @@ def open_names(path: str | Path, digest: str, *, first: int = 0, removed: frozen
         ElqError: the file is missing or damaged, or is not a file of names.
     """
     try:
-        source = pa.memory_map(str(path))
-        if (found := sha256(source.read_buffer()).hexdigest()) != digest:
+        with Path(path).open("rb") as stream:
+            found = file_digest(stream, "sha256").hexdigest()
+        if found != digest:
             raise ElqError(f"{path} has the sha256 sum {found}, but the manifest says {digest}: {AGAIN}")
-        source.seek(0)
-        table = pa.ipc.open_file(source).read_all()
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         table.validate(full=True)
         about = table.schema.metadata or {}
         if about.get(FORMAT_KEY, b"").decode() != FORMAT:
             raise ValueError(f"it is not a file of names of format {FORMAT}")
-        blocks = {name: table.column(name)[0].as_buffer() for name in (*TRIES, *ARRAYS, *TEXTS)}
+        blocks = {name: _block(table.column(name).chunk(0)) for name in (*TRIES, *ARRAYS, *TEXTS)}
         return StoredNames(blocks, int(about[LONGEST_KEY]), first=first, removed=removed)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, pa.ArrowException) as error:
         raise ElqError(f"{path} is not a readable file of names ({error}): {AGAIN}") from None

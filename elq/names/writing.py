@@ -5,7 +5,7 @@ Python object for each name.
 """
 
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -195,7 +195,4 @@ def write_names(names: NameCollector, path: Path) -> str:
     with replacing(path, "wb") as stream, pa.ipc.new_file(stream, schema) as writer:
         writer.write_batch(batch)
     with path.open("rb") as stream:
-        digest = sha256()
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return file_digest(stream, "sha256").hexdigest()
