@@ -23,7 +23,7 @@ class TokenBatch:
     attention: Tensor  # (B, T) bool, False on padding
     text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
-    named: Tensor | None = None  # (B, T, L) int64, the kind of name of each span (elq/names/dictionary.py); None if unknown
+    named: Tensor | None = None  # (B, T, L) int64, the kind of name of each span (elq/names/named.py); None if unknown
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""

@@ -3,9 +3,11 @@
 All of them are frozen, and none of them needs torch.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; Wikidata has no ids with more digits
 NIL = "NIL"  # the entity of a link whose mention means no entity of the catalogue
 # The ways in which a name may mean an entity. elq/names/lookup.py finds them, and the network learns a bonus for each.
 NAME_KINDS = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")

@@ -10,7 +10,7 @@ from typing import Any
 
 import catalogues
 from catalogues import Record, invented
-from words import ASKED, NOTHING, PAIRS
+from words import ASKED, NOTHING, PAIRS, SAID
 
 from elq.questions.templates import misspell
 
@@ -101,13 +101,17 @@ def mention_of(entity: Record, draws: random.Random) -> str:
     name = entity["title"]
     if entity["aliases"] and draws.random() < 0.3:
         name = draws.choice(entity["aliases"])
-    elif " " in name and draws.random() < 0.12:
+    elif " " in name and draws.random() < 0.2:
         parts = name.split()
-        name = " ".join(draws.choice((parts[1:], parts[:-1], parts[-1:])))
+        shorter = [parts[1:], parts[:-1], parts[-1:], parts[:1], parts[:-1]]
+        shorter += [[parts[0], *parts[2:]], [parts[0], parts[-1]], parts[:2]] if len(parts) > 2 else []
+        name = " ".join(draws.choice(shorter))
         name = name if len(name) > 4 else entity["title"]
-    if sum(map(str.isalpha, name)) >= 5 and draws.random() < 0.08:
+    if sum(map(str.isalpha, name)) >= 5 and draws.random() < 0.1:
         name = misspell(name, draws)
-    if draws.random() < 0.05 and name[-1].isalpha() and not name.endswith("s"):
+    if " " in name and draws.random() < 0.03:
+        name = name.replace(" ", draws.choice(("", "-")), 1)
+    if draws.random() < 0.06 and name[-1].isalpha() and not name.endswith("s"):
         name += "s"
     return name.lower() if draws.random() < 0.75 else name
 
@@ -124,6 +128,8 @@ def asked(entities: list[Record], count: int, prefix: str, draws: random.Random)
             chosen, pattern = draws.sample(entities, 2), draws.choice(PAIRS)
         elif draws.random() < 0.07:
             pattern = "[]"
+        elif draws.random() < 0.22:
+            pattern = draws.choice(SAID)
         else:
             pattern = draws.choice(ASKED[entity["kind"] if draws.random() < 0.9 else "term"].split("|"))
         start = draws.choice(("", "", "", "", "please, ", "hi, ", "can you tell me ", "i want to know: ", "quick question: "))
@@ -140,6 +146,16 @@ def asked(entities: list[Record], count: int, prefix: str, draws: random.Random)
             text += f", the {chosen[0]['description']}"
         made.append({"id": f"{prefix}-{number}", "text": text, "mentions": mentions})
     return made
+
+
+def without_nouns(folder: Path, count: int, draws: random.Random) -> list[Question]:
+    """Example sentences of verbs, adjectives and adverbs, which name nothing."""
+    found = set()
+    for part in ("verb", "adj", "adv"):
+        for line in (folder / "dict" / f"data.{part}").open(encoding="utf-8"):
+            found |= {text.strip('"; ') for text in re.split(r'; (?=")', line.strip().partition(" | ")[2])[1:]}
+    plain = sorted(text for text in found if text[1:].islower() and 12 < len(text) < 70)
+    return [{"id": f"plain-{n}", "text": text, "mentions": []} for n, text in enumerate(draws.sample(plain, count))]
 
 
 def examples(sentences: list[tuple[str, str, str]], draws: random.Random) -> list[Question]:
@@ -195,6 +211,10 @@ def main() -> None:
     for entity in everything:
         groups[entity["kind"]] += 1
     print(dict(groups))
+    if (made := args.output / "catalogue.jsonl").is_file():  # its table need not be encoded again
+        earlier = {entity["id"]: entity for entity in load(made)}
+        for entity in everything:
+            entity.update(earlier[entity["id"]])
     save(
         args.output / "catalogue.jsonl",
         [{key: value for key, value in entity.items() if key != "kind"} for entity in everything],
@@ -209,6 +229,7 @@ def main() -> None:
     save(
         args.output / "nothing.jsonl", [{"id": f"nothing-{n}", "text": text, "mentions": []} for n, text in enumerate(NOTHING)]
     )
+    save(args.output / "plain.jsonl", without_nouns(inner["wordnet"], 3_000, draws))
     save(args.output / "held_out.jsonl", kept)
     dev = load(args.shared / "questions" / "webqsp_dev.jsonl")
     for question in dev:

@@ -96,6 +96,16 @@ ASKED = {
     "term": "what is []?|define []|who invented []|explain []|what is [] used for|meaning of []|tell me about []|[] facts|"
     "how does [] work|types of []|history of []|difference between [] and something else|where does [] come from",
 }
+# what people say without asking
+SAID = (
+    "[] does not work|[] is broken|i bought [] last week|i lost my []|[] is too small for me|thinking about []|love []|[] again|"
+    "i have a problem with []|nobody answers at []|my question is about []|we need [] by friday|[] was great yesterday|[] info|"
+    "it says [] on the sign|the old [] was better|we met at []|somebody told me to ask []|please add []|[] needs an update|"
+    "i can not find []|[] keeps crashing|i am waiting for []|[] looks different today|cancel []|my boss wants [] today|[] help|"
+    "just saw [] and wondered what it costs|i have been using [] for years|[] vs the other one|two of [] please|[] video|[] review|"
+    "the handle of [] is loose|is there anything like []|we moved from [] to a new one|stuck at []|finished [], what now|[] pdf|"
+    "the [] near the entrance|both [] arrived late|since monday [] is closed|how about []|not sure whether [] fits|[] near me"
+).split("|")
 PAIRS = (
     "compare [] and []|[] or []?|how do i get from [] to []|does [] work with []|is [] part of []|ask [] about []|"
     "difference between [] and []|what do [] and [] have in common|[] and [] please|where is [] in []|who knows more about [], []?"

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from filelock import FileLock
 
 from elq.entities.catalogue import Catalogue, write_catalogue
-from elq.entities.manifest import CATALOGUE, TABLE, Manifest, file_sizes
-from elq.entities.parts import claimed_parts, open_parts
+from elq.entities.manifest import CATALOGUE, NAMES, TABLE, Manifest, file_sizes, manifest_values
+from elq.entities.parts import claimed_parts, lock_of, open_parts
 from elq.errors import ElqError
 from elq.files import link_or_copy, promote, write_json
+from elq.names.writing import collect, write_names
 from elq.progress import track
 from elq.search.kinds import build_index, index_options, kind_of, open_index, recall_against_exact
 from elq.search.options import Value
@@ -89,10 +89,9 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
         ElqError: the catalogue is bad, the disk has too little free space, or a vector contains NaN or Inf.
     """
     work, locks = (output.with_name(f".{output.name}.{ending}") for ending in ("building", "locks"))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    alone = FileLock(output.with_name(f".{output.name}.lock"))  # another process may want the same folder
+    alone = lock_of(output)  # another process may want the same folder
     with alone:
-        if holds(output, recipe.plan):
+        if is_done(output, recipe.plan):
             log.info("%s is up to date", output)
             return Manifest.load(output)
         if output.exists() and not (output / PLAN).is_file():
@@ -103,7 +102,7 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
         catalogue, table = Catalogue(work / CATALOGUE), EntityTable.open(work / TABLE)
     _fill(work, locks, recipe, source, catalogue, table)
     with alone:
-        if not holds(output, recipe.plan):  # otherwise another process has finished the folder
+        if not is_done(output, recipe.plan):  # otherwise another process has finished the folder
             _refuse_another(work, recipe.plan)
             _finish(work, recipe)
             promote(work, output)
@@ -132,6 +131,11 @@ def holds(folder: Path, plan: Mapping[str, object]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and found.items() >= plan.items()
+
+
+def is_done(folder: Path, plan: Mapping[str, object]) -> bool:
+    """Whether a folder is complete, was made from this plan, and was not changed since."""
+    return holds(folder, plan) and manifest_values(folder).get("source_sha256") != ""
 
 
 def _allocate(path: Path, rows: int, width: int, recipe: Recipe) -> None:
@@ -203,6 +207,7 @@ def _finish(work: Path, recipe: Recipe) -> None:
     if not index.sees_all:
         log.info("the %s index finds %.1f%% of the true 10 nearest entities", index.kind, 100 * recall_against_exact(index))
     made = json.loads((work / PLAN).read_text(encoding="utf-8"))
+    names = write_names(collect(Catalogue(work / CATALOGUE).all_rows()), work / NAMES)
     Manifest(
         entities=len(table),
         width=table.width,
@@ -210,6 +215,7 @@ def _finish(work: Path, recipe: Recipe) -> None:
         catalogue_sha256=made["catalogue_sha256"],
         index=recipe.index,
         index_options=dict(recipe.index_options),
+        names_sha256=names,
         files=file_sizes(work),
         **recipe.facts,
     ).save(work)

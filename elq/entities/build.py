@@ -99,7 +99,7 @@ def build_entities(
         "encoder_sha256": digest_of([resolve_encoder(name) / file for file in FILES]),
         "settings": {key: value for key, value in chosen.items() if key not in LATER_SETTINGS or value},
     }
-    facts = {key: chosen[key] for key in ("encoder", "pooling", "text", "precision", "prior")}
+    facts = {key: chosen[key] for key in ("encoder", "pooling", "text", "max_tokens", "precision", "prior")}
     recipe = Recipe(
         plan=json.loads(json.dumps(plan)),
         entities=lambda: read_entities(source, columns),
@@ -108,7 +108,7 @@ def build_entities(
         dtype=settings.dtype,
         index=settings.index,
         index_options=settings.index_options,
-        facts={**facts, "source_sha256": digest},
+        facts={**facts, "source_sha256": digest, "encoder_sha256": plan["encoder_sha256"]},
     )
     return assemble(output, recipe)
 

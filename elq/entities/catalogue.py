@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ import pyarrow.compute as pc
 from elq.errors import AGAIN, ElqError
 from elq.files import replacing
 from elq.types import Entity
+
+if TYPE_CHECKING:
+    from elq.names.lookup import Names
 
 SCHEMA = pa.schema(
     [
@@ -95,28 +98,33 @@ def _refuse_duplicates(ids: pa.ChunkedArray) -> None:
 
 
 class Catalogue:
-    """A memory-mapped catalogue file with N entities. ``catalogue[row]`` reads one record.
+    """A memory-mapped catalogue of N rows. ``catalogue[row]`` reads one record, also one that was removed.
 
-    The attribute ``sha256`` is the hash of the content, as it is written in the file.
+    Its records are in one file, or in a base file and the files of segments that were added to it. Iteration and ids leave out
+    removed records. The attribute ``sha256`` is the hash of the content of the base, as it is written in the file, and
+    ``hashes`` has those of all files. ``names`` are the stored names of the records, if there are any (elq/names/stored.py).
 
     Args:
         path: a file that :func:`write_catalogue` wrote.
+        segments: further such files, whose rows follow.
+        removed: rows whose records were removed.
 
     Raises:
-        ElqError: the file is missing, incomplete, or not a catalogue.
+        ElqError: a file is missing, incomplete, or not a catalogue.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        try:
-            self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-            self._table.validate(full=True)  # later reads use the offsets in the file without checking them
-        except (OSError, pa.ArrowInvalid) as error:
-            raise ElqError(f"{path} is not a readable catalogue ({error}): {AGAIN}") from None
-        self.sha256: str = (self._table.schema.metadata or {}).get(HASH_KEY.encode(), b"").decode()
-        if self._table.schema not in (SCHEMA, WITHOUT_DATA):
-            raise ElqError(
-                f"{path} has the columns {self._table.column_names}, but needs {SCHEMA.names} with their types: {AGAIN}"
-            )
+    def __init__(self, path: str | Path, *segments: str | Path, removed: frozenset[int] = frozenset()) -> None:
+        self.folder = Path(path).parent
+        parts = [_read(file) for file in (path, *segments)]
+        self.hashes = [(part.schema.metadata or {}).get(HASH_KEY.encode(), b"").decode() for part in parts]
+        self.sha256, self.removed = self.hashes[0], removed
+        self.names: Names | None = None
+        self._base_rows = parts[0].num_rows
+        self._table = pa.concat_tables([part.replace_schema_metadata(None) for part in parts])
+        # rows of segments; the buffer as it is, see `records`
+        self._added = np.array([row for row in range(self._base_rows, len(self)) if row not in removed], np.int64)
+        places = pa.Array.from_buffers(pa.int64(), len(self._added), [None, pa.py_buffer(self._added)])
+        self._added_ids = self._table.column("id").take(places)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -136,13 +144,42 @@ class Catalogue:
         return dict(zip(wanted, map(_entity, self._table.take(places).to_pylist()), strict=True))
 
     def __iter__(self) -> Iterator[Entity]:
+        for row, entity in enumerate(self.all_rows()):
+            if row not in self.removed:
+                yield entity
+
+    def all_rows(self) -> Iterator[Entity]:
+        """The records of all rows in their order, also the removed ones."""
         for batch in self._table.to_batches(max_chunksize=CHUNK):
             yield from map(_entity, batch.to_pylist())
 
     def rows(self, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The row of each id, int64; −1 for an id that the catalogue does not contain."""
-        found = pc.index_in(pa.array(ids, pa.string()), value_set=self._table.column("id"))
-        return np.asarray(pc.fill_null(found, -1)).astype(np.int64)
+        wanted = pa.array(ids, pa.string())
+        found = _places(wanted, self._table.column("id").slice(0, self._base_rows))
+        if self.removed:
+            found[np.isin(found, np.fromiter(self.removed, np.int64))] = -1
+        if len(self._added):
+            added = _places(wanted, self._added_ids)
+            found = np.where(added < 0, found, self._added[added])
+        return found
+
+
+def _read(path: str | Path) -> pa.Table:
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate(full=True)  # later reads use the offsets in the file without checking them
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ElqError(f"{path} is not a readable catalogue ({error}): {AGAIN}") from None
+    if table.schema == WITHOUT_DATA:
+        table = table.append_column(SCHEMA.field("data"), pa.nulls(table.num_rows, SCHEMA.field("data").type))
+    if table.schema != SCHEMA:
+        raise ElqError(f"{path} has the columns {table.column_names}, but needs {SCHEMA.names} with their types: {AGAIN}")
+    return table
+
+
+def _places(wanted: pa.Array, among: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.asarray(pc.fill_null(pc.index_in(wanted, value_set=among), -1)).astype(np.int64)
 
 
 def _entity(record: dict[str, Any]) -> Entity:

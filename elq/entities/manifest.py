@@ -8,14 +8,18 @@ from typing import Any
 
 from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
+from elq.entities.segments import Segment, check_parts, read_removed
 from elq.errors import AGAIN, ElqError
 from elq.files import write_json
+from elq.names.joined import JoinedNames
+from elq.names.stored import open_names
 from elq.search.index import EntityIndex
 from elq.search.kinds import INDEX_KINDS, index_files, index_options, open_index
 from elq.search.options import Value
 from elq.search.table import EntityTable
 
-FORMAT = 4  # since format 4 a manifest contains facts only; the decision of a model is in its decision.json
+FORMAT = 5  # since format 5 the names are stored, and a folder can grow; since format 4 a manifest contains facts only
+OLDEST = 3
 # The keys of a manifest of format 3 that belong to the decision of a model; elq/linking/decision.py reads them.
 MOVED_TO_DECISION = (
     *("score_mode", "score_unit", "candidates", "threshold", "mention_threshold", "calibration"),
@@ -24,13 +28,18 @@ MOVED_TO_DECISION = (
 MANIFEST = "manifest.json"
 CATALOGUE = "catalogue.arrow"
 TABLE = "table.npy"
+NAMES = "names.arrow"
+NAMES = "names.arrow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The content of an entities folder, and how it was made. Many models can use the same folder."""
+    """The content of an entities folder, and how it was made. Many models can use the same folder.
 
-    entities: int  # N
+    A folder has a base and, if it was changed, segments and removed rows. The rows of the base come first.
+    """
+
+    entities: int  # without the removed ones
     width: int  # D
     dtype: str  # of the table
     metric: str = "inner_product"
@@ -39,11 +48,19 @@ class Manifest:
     text: dict[str, Any]  # fields of EntityText
     prior: Sequence[str] = ()  # features that have columns in the table, see elq/entities/prior.py
     precision: str  # of the encoder while it made the table
-    catalogue_sha256: str  # over the records in order
-    source_sha256: str  # of the file from which the records were read, and of the column mapping
+    max_tokens: int = 64  # after which the encoder cut a text
+    encoder_sha256: str = ""  # of the encoder's files; "": unknown
+    catalogue_sha256: str  # over the records of the base in order
+    names_sha256: str = ""  # of the file of names of the base; "": there is none
+    source_sha256: str  # of the file from which the records were read, and of the column mapping; "": the folder was changed
     index: str  # kind of the index, see elq/search/kinds.py
     index_options: dict[str, Value] = field(default_factory=dict)  # only the options that were chosen
-    files: dict[str, int]  # the size in bytes of the catalogue, table and index files
+    version: int = 0  # rises with each change of the folder
+    base: str = ""  # the folder of the base in the entities folder; "": the entities folder itself
+    segments: Sequence[Segment] = ()
+    removed: str = ""  # the file with the numbers of the removed rows; "": none was removed
+    removed_rows: int = 0
+    files: dict[str, int]  # the size in bytes of all files but the manifest
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -56,6 +73,24 @@ class Manifest:
         if not isinstance(self.prior, list | tuple):
             raise ElqError(f"{MANIFEST} has the prior {self.prior!r}, but it must be a list of features: {AGAIN}")
         prior_columns(self.prior)
+        if type(self.entities) is not int or not isinstance(self.files, dict):
+            raise ElqError(f"{MANIFEST} has entities or files of a wrong type: {AGAIN}")
+        check_parts(self.version, self.places, self.removed, self.removed_rows)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The folders of the parts, that of the base first."""
+        return (self.base, *(segment.folder for segment in self.segments))
+
+    @property
+    def rows(self) -> int:
+        """The number of all rows, also of the removed ones."""
+        return self.entities + self.removed_rows
+
+    @property
+    def base_rows(self) -> int:
+        """The number of rows of the base."""
+        return self.rows - sum(segment.rows for segment in self.segments)
 
     def save(self, folder: str | Path) -> None:
         """Write ``manifest.json`` into an entities folder."""
@@ -69,11 +104,12 @@ class Manifest:
             ElqError: the file is missing, is not JSON, has unknown or missing keys, or has a value that is not allowed.
         """
         values = manifest_values(folder)
-        _check_format(values.get("format", FORMAT), FORMAT - 1, FORMAT)  # first: another format may have other keys
-        if values.get("format") == FORMAT - 1:
+        _check_format(values.get("format", FORMAT), *range(OLDEST, FORMAT + 1))  # first: another format may have other keys
+        if values.get("format") != FORMAT:
             values = {key: value for key, value in values.items() if key not in MOVED_TO_DECISION} | {"format": FORMAT}
         try:
-            return cls(**values)
+            segments = [Segment(**segment) for segment in values.get("segments", ())]
+            return cls(**{**values, "segments": segments})
         except TypeError as error:
             names = ", ".join(each.name for each in fields(cls))
             raise ElqError(
@@ -84,9 +120,7 @@ class Manifest:
 def _check_format(found: object, *known: int) -> None:
     """Raise an ElqError for a format that this version cannot read."""
     if found not in known:
-        raise ElqError(
-            f"{MANIFEST} has format {found!r}, but this version of elq reads formats {FORMAT - 1} and {FORMAT}: {AGAIN}"
-        )
+        raise ElqError(f"{MANIFEST} has format {found!r}, but this version of elq reads formats {OLDEST} to {FORMAT}: {AGAIN}")
 
 
 def manifest_values(folder: str | Path) -> dict[str, Any]:
@@ -110,13 +144,21 @@ def manifest_values(folder: str | Path) -> dict[str, Any]:
 
 
 def entity_files() -> tuple[str, ...]:
-    """The files that an entities folder may have besides the manifest, including those of every registered index kind."""
-    return (CATALOGUE, TABLE, *index_files())
+    """The files that a part of an entities folder may have, including those of every registered index kind."""
+    return (CATALOGUE, TABLE, NAMES, *index_files())
 
 
-def file_sizes(folder: Path) -> dict[str, int]:
-    """The size in bytes of the catalogue, table and index files of an entities folder."""
-    return {name: (folder / name).stat().st_size for name in entity_files() if (folder / name).is_file()}
+def file_sizes(folder: Path, places: Sequence[str] = ("",), removed: str = "") -> dict[str, int]:
+    """The size in bytes of the files of an entities folder, without the manifest.
+
+    Args:
+        folder: the entities folder.
+        places: the folders of its parts, see :attr:`Manifest.places`.
+        removed: the file with the removed rows.
+    """
+    names = [f"{place}/{name}" if place else name for place in places for name in entity_files()]
+    names += [removed] if removed else []
+    return {name: (folder / name).stat().st_size for name in names if (folder / name).is_file()}
 
 
 def refuse_links_out(folder: Path, names: Sequence[str]) -> None:
@@ -154,16 +196,36 @@ def open_entities(folder: str | Path) -> Entities:
     folder = Path(folder)
     refuse_links_out(folder, (MANIFEST, *entity_files()))
     manifest = Manifest.load(folder)
-    if (sizes := file_sizes(folder)) != manifest.files:
+    try:
+        return _open(folder, manifest)
+    except ElqError:
+        if Manifest.load(folder) == manifest:
+            raise
+        return open_entities(folder)  # meanwhile another process has changed the folder
+
+
+def _open(folder: Path, manifest: Manifest) -> Entities:
+    refuse_links_out(folder, [*manifest.places, *manifest.files])
+    if (sizes := file_sizes(folder, manifest.places, manifest.removed)) != manifest.files:
         raise ElqError(f"{folder} has files of {sizes} bytes, but the manifest says {manifest.files}: {AGAIN}")
-    catalogue, table = Catalogue(folder / CATALOGUE), EntityTable.open(folder / TABLE)
+    base, *others = (folder / place for place in manifest.places)
+    removed = read_removed(folder / manifest.removed, manifest.rows, manifest.removed_rows) if manifest.removed else frozenset()
+    catalogue = Catalogue(base / CATALOGUE, *(place / CATALOGUE for place in others), removed=removed)
+    table = EntityTable.open(base / TABLE, *(place / TABLE for place in others))
+    hashes = [manifest.catalogue_sha256, *(segment.catalogue_sha256 for segment in manifest.segments)]
     for what, actual, expected in (
-        (f"{CATALOGUE} rows", len(catalogue), manifest.entities),
-        (f"{CATALOGUE} content", catalogue.sha256, manifest.catalogue_sha256),
-        (f"{TABLE} rows", len(table), manifest.entities),
+        (f"{CATALOGUE} rows", len(catalogue), manifest.rows),
+        (f"{CATALOGUE} content", ", ".join(catalogue.hashes), ", ".join(hashes)),
+        (f"{TABLE} rows", len(table), manifest.rows),
         (f"{TABLE} width", table.width, manifest.width),
         (f"{TABLE} dtype", table.dtype, manifest.dtype),
     ):
         if actual != expected:
             raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: {AGAIN}")
-    return Entities(manifest, catalogue, table, open_index(manifest.index, table, folder, manifest.index_options))
+    if manifest.names_sha256:
+        parts, digests = [], (manifest.names_sha256, *(segment.names_sha256 for segment in manifest.segments))
+        for place, digest, first in zip((base, *others), digests, table.firsts, strict=True):
+            parts.append(open_names(place / NAMES, digest, first=first, removed=removed))
+        catalogue.names = parts[0] if len(parts) == 1 else JoinedNames(parts)
+    index = open_index(manifest.index, table, base, manifest.index_options, removed)
+    return Entities(manifest, catalogue, table, index)

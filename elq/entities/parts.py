@@ -5,15 +5,35 @@ when the process ends. So any number of processes on the same file system, start
 part of a killed process is done by another one.
 """
 
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from elq.errors import ElqError
 from elq.files import write_json
 
 WAIT_SECONDS = 0.2  # before checking again the parts that other processes are doing
+
+
+def lock_of(folder: Path) -> FileLock:
+    """The lock of a folder, which is held by the process that makes or changes it. It is a file beside the folder.
+
+    Raises:
+        ElqError: no file can be made there. (The lock would wait for it without an end.)
+    """
+    folder = folder if folder.name else folder.resolve()  # "." has no name
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder.parent):
+            pass
+    except OSError as error:
+        raise ElqError(
+            f"no file can be made in {folder.parent} ({error.strerror}), where {folder.name} is to be: choose another folder"
+        ) from None
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 def open_parts(markers: Path, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

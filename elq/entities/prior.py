@@ -7,16 +7,14 @@ best entity was that of exact search for 81% of the queries, on 7,711 entities).
 """
 
 import math
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from elq.errors import ElqError
 from elq.tensors import Array
-from elq.types import Entity
+from elq.types import QID, Entity
 
-QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; Wikidata has no ids with more digits
 PRIORS = ("qid", "popularity")
 COLUMNS = 2  # columns of each feature: its value, and whether the value is unknown
 UNKNOWN = (0.0, 1.0)  # the columns of a feature whose value is unknown

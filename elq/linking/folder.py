@@ -3,7 +3,9 @@
     config.json  model.safetensors  tokenizer.json        the network (elq/model/network.py)
     decision.json                                         how its scores become links (elq/linking/decision.py)
     entities/manifest.json                                facts about the entities (elq/entities/manifest.py)
-    entities/catalogue.arrow  table.npy  index.faiss      catalogue, table, index (if its kind has a file)
+    entities/catalogue.arrow  table.npy  names.arrow      catalogue, table, names (elq/names/stored.py)
+    entities/index.faiss                                  index (if its kind has a file)
+    entities/base-N/  segment-N/  removed-N.npy           only after changes (elq/entities/edit.py)
     entity_encoder/                                       only in an imported model: the encoder that made its table
                                                           (elq/released/importing.py)
     metrics.json  training.yaml                           scores on the development questions, and the settings of the training
@@ -18,6 +20,7 @@ from elq.errors import ElqError
 
 DECISION, ENTITIES, ENTITY_ENCODER = "decision.json", "entities", "entity_encoder"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+CHANGES = tuple(f"{ENTITIES}/{name}" for name in ("base-*", "segment-*", "removed-*"))  # what a changed folder has besides
 METRICS, TRAINING = "metrics.json", "training.yaml"  # people and `elq info` read them; the linker does not
 
 
@@ -47,7 +50,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[*all_files(), METRICS, TRAINING]))
+        return Path(snapshot_download(name, allow_patterns=[*all_files(), *CHANGES, METRICS, TRAINING]))
     except Exception as error:  # no connection, an unknown name or no access: the remedy is the same
         raise ElqError(
             f"model {name} is not a folder and cannot be downloaded from the Hub ({type(error).__name__}): train a model with"

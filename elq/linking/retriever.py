@@ -46,7 +46,9 @@ class Retriever:
                 " (`elq build --encoder`)"
             )
         self.model, self.entities = model, entities
-        self.dictionary = dictionary or (Dictionary(entities.catalogue) if model.config.names else None)
+        self.dictionary = dictionary or (
+            Dictionary(entities.catalogue, fine=model.config.fine_names) if model.config.names else None
+        )
 
     def __call__(
         self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int, score_mode: str

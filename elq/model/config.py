@@ -9,6 +9,7 @@ from typing import Any
 
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
+from elq.names.named import COARSE, FINE
 
 FORMAT = 4  # since format 4 misspellings are one of the kinds of names
 
@@ -24,6 +25,8 @@ class NetworkSettings:
         scale: the value at which that scale starts.
         names: whether the model learns scores for spans that are a name of the catalogue, and for the entities that the name
             may mean.
+        fine_names: whether these scores distinguish more kinds of names (elq/names/named.py), for a model that links over
+            catalogues of any size.
         prior: features of the entities, with learned weights, see elq/entities/prior.py.
         nil: whether NIL ("not in the catalogue") is one more candidate of every mention. It is learned from gold mentions
             without an entity.
@@ -35,6 +38,7 @@ class NetworkSettings:
     unit_norm: bool = True
     scale: float = 20.0
     names: bool = False
+    fine_names: bool = False
     prior: Sequence[str] = ()
     nil: bool = False
     question_tokens: int = 32
@@ -49,9 +53,16 @@ class NetworkSettings:
             raise ElqError(f"prior is {self.prior!r}, but must be a list of features: set it to a list, such as [qid]")
         object.__setattr__(self, "prior", tuple(self.prior))  # JSON gives a list
         prior_columns(self.prior)
-        for name in ("projection", "unit_norm", "names", "nil"):
+        for name in ("projection", "unit_norm", "names", "fine_names", "nil"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: correct it")
+        if self.fine_names and not self.names:
+            raise ElqError("fine_names is true, but names is false: set names to true too, or fine_names to false")
+
+    @property
+    def kinds_of_names(self) -> int:
+        """The number of kinds of names that the model has scores for; 0 for a model without names."""
+        return 0 if not self.names else FINE if self.fine_names else COARSE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from elq.types import NAME_KINDS
 
-NAME_SCORES = (4.0, 2.0, 0.0)  # start values (logits) of the scores of a name, another spelling, and a part of a name
 START_BONUS = (
     4.0,
     4.0,
@@ -22,14 +21,14 @@ class NilScorer(nn.Module):
 
     Args:
         width: D of the encoder.
-        names: whether the model uses names; if not, there is one value for all spans.
+        names: the number of kinds of names of the model; with 0, there is one value for all spans.
     """
 
-    def __init__(self, width: int, *, names: bool = False) -> None:
+    def __init__(self, width: int, *, names: int = 0) -> None:
         super().__init__()
         self.linear = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(self.linear.weight)
-        self.value = nn.Parameter(torch.zeros(len(NAME_SCORES) + 1 if names else 1))
+        self.value = nn.Parameter(torch.zeros(names + 1))
 
     def forward(self, vectors: Tensor, named: Tensor) -> Tensor:
         """Scores (Q,) fp32 of Q mentions.

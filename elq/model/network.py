@@ -40,7 +40,9 @@ class ELQ(nn.Module):
         for name in ("max_span_tokens", "question_tokens"):
             if (value := getattr(config, name)) > self.encoder.max_tokens:
                 raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower {name}")
-        self.scorer = SpanScorer(self.encoder.width, max_tokens=config.max_span_tokens, names=config.names)
+        self.scorer = SpanScorer(
+            self.encoder.width, max_tokens=config.max_span_tokens, names=config.names, fine=config.fine_names
+        )
         self.pooler = SpanPooler(
             self.encoder.width,
             projection=config.projection,
@@ -49,7 +51,7 @@ class ELQ(nn.Module):
             prior=prior_columns(config.prior),
         )
         self.name_bonus = NameBonus() if config.names else None
-        self.nil = NilScorer(self.encoder.width, names=config.names) if config.nil else None
+        self.nil = NilScorer(self.encoder.width, names=config.kinds_of_names) if config.nil else None
         self.width = self.encoder.width + prior_columns(config.prior)
 
     @classmethod

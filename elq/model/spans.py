@@ -7,7 +7,8 @@ scores of spans form a (B, T, L) grid: cell [b, t, l] is the span of question b 
 import torch
 from torch import Tensor, nn
 
-from elq.model.heads import NAME_SCORES, SINGLE_SCALE
+from elq.model.heads import SINGLE_SCALE
+from elq.names.named import PER_SIZE, match_and_words, start_scores
 from elq.tensors import Spans
 
 
@@ -79,13 +80,18 @@ class SpanScorer(nn.Module):
         width: D of the encoder.
         max_tokens: L.
         names: whether a learned score is added for spans that are a name of the catalogue (not in the paper).
+        fine: whether these scores are for the fine kinds of names. Then they depend on the token vectors too: a learned linear
+            score of each kind of match, the mean over the span's tokens.
     """
 
-    def __init__(self, width: int, *, max_tokens: int, names: bool = False) -> None:
+    def __init__(self, width: int, *, max_tokens: int, names: bool = False, fine: bool = False) -> None:
         super().__init__()
         self.max_tokens = max_tokens
         self.linear = nn.Linear(width, 3)
-        self.name = nn.Parameter(torch.tensor(NAME_SCORES) / SINGLE_SCALE) if names else None
+        self.name = nn.Parameter(torch.tensor(start_scores(fine=fine)) / SINGLE_SCALE) if names else None
+        self.match = nn.Linear(width, PER_SIZE, bias=False) if names and fine else None
+        if self.match is not None:
+            nn.init.zeros_(self.match.weight)
 
     def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None) -> Tensor:
         """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and the kinds of names (B, T, L)."""
@@ -94,7 +100,20 @@ class SpanScorer(nn.Module):
         if self.name is None:
             return logits
         assert named is not None  # for a model with names, the linker and the collator find the names of the spans
-        return logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
+        logits = logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
+        if self.match is None:
+            return logits
+        return logits + self.match_scores(self.match(hidden).float(), named)  # (B, T, L)
+
+    def match_scores(self, scores: Tensor, named: Tensor) -> Tensor:
+        """The mean over each named span's tokens of the scores (B, T, M) of its kind of match: (B, T, L), 0 for other spans."""
+        length = named.shape[-1]
+        sums = nn.functional.pad(scores.cumsum(1), (0, 0, 1, length))  # (B, 1 + T + L, M)
+        first = torch.arange(named.shape[1], device=named.device).view(1, -1, 1)  # (1, T, 1)
+        after = first + torch.arange(1, length + 1, device=named.device)  # (1, T, L)
+        kinds, batch = match_and_words(named), torch.arange(len(named), device=named.device).view(-1, 1, 1)
+        means = (sums[batch, after, kinds] - sums[batch, first, kinds]) / (after - first)  # (B, T, L)
+        return torch.where(named > 0, means, 0.0)
 
 
 class SpanPooler(nn.Module):

@@ -4,28 +4,44 @@ Names and questions are cut into words in the same way: case, accents, punctuati
 words only, so that "france's" contains the name "france", but "romania" does not contain the name "oman".
 """
 
-from array import array
+import logging
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from elq.encoding.tokens import token_finder
-from elq.entities.catalogue import Catalogue
-from elq.entities.prior import QID
-from elq.names.lookup import NameIndex
-from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
+from elq.names.lookup import NameIndex, Names
+from elq.names.named import fine_kind, is_whole_name
+from elq.names.surface import FUNCTION_WORDS, is_name
 from elq.names.words import as_name, folded, key_of, words
-from elq.tensors import NameMatches, Spans, TokenBatch
+from elq.names.writing import collect, in_memory
+from elq.tensors import Array, NameMatches, Spans, TokenBatch
 from elq.types import Entity
 
-MOST_LETTERS = 3  # the longest code of an entity, such as VA for Virginia
+log = logging.getLogger(__name__)
 
 
-def _fame(entity: Entity) -> float:
-    """A number by which entities with the same name are ordered, lowest first: the number in the Wikidata id, else infinity."""
-    match = QID.fullmatch(entity.id)
-    return int(match[1]) if match else float("inf")
+class Records(Protocol):
+    """What a dictionary needs of a catalogue (elq/entities/catalogue.py)."""
+
+    folder: Path
+    names: Names | None  # the stored names; None if there are none
+    removed: frozenset[int]
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def all_rows(self) -> Iterator[Entity]:
+        """The records of all rows in their order, also the removed ones."""
+
+    def __getitem__(self, row: int) -> Entity:
+        """The record of a row."""
+
+    def rows(self, ids: Sequence[str]) -> Array:
+        """The row of each id; −1 for an id that the catalogue does not contain."""
 
 
 def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[str]:
@@ -38,41 +54,25 @@ class Dictionary:
     """The titles, labels and aliases of a catalogue, each with the rows of the entities of that name, the most famous first.
 
     A dictionary does not change after it is made, so several threads may use it.
+
+    Args:
+        catalogue: the records and the stored names.
+        fine: whether :meth:`named` gives the fine kinds (elq/names/named.py).
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        self._rows_of: dict[str, list[int]] = {}
-        codes: dict[int, list[str]] = {}  # row → its names of at most MOST_LETTERS letters, such as the code of a state
-        parts: list[tuple[str, str]] = []  # the two parts of a title with a comma, such as "Hampton" and "Virginia"
-        fame = array("d")
-        for row, entity in enumerate(catalogue):
-            fame.append(_fame(entity))
-            title = without_brackets(entity.title)
-            if ", " in title:
-                part, whole = map(folded, title.rsplit(", ", 1))
-                parts += [(part, whole)] if part else []
-            for key in dict.fromkeys(map(folded, names_of(entity))):
-                if key in self._rows_of:
-                    self._rows_of[key].append(row)
-                elif key:
-                    self._rows_of[key] = [row]  # a list with space for one row, since nearly every name has one entity
-                if 0 < len(key) <= MOST_LETTERS:
-                    codes.setdefault(row, []).append(key)
-        for rows in self._rows_of.values():
-            rows.sort(key=fame.__getitem__)  # equally famous entities keep the order of the catalogue
-        self._longest = max((key.count(" ") + 1 for key in self._rows_of), default=0)
-        short = (
-            (f"{name} {code}", f"{name} {whole}")
-            for name, whole in dict.fromkeys(parts)
-            for row in self._rows_of.get(whole, ())
-            for code in codes.get(row, ())
-        )
-        self._index = NameIndex(self._rows_of, fame, FUNCTION_WORDS, short)
+    def __init__(self, catalogue: Records, *, fine: bool = False) -> None:
+        self.catalogue, self.fine = catalogue, fine
+        self._entities = len(catalogue) - len(catalogue.removed)
+        if catalogue.names is None:
+            log.info("the names in %s are not stored, so they are built in memory: `elq compact` stores them", catalogue.folder)
+            self.names: Names = in_memory(collect(catalogue.all_rows()), catalogue.removed)
+        else:
+            self.names = catalogue.names
+        self._index = NameIndex(self.names, FUNCTION_WORDS)
 
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
         """Yield every sequence of at most ``most`` words that may be a name: its characters [start, end) and folded words."""
-        found, most = words(text), self._longest if most is None else min(most, self._longest)
+        found, most = words(text), self.names.longest if most is None else min(most, self.names.longest)
         for first in range(len(found)):
             for after in range(first + 1, min(first + most, len(found)) + 1):
                 yield found[first].start, found[after - 1].end, key_of(found[first:after])
@@ -82,11 +82,11 @@ class Dictionary:
         for start, end, rows in self._names(text):
             yield start, end, rows[0]
 
-    def _names(self, text: str) -> Iterator[tuple[int, int, list[int]]]:
+    def _names(self, text: str) -> Iterator[tuple[int, int, Sequence[int]]]:
         """Yield every name in a text: its characters [start, end) and the rows of the entities with that name."""
         for start, end, key in self._phrases(text):
-            if key in self._rows_of and is_name(key):
-                yield start, end, self._rows_of[key]
+            if is_name(key) and (rows := self.names.rows(key)):
+                yield start, end, rows
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """The catalogue row of each id; −1 for an id that the catalogue does not contain."""
@@ -108,14 +108,24 @@ class Dictionary:
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
         """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) int64.
 
-        The values are 0: no name, 1: a name, 2: another spelling of a name, 3: a part of a name (elq/names/lookup.py).
+        The values are the coarse or the fine kinds of elq/names/named.py.
         """
         grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
         for b, text in enumerate(texts):
             find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
             for start, end, key in self._phrases(text, max_tokens):  # every word has at least one token, so L words suffice
-                if (kind := self._index.kind(key) if is_name(key) else -1) >= 0:
+                if (kind := self._kind(key) if is_name(key) else 0) > 0:
                     span = find(start, end)
                     if span is not None and span[1] - span[0] <= max_tokens:
-                        grid[b, span[0], span[1] - span[0] - 1] = kind + 1
+                        grid[b, span[0], span[1] - span[0] - 1] = kind
         return grid
+
+    def _kind(self, key: str) -> int:
+        if not self.fine:
+            return self._index.kind(key) + 1
+        match = self._index.match(key)
+        return 0 if match < 0 else fine_kind(match, key.count(" ") + 1, self._entities)
+
+    def whole_names(self, named: Tensor) -> Tensor:
+        """Which spans are names as they are in the catalogue, as bool, from the kinds of :meth:`named`."""
+        return is_whole_name(named, fine=self.fine)

@@ -201,7 +201,7 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
         )
     graph = release.index if release.index is not None and _is_graph(release.index, vectors) else None
     digest = digest_of([release.catalogue])
-    facts = {"encoder": params.bert_model, "pooling": "cls", "text": asdict(ENTITY_TEXT), "precision": "fp32"}
+    facts: dict[str, Any] = {"encoder": params.bert_model, "pooling": "cls", "text": asdict(ENTITY_TEXT), "precision": "fp32"}
     return Recipe(
         plan=plan,
         entities=lambda: read_released_entities(release.catalogue),
@@ -210,7 +210,7 @@ def _recipe(release: Release, params: ReleasedParams, vectors: Array, dtype: str
         dtype=dtype,
         index=(ExactIndex if graph is None else HnswIndex).kind,
         index_files={} if graph is None else {HNSW_FILE: graph},
-        facts={**facts, "source_sha256": digest},
+        facts={**facts, "max_tokens": params.entity_tokens, "source_sha256": digest},
     )
 
 

@@ -1,5 +1,7 @@
 """The exact index: compares a mention vector with every entity of the table."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from elq.search.index import EntityIndex
 from elq.search.options import NoOptions
 from elq.search.table import BLOCK, EntityTable
 
-RESIDENT_BYTES = 1 << 30  # an fp32 copy of a table up to this size is kept in memory, since converting is slower than scoring
+PIECE = 2_048  # rows that are converted to fp32 and multiplied while they are in the cache of the processor
 FEW = 16  # up to this number of queries, the table is the left factor of the product, see ExactIndex
 
 
@@ -15,7 +17,13 @@ class ExactIndex(EntityIndex):
     """Brute force over the whole table, block by block; the last block may be smaller.
 
     The product of a few queries is computed as table · queriesᵀ, since queries · tableᵀ takes 3 to 8 times as long (MKL, two
-    cores). A single query is computed twice, since a matrix times a vector uses only one core.
+    cores). A single query is computed twice, since a matrix times a vector uses only one core. A float16 table is converted
+    in small pieces: reading half of the bytes saves more time than the conversion takes, and no copy of the table is kept.
+
+    Args:
+        table: the entity table.
+        block: rows that are scored together.
+        removed: rows that no search may find.
     """
 
     kind = "exact"
@@ -23,31 +31,36 @@ class ExactIndex(EntityIndex):
 
     @classmethod
     def memory_bytes(cls, rows: int, width: int, options: NoOptions) -> int:
-        """The size of an fp32 copy of the table, or of one block if the whole table is too large."""
-        size = rows * width * 4
-        return size if size <= RESIDENT_BYTES else min(rows, BLOCK) * width * 4
+        """The size of one block in fp32."""
+        return min(rows, BLOCK) * width * 4
 
     @classmethod
     def disk_bytes(cls, rows: int, width: int, options: NoOptions) -> int:
         """0, since this index has no file."""
         return 0
 
-    def __init__(self, table: EntityTable, *, block: int = BLOCK) -> None:
+    def __init__(self, table: EntityTable, *, block: int = BLOCK, removed: Collection[int] = ()) -> None:
         super().__init__(table)
         self.block = block
-        mapped, size = table.dtype == "float32", len(table) * table.width * 4
-        self._resident = table.tensor() if mapped or size <= RESIDENT_BYTES else None
-
-    def _rows(self, start: int) -> Tensor:
-        end = min(start + self.block, len(self.table))
-        return self.table.tensor(start, end) if self._resident is None else self._resident[start:end]
+        self._removed = torch.tensor(sorted(removed), dtype=torch.int64)
+        self.size = len(table) - len(removed)
 
     def _products(self, vectors: Tensor, start: int) -> Tensor:
-        """The inner products of the queries with a block of rows: (Q, block)."""
+        """The inner products of the queries with a block of rows: (Q, block), −inf for removed rows."""
+        end = min(start + self.block, len(self.table))
         if len(vectors) > FEW:
-            return vectors @ self._rows(start).T
-        few = vectors if len(vectors) > 1 else vectors.repeat(2, 1)
-        return (self._rows(start) @ few.T)[:, : len(vectors)].T.contiguous()
+            products = vectors @ self.table.tensor(start, end).T
+        else:
+            few = vectors if len(vectors) > 1 else vectors.repeat(2, 1)
+            products = torch.empty(len(few), end - start)
+            for first in range(start, end, PIECE):
+                last = min(first + PIECE, end)
+                products[:, first - start : last - start] = (self.table.tensor(first, last) @ few.T).T
+            products = products[: len(vectors)]
+        if len(self._removed):
+            low, high = torch.searchsorted(self._removed, torch.tensor([start, end])).tolist()
+            products[:, self._removed[low:high] - start] = -torch.inf
+        return products
 
     def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
         scores, total = torch.full((len(vectors), 0), -torch.inf), torch.full((len(vectors),), -torch.inf)

@@ -37,6 +37,7 @@ class EntityIndex(ABC):
 
     def __init__(self, table: EntityTable) -> None:
         self.table = table
+        self.size = len(table)  # the number of entities that a search can find
 
     @classmethod
     @abstractmethod
@@ -108,7 +109,7 @@ class EntityIndex(ABC):
             )
         if k < 1:
             raise ElqError(f"{k} candidates were asked for, but at least 1 is needed: raise the number (--candidates)")
-        k = min(k, len(self.table))
+        k = min(k, self.size)
         if not len(vectors):
             return torch.empty(0, k), torch.empty(0, k, dtype=torch.int64), torch.empty(0)
         found = [self._search(part, k, normalise) for part in torch.split(vectors.detach().float().cpu(), QUERIES)]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ import torch
 
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
+from elq.search.grown import GrownIndex
 from elq.search.hnsw import HnswIndex
 from elq.search.index import EntityIndex
 from elq.search.options import WANTED, Value, chosen_options, defaults_of, list_options
@@ -99,13 +100,31 @@ def build_index(name: str, table: EntityTable, chosen: Mapping[str, object] | No
     return kind.build(table, kind.options(**index_options(name, chosen or {})))
 
 
-def open_index(name: str, table: EntityTable, folder: str | Path, chosen: Mapping[str, object] | None = None) -> EntityIndex:
+def open_index(
+    name: str,
+    table: EntityTable,
+    folder: str | Path,
+    chosen: Mapping[str, object] | None = None,
+    removed: Collection[int] = (),
+) -> EntityIndex:
     """Open the index that :meth:`EntityIndex.save` wrote into a folder.
+
+    Args:
+        name: the kind of the index.
+        table: the entity table. If it has segments, the index in the folder is that of its base.
+        folder: the folder with the files of the index.
+        chosen: the options that were chosen.
+        removed: rows that no search may find.
 
     Raises:
         ElqError: the kind or an option is unknown, or a value or a file is bad.
     """
-    return kind_of(name).open(table, Path(folder), index_options(name, chosen or {}))
+    options = index_options(name, chosen or {})
+    if not (table.segments or removed):
+        return kind_of(name).open(table, Path(folder), options)
+    if kind_of(name).sees_all:
+        return ExactIndex(table, removed=removed)
+    return GrownIndex(kind_of(name).open(table.base, Path(folder), options), table, removed)
 
 
 def recall_against_exact(index: EntityIndex, *, k: int = 10, queries: int = 256) -> float:

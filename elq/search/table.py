@@ -38,31 +38,55 @@ def allocate_table(path: Path, rows: int, width: int, dtype: str) -> None:
 
 
 class EntityTable:
-    """N frozen entity vectors of width D."""
+    """N frozen entity vectors of width D.
 
-    def __init__(self, vectors: Array) -> None:
-        if vectors.ndim != 2 or str(vectors.dtype) not in DTYPES or 0 in vectors.shape:
-            raise ElqError(
-                f"the entity table has shape {vectors.shape} and dtype {vectors.dtype}, but must be (N, D) of"
-                f" {' or '.join(DTYPES)}: {AGAIN}"
-            )
+    Args:
+        vectors: the vectors of the base (N, D), or of all rows.
+        segments: the vectors of the segments that were added to the base; their rows follow.
+    """
+
+    def __init__(self, vectors: Array, *segments: Array) -> None:
+        for part in (vectors, *segments):
+            if part.ndim != 2 or str(part.dtype) not in DTYPES or 0 in part.shape:
+                raise ElqError(
+                    f"the entity table has shape {part.shape} and dtype {part.dtype}, but must be (N, D) of"
+                    f" {' or '.join(DTYPES)}: {AGAIN}"
+                )
+            if part.shape[1] != vectors.shape[1] or part.dtype != vectors.dtype:
+                raise ElqError(
+                    f"a segment of the entity table has width {part.shape[1]} and dtype {part.dtype}, but the base has"
+                    f" {vectors.shape[1]} and {vectors.dtype}: {AGAIN}"
+                )
         self.vectors = vectors
+        self._parts = (vectors, *segments)
+        self._firsts = np.cumsum([0, *(len(part) for part in self._parts)])  # the first row of each part, and N
 
     @classmethod
-    def open(cls, path: str | Path) -> "EntityTable":
-        """Open a table file, memory-mapped: rows are read only when they are used.
+    def open(cls, path: str | Path, *segments: str | Path) -> "EntityTable":
+        """Open a table file, and those of segments, memory-mapped: rows are read only when they are used.
 
         Raises:
-            ElqError: the file is missing, incomplete, or not a table.
+            ElqError: a file is missing, incomplete, or not a table.
         """
-        try:
-            vectors = np.lib.format.open_memmap(path, mode="r")  # accepts only .npy files, and no pickled objects in them
-        except Exception as error:  # numpy parses the header as Python source, so a bad header raises many kinds of errors
-            raise ElqError(f"{path} is not a readable entity table ({error}): {AGAIN}") from None
-        return cls(vectors)
+        return cls(*map(_mapped, (path, *segments)))
 
     def __len__(self) -> int:
-        return int(self.vectors.shape[0])
+        return int(self._firsts[-1])
+
+    @property
+    def base(self) -> "EntityTable":
+        """The table without the segments."""
+        return EntityTable(self.vectors)
+
+    @property
+    def firsts(self) -> list[int]:
+        """The first row of the base and of each segment."""
+        return [int(first) for first in self._firsts[:-1]]
+
+    @property
+    def segments(self) -> tuple[Array, ...]:
+        """The vectors of the segments."""
+        return self._parts[1:]
 
     @property
     def width(self) -> int:
@@ -76,20 +100,41 @@ class EntityTable:
 
     def gather(self, rows: Tensor) -> Tensor:
         """The fp32 vectors of int64 rows: (…) → (…, D)."""
-        taken = self.vectors[rows.reshape(-1).cpu().numpy()].astype(np.float32)
+        wanted = rows.reshape(-1).cpu().numpy()
+        if len(self._parts) == 1:
+            return torch.from_numpy(self.vectors[wanted].astype(np.float32)).view(*rows.shape, self.width)
+        taken = np.empty((len(wanted), self.width), np.float32)
+        part_of = np.searchsorted(self._firsts, wanted, side="right") - 1
+        for number, part in enumerate(self._parts):
+            own = part_of == number
+            taken[own] = part[wanted[own] - self._firsts[number]]
         return torch.from_numpy(taken).view(*rows.shape, self.width)
 
     def tensor(self, start: int = 0, end: int | None = None) -> Tensor:
         """The vectors of the rows [start, end), by default of all rows, as (rows, D) fp32.
 
-        A float32 table is not copied: the memory of the tensor is the mapped file, which all processes of a machine share. So
-        nothing may be written to the tensor.
+        A float32 table without segments is not copied: the memory of the tensor is the mapped file, which all processes of a
+        machine share. So nothing may be written to the tensor.
         """
-        vectors = self.vectors[start:end]
-        if vectors.dtype == np.float32:
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns that it is read-only
-                return torch.from_numpy(vectors)
-        copied = torch.empty(vectors.shape)
-        for first in range(0, len(vectors), BLOCK):  # in blocks, without a second copy of all
-            copied[first : first + BLOCK] = torch.from_numpy(vectors[first : first + BLOCK].astype(np.float32))
-        return copied
+        start, end, _ = slice(start, end).indices(len(self))
+        found = []
+        for first, part in zip(self._firsts, self._parts, strict=False):
+            low, high = max(start - first, 0), min(end - first, len(part))
+            if low < high:
+                found.append(_tensor(part[low:high]))
+        if not found:
+            return torch.empty(0, self.width)
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def _mapped(path: str | Path) -> Array:
+    try:
+        return np.lib.format.open_memmap(path, mode="r")  # accepts only .npy files, and no pickled objects in them
+    except Exception as error:  # numpy parses the header as Python source, so a bad header raises many kinds of errors
+        raise ElqError(f"{path} is not a readable entity table ({error}): {AGAIN}") from None
+
+
+def _tensor(vectors: Array) -> Tensor:
+    """The vectors as fp32, copied only if they have another type."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns that it is read-only
+        return torch.from_numpy(vectors).float()  # torch converts faster than NumPy

@@ -98,7 +98,9 @@ class Collator:
                     rows.append(-1 if mention.entity is None else self.rows[mention.entity])
         question_of, start, end = torch.tensor(spans, dtype=torch.int64).view(-1, 3).unbind(-1)  # each (M,)
         mentions = Spans(question_of, start, end)
-        unsure = None if named is None else unsure_spans(named, mentions, partial)
+        unsure = None
+        if named is not None and self.dictionary is not None:
+            unsure = unsure_spans(self.dictionary.whole_names(named), mentions, partial)
         name_matches = None
         if self.dictionary is not None and self.names:
             name_matches = self.dictionary.name_matches(span_texts(texts, tokens, mentions))
@@ -133,13 +135,13 @@ def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Ten
     None if no question is partially annotated.
 
     Args:
-        named: (B, T, L) int64 from :meth:`elq.names.dictionary.Dictionary.named`.
+        named: (B, T, L) bool from :meth:`elq.names.dictionary.Dictionary.whole_names`.
         mentions: M gold mentions.
         partial: whether each of the B questions is partially annotated.
     """
     if not any(partial):
         return None
-    unsure = (named == 1) & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
+    unsure = named & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
     first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
     last = first + torch.arange(named.shape[2])  # (T, L)
     for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):

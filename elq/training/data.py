@@ -118,7 +118,9 @@ class QuestionData(LightningDataModule):
         self.entities: Entities = open_entities(self.entities_folder)
         sources = [source for part in self.stages for source in part.sources]
         fitted = stage == "fit" and any(source.partial for source in sources)  # only training reads sources
-        self.dictionary = self.dictionary or (Dictionary(self.entities.catalogue) if self.settings.names or fitted else None)
+        self.dictionary = self.dictionary or (
+            Dictionary(self.entities.catalogue, fine=self.settings.fine_names) if self.settings.names or fitted else None
+        )
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         if self.settings.longest_question is not None:

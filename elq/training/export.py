@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from elq.encoding.tokens import QuestionTokenizer
-from elq.entities.manifest import Entities, entity_files
+from elq.entities.manifest import Entities
 from elq.evaluation.evaluate import Observed, measure, observe
 from elq.evaluation.reliability import fit_calibration
 from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
@@ -52,9 +52,9 @@ def export_folder(
         model.save_pretrained(made, tokenizer)
         decision.save(made)
         (made / ENTITIES).mkdir()
-        for name in entity_files():
-            if (Path(source) / name).is_file():
-                link_or_copy(Path(source) / name, made / ENTITIES / name)
+        for name in entities.manifest.files:
+            (made / ENTITIES / name).parent.mkdir(exist_ok=True)
+            link_or_copy(Path(source) / name, made / ENTITIES / name)
         replace(entities.manifest, encoder=portable(entities.manifest.encoder)).save(made / ENTITIES)
         if (encoder := Path(source).parent / ENTITY_ENCODER).is_dir():  # a model folder made by `elq import` has one
             (made / ENTITY_ENCODER).mkdir()

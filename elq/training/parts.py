@@ -9,17 +9,20 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
-from elq.entities.prior import QID
 from elq.errors import ElqError
 from elq.names.dictionary import Dictionary
-from elq.tensors import Batch, NameMatches, Part, TokenBatch
+from elq.names.lookup import Names
+from elq.names.writing import collect, in_memory
+from elq.tensors import Array, Batch, NameMatches, Part, TokenBatch
 from elq.training.batches import Collator
-from elq.types import Entity, Question
+from elq.types import QID, Entity, Question
 
 GOLD_SHARE = 0.8  # the largest share of a part that consists of gold entities and their namesakes
 MOST_NAMESAKES = 4  # of one mention
@@ -66,8 +69,8 @@ class PartDictionary:
         rows: their rows in the whole catalogue.
     """
 
-    def __init__(self, entities: Sequence[Entity], rows: Sequence[int]) -> None:
-        self._dictionary = Dictionary(entities)  # type: ignore[arg-type]
+    def __init__(self, entities: Sequence[Entity], rows: Sequence[int], *, fine: bool = False) -> None:
+        self._dictionary = Dictionary(_PartRecords(entities), fine=fine)
         self._rows = torch.tensor([*rows, -1])  # place −1 (no match) is row −1
 
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
@@ -78,6 +81,32 @@ class PartDictionary:
         """The entities of the part that each name may mean, with their rows in the whole catalogue."""
         found = self._dictionary.name_matches(names)
         return NameMatches(self._rows[found.rows], found.kinds)
+
+    def whole_names(self, named: Tensor) -> Tensor:
+        """Which spans are names as they are in the catalogue, as bool."""
+        return self._dictionary.whole_names(named)
+
+
+class _PartRecords:
+    """The records of a part, with what a dictionary needs of a catalogue."""
+
+    def __init__(self, entities: Sequence[Entity]) -> None:
+        self._entities = entities
+        self.folder, self.removed = Path(), frozenset[int]()
+        self.names: Names | None = in_memory(collect(entities))
+
+    def __len__(self) -> int:
+        return len(self._entities)
+
+    def __getitem__(self, row: int) -> Entity:
+        return self._entities[row]
+
+    def all_rows(self) -> Iterator[Entity]:
+        return iter(self._entities)
+
+    def rows(self, ids: Sequence[str]) -> Array:
+        places = {entity.id: row for row, entity in enumerate(self._entities)}
+        return np.array([places.get(each, -1) for each in ids], np.int64)
 
 
 class PartCollator:
@@ -118,7 +147,7 @@ class PartCollator:
             order = draws.sample(range(len(rows)), len(rows))
             entities = [replace(entities[place], id=f"x{place}") for place in order]
             rows = [rows[place] for place in order]
-        return PartDictionary(entities, rows)
+        return PartDictionary(entities, rows, fine=self.dictionary.fine)
 
     def draw(self, questions: Sequence[Question], draws: random.Random) -> list[int]:
         """The rows of a part, in ascending order."""

@@ -16,7 +16,7 @@ from elq.encoding.device import own_device, resolve_precision
 from elq.encoding.entity_texts import EntityEncoder
 from elq.encoding.transformer import cls_vectors
 from elq.entities.build import BuildSettings, build_entities
-from elq.entities.manifest import CATALOGUE, MANIFEST, TABLE, Manifest, open_entities
+from elq.entities.manifest import CATALOGUE, MANIFEST, NAMES, TABLE, Manifest, open_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from tests.conftest import RECORDS, write_lines
@@ -38,7 +38,7 @@ def test_rows_are_the_texts_encoded_one_by_one(settings, catalogue_file, tmp_pat
     np.testing.assert_allclose(entities.table.vectors, singles.numpy(), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(entities.table.vectors, axis=1), 1, atol=1e-5)
     assert [entity.id for entity in entities.catalogue] == [record["id"] for record in RECORDS]
-    assert sorted(path.name for path in (tmp_path / "e").iterdir()) == [CATALOGUE, MANIFEST, "plan.json", TABLE]
+    assert sorted(path.name for path in (tmp_path / "e").iterdir()) == [CATALOGUE, MANIFEST, NAMES, "plan.json", TABLE]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".e.lock", "e"]
 
 

@@ -202,7 +202,7 @@ def test_a_graph_that_links_to_an_entity_below_its_layer_is_refused(tmp_path):
 
 def test_a_file_of_a_later_format_is_refused_for_its_format_not_for_its_keys(folder, tmp_path):
     change(folder, format=99, news=1)
-    with pytest.raises(ElqError, match="has format 99, but this version of elq reads formats 3 and 4"):
+    with pytest.raises(ElqError, match="has format 99, but this version of elq reads formats 3 to 5"):
         open_entities(folder)
     (tmp_path / "decision.json").write_text('{"threshold": -1.0, "format": 99, "news": 1}')
     with pytest.raises(ElqError, match="has the format 99, but this version of elq reads format 5 only"):

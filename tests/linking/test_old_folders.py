@@ -47,7 +47,7 @@ def test_the_links_are_those_of_the_code_that_made_the_folder(linker, nil):
 
 def test_facts_and_decision_are_read_apart():
     values = manifest_values(MODEL / ENTITIES)
-    assert values["format"] == FORMAT - 1 == 3
+    assert values["format"] == 3
     manifest, decision = Manifest.load(MODEL / ENTITIES), Decision.load(MODEL)
     assert (manifest.entities, manifest.prior, manifest.format) == (1367, ["qid", "popularity"], FORMAT)
     assert decision.threshold == values["threshold"]

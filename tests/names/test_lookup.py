@@ -11,10 +11,11 @@ from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.model.heads import NameBonus
 from elq.model.spans import SpanScorer
 from elq.names.dictionary import Dictionary
-from elq.names.lookup import MOST_MATCHES, NameIndex
+from elq.names.lookup import MOST_MATCHES
 from elq.names.spelling import COUNTED, initials, reordered, roots, spelling
 from elq.names.surface import FUNCTION_WORDS
 from elq.types import NAME_KINDS, Entity
+from tests.names.small import NameIndex
 
 NAMES = {
     "Q1": ("J. R. R. Tolkien", "John Ronald Reuel Tolkien"),

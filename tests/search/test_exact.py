@@ -9,10 +9,9 @@ from tests.search.slow import SIZE, brute_force
 
 
 @pytest.mark.parametrize("block", [1, 7, 100, SIZE - 1, SIZE, SIZE + 5])
-@pytest.mark.parametrize("resident", [True, False])
-def test_no_block_is_skipped_nor_the_last_partial_one(block, resident, table, queries, monkeypatch):
-    if not resident:
-        monkeypatch.setattr("elq.search.exact.RESIDENT_BYTES", 0)
+@pytest.mark.parametrize("piece", [3, 2_048])
+def test_no_block_is_skipped_nor_the_last_partial_one(block, piece, table, queries, monkeypatch):
+    monkeypatch.setattr("elq.search.exact.PIECE", piece)
     index = ExactIndex(table, block=block)
     _, rows = index.search(queries, 3)
     assert (rows.numpy() == brute_force(table, queries, 3)[1]).all()

@@ -40,8 +40,9 @@ def test_names_that_no_mention_touches_are_unsure_in_such_questions_only(diction
     named = dictionary.named(texts, tokens, 3)
     start = int(tokens.text_mask[0].nonzero()[0]) + 4
     mentions = Spans(torch.tensor([0, 1]), torch.tensor([start, start]), torch.tensor([start + 1, start + 1]))
-    assert unsure_spans(named, mentions, [False, False]) is None
-    unsure = unsure_spans(named, mentions, [True, False])
+    whole = dictionary.whole_names(named)
+    assert unsure_spans(whole, mentions, [False, False]) is None
+    unsure = unsure_spans(whole, mentions, [True, False])
     slow = torch.zeros_like(named, dtype=torch.bool)
     for t in range(named.shape[1]):
         for length in range(3):

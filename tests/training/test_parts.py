@@ -66,7 +66,7 @@ def test_the_names_of_a_part_are_those_of_a_dictionary_of_the_part_alone(collato
     if batch.part.anonymous:
         records = [replace(entity, id=f"x{place}") for place, entity in enumerate(records)]
     bare = [replace(entity, aliases=()) for entity in records]
-    grids = [Dictionary(one).named([q.text for q in TEXTS], batch.tokens, 4) for one in (records, bare)]
+    grids = [PartDictionary(one, range(len(one))).named([q.text for q in TEXTS], batch.tokens, 4) for one in (records, bare)]
     assert any(torch.equal(batch.tokens.named, grid) for grid in grids[settings.no_aliases == 1 :])
 
 

@@ -1,0 +1,54 @@
+"""Named spans: the numbers that say which kind of name a span of a question is.
+
+There are two sets of numbers. The three coarse kinds are: 1 a name, 2 another spelling of a name, 3 a part of a name. The
+fine kinds distinguish seven ways in which the words match a name, one word from several words, and four sizes of catalogues:
+in a catalogue of a hundred entities, a part of a name says much; in one of a hundred thousand, nearly every word is a part of some
+name. In both sets, 0 means that the span is no name.
+"""
+
+from bisect import bisect_right
+
+import torch
+from torch import Tensor
+
+COARSE = 3
+MATCHES = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends")  # as in elq.types.NAME_KINDS
+SIZES = (150, 1_500, 15_000)  # entities at which a larger kind of catalogue begins
+PER_SIZE = 2 * len(MATCHES)  # fine kinds of one size: every match with one word, and with several words
+FINE = PER_SIZE * (len(SIZES) + 1)
+START_SCORES = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # start values (logits) of the scores of the matches
+
+
+def fine_kind(match: int, words: int, entities: int) -> int:
+    """The fine kind of a span.
+
+    Args:
+        match: place in ``MATCHES``.
+        words: number of words of the span.
+        entities: number of entities of the catalogue.
+
+    >>> fine_kind(0, 1, 100), fine_kind(0, 2, 100), fine_kind(6, 3, 1_000_000)
+    (1, 2, 56)
+    """
+    return 1 + PER_SIZE * bisect_right(SIZES, entities) + 2 * match + (words > 1)
+
+
+def is_whole_name(named: Tensor, *, fine: bool) -> Tensor:
+    """Which spans are a name as it is in the catalogue, as bool, from their coarse or fine kinds; any shape.
+
+    >>> is_whole_name(torch.tensor([0, 1, 2, 3, 15, 16, 17]), fine=True).tolist()
+    [False, True, True, False, True, True, False]
+    """
+    return (named > 0) & ((named - 1) % PER_SIZE < 2) if fine else named == 1
+
+
+def match_and_words(named: Tensor) -> Tensor:
+    """The fine kinds without the size of the catalogue, from 0 to ``PER_SIZE`` − 1; 0 where the span is no name."""
+    return torch.where(named > 0, (named - 1) % PER_SIZE, 0)
+
+
+def start_scores(*, fine: bool) -> list[float]:
+    """The start values of the scores of all kinds but 0."""
+    if not fine:
+        return [4.0, 2.0, 0.0]
+    return [score for _ in range(len(SIZES) + 1) for score in START_SCORES for _ in range(2)]
