@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
-from elq.linking.calibration import Calibration
+from elq.linking.calibration import AnyCalibration
+from elq.linking.rule import Rule
 from elq.tensors import Spans
 from elq.types import NIL, Candidate, Entity, Link
 
@@ -28,10 +29,8 @@ def decode(
     offsets: Sequence[Sequence[tuple[int, int]]],
     scored: ScoredSpans,
     catalogue: Catalogue,
-    threshold: float,
+    rule: Rule,
     *,
-    mention_threshold: float | None = None,
-    calibration: Calibration | None = None,
     overlaps: bool = False,
 ) -> list[list[Link]]:
     """Choose the links of B questions.
@@ -41,10 +40,9 @@ def decode(
         offsets: the characters of their tokens, as in :class:`elq.tensors.TokenBatch`.
         scored: the scored spans of all B questions.
         catalogue: the catalogue whose rows the candidates are.
-        threshold: the threshold γ, the lowest joint score of a link.
-        mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
-        calibration: gives the links a probability. If it is None, they have none.
-        overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link.
+        rule: what a link needs to be shown. ``scored.log_nil`` says whether NIL is a candidate.
+        overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link. Overlaps are
+            removed before the probability is asked for, so a higher lowest probability only removes links.
 
     Returns:
         For each question, its links in reading order.
@@ -53,9 +51,9 @@ def decode(
     joint = scored.mention_scores + (best if scored.log_nil is None else torch.maximum(best, scored.log_nil))  # (Q,)
     # log p(entity | mention) ≤ 0, so the second comparison implies the first, except for rounding: the first prevents that
     # rounding adds a link
-    kept = (scored.mention_scores >= threshold) & (joint >= threshold)  # (Q,)
-    if mention_threshold is not None:
-        kept &= scored.mention_scores >= mention_threshold
+    kept = (scored.mention_scores >= rule.threshold) & (joint >= rule.threshold)  # (Q,)
+    if rule.mention_threshold is not None:
+        kept &= scored.mention_scores >= rule.mention_threshold
     of_question: list[list[int]] = [[] for _ in texts]
     for q in kept.nonzero().flatten().tolist():
         of_question[int(spans.question[q])].append(q)
@@ -64,12 +62,20 @@ def decode(
         bounds = {q: (int(spans.start[q]), int(spans.end[q])) for q in mine}
         if not overlaps:
             mine = [mine[i] for i in without_overlaps([bounds[q] for q in mine], [float(joint[q]) for q in mine])]
-        chosen.append(sorted(mine, key=bounds.__getitem__))
+        likely = [q for q in mine if _likely(float(scored.mention_scores[q]), float(joint[q]), rule)]
+        chosen.append(sorted(likely, key=bounds.__getitem__))
     records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
     return [
-        [_link(text, offsets[b], scored, q, float(joint[q]), records, calibration) for q in mine]
+        [_link(text, offsets[b], scored, q, float(joint[q]), records, rule.calibration) for q in mine]
         for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
     ]
+
+
+def _likely(mention: float, score: float, rule: Rule) -> bool:
+    """Whether a span is likely enough. The same formula is used where its best candidate is NIL."""
+    if rule.min_probability is None or rule.calibration is None:
+        return True
+    return rule.calibration.probability(mention, score - mention) >= rule.min_probability
 
 
 def _link(
@@ -79,7 +85,7 @@ def _link(
     q: int,
     score: float,
     records: Mapping[int, Entity],
-    calibration: Calibration | None,
+    calibration: AnyCalibration | None,
 ) -> Link:
     """Make span q a link to its best candidate. NIL is one of the candidates if ``scored.log_nil`` is given."""
     start, end = offsets[int(scored.spans.start[q])][0], offsets[int(scored.spans.end[q]) - 1][1]
