@@ -150,7 +150,10 @@ def parser() -> argparse.ArgumentParser:
         "--candidates", type=read_candidates, metavar="K", help="candidates of each mention (default: the model's own number)"
     )
     made.add_argument(
-        "--mentions", type=int, metavar="N", help="spans of each question for which entities are searched (default: 50)"
+        "--mentions",
+        type=int,
+        metavar="N",
+        help="spans of a question for which entities are searched, and as many again for every 25 tokens more (default: 50)",
     )
     made.add_argument(
         "--nil",

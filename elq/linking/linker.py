@@ -43,7 +43,7 @@ class Linker(Calls):
         candidates: K, the number of entities retrieved for each span.
         score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
         max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
-            text that needs n encoder passes may have n times as many.
+            text of n times 25 tokens may have n times as many.
         batch_size: the number of questions in one encoder pass.
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise the linker makes one if the
             model needs it.

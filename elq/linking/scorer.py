@@ -22,6 +22,7 @@ from elq.tensors import Spans, TokenBatch
 from elq.types import Mention
 
 MAX_MENTIONS = 50  # spans of a question that are searched for
+SHORT_TEXT = 25  # tokens up to which this limit holds; longer texts have as many spans for each token, 2
 
 
 class Scorer:
@@ -33,7 +34,7 @@ class Scorer:
         retriever: finds and scores the candidates of a mention.
         score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
         max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
-            text that needs n encoder passes may have n times as many.
+            text of n times 25 tokens may have n times as many.
     """
 
     def __init__(
@@ -107,14 +108,23 @@ class Scorer:
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
             logits = self.model.mention_logits(hidden, there)  # (B, T, L)
-            passes = tokens.attention.sum(-1).div(self.model.encoder.max_tokens).ceil().long()  # (B,) 1 for a question
-            limits = (passes * self.max_mentions).to(self.device)  # (B,)
-            spans, mention_scores = keep_spans(logits, floor, limits)  # Q spans, (Q,)
+            spans, mention_scores = keep_spans(logits, floor, self._limits(tokens).to(self.device))  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
             found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
+
+    def _limits(self, tokens: TokenBatch) -> Tensor:
+        """The largest number of spans that are searched for each of B questions, (B,) int64.
+
+        It grows with the text, so that a list of names keeps all of them: n tokens have at most n mentions that do not overlap,
+        and a name has a better mention score than the spans around it. In score mode ``elq`` it is the same for all questions.
+        """
+        parts = tokens.text_mask.sum(-1) / SHORT_TEXT  # (B,)
+        if self.score_mode == "elq":
+            parts = torch.zeros_like(parts)
+        return (parts.clamp_min(1) * self.max_mentions).ceil().long()  # (B,)
 
     def nothing(self, floor: float) -> Scored:
         """The record of the scores of an empty list of questions."""
