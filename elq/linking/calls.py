@@ -1,22 +1,28 @@
-"""Calls: what a linker can be asked for: links, and scores to be decoded later."""
+"""Calls: what a linker can be asked for: links, candidates, and scores to be decoded later."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import overload
 
+from torch import Tensor
+
+from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
-from elq.linking.inputs import as_texts, check_candidates
+from elq.linking.given import Span, checked_mentions, link_given
+from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
+from elq.linking.restriction import allowed_rows
 from elq.linking.rule import Rule, rule_of
 from elq.linking.scored import Scored, joined
 from elq.linking.scorer import Scorer
-from elq.types import Link, Mention
+from elq.types import Candidate, Link, Mention
 
 
 class Calls:
     """The calls of :class:`elq.linking.linker.Linker`, whose constructor sets these attributes and explains them."""
 
     scorer: Scorer
+    entities: Entities
     threshold: float
     mention_threshold: float | None
     candidates: int
@@ -32,6 +38,9 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
+        mentions: Sequence[Span] | None = None,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
     ) -> list[Link]: ...
     @overload
     def link(
@@ -42,6 +51,9 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
+        mentions: Sequence[Sequence[Span]] | None = None,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
     ) -> list[list[Link]]: ...
 
     def link(
@@ -52,6 +64,9 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
+        mentions: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
     ) -> list[Link] | list[list[Link]]:
         """Link one question, or several.
 
@@ -64,23 +79,69 @@ class Calls:
                 "NIL", and such a link removes overlapping links with a lower score.
             min_probability: the lowest probability of a link, from 0 to 1, instead of the linker's own thresholds. If
                 ``threshold`` is given too, a link needs both.
+            mentions: characters ``(start, end)`` of mentions: a list of pairs for a question, a list of such lists for several
+                questions. These mentions are linked, and no others. Each of them is answered with its best candidate, however
+                low its score and probability are, so thresholds cannot be given too.
+            types: only entities that have one of these types are candidates.
+            ids: only entities with one of these ids are candidates. With ``types`` too, an entity needs both. The scores of the
+                entities are those that they have without a restriction.
 
         Returns:
             The links of the question in reading order; for several questions, a list of such lists in the order of the
-            questions (of a pandas Series: the order of its values). Links do not overlap.
+            questions (of a pandas Series: the order of its values). Links do not overlap. For given mentions, one link for each
+            in the given order.
 
         Raises:
             ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or for a model
-                without a calibration, candidates < 1, or ``nil`` with a model that was trained without NIL.
+                without a calibration, candidates < 1, ``nil`` with a model that was trained without NIL, a mention that is
+                empty, outside its text or overlaps no token, or a type or id that the catalogue does not have.
         """
         several = [texts] if isinstance(texts, str) else as_texts(texts)
-        k = self._checked(candidates, nil)
+        k, allowed = self._checked(candidates, nil), allowed_rows(self.entities.catalogue, types, ids)
+        if mentions is not None:
+            refuse_thresholds(threshold, min_probability)
+            spans = checked_mentions(several, [mentions] if isinstance(texts, str) else mentions)
+            given = self._given(several, spans, k, nil, allowed)
+            return given[0] if isinstance(texts, str) else given
         rule = self._rule(threshold, min_probability, k, nil)
         links: list[list[Link]] = [[] for _ in several]
-        for places, scored in self.scorer.batches(several, floor=rule.floor, candidates=k, batch_size=self.batch_size):
+        batches = self.scorer.batches(several, floor=rule.floor, candidates=k, batch_size=self.batch_size, allowed=allowed)
+        for places, scored in batches:
             for place, found in zip(places, scored.decoded(rule), strict=True):
                 links[place] = found
         return links[0] if isinstance(texts, str) else links
+
+    def candidates_of(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        k: int = 10,
+        *,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
+    ) -> list[Candidate]:
+        """The candidates of one mention, best first, with their scores log p(entity | mention).
+
+        Args:
+            text: a question.
+            start, end: the characters ``[start, end)`` of the mention.
+            k: the number of candidates. Except in the score mode ``table``, the scores depend on it.
+            types, ids: see :meth:`link`.
+
+        Raises:
+            ElqError: as for :meth:`link`.
+        """
+        [link] = self.link(text, mentions=[(start, end)], candidates=k, types=types, ids=ids)
+        return list(link.candidates)
+
+    def _given(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None
+    ) -> list[list[Link]]:
+        calibration, size = self._calibration(k), self.batch_size
+        return link_given(
+            self.scorer, texts, spans, candidates=k, nil=nil, calibration=calibration, allowed=allowed, batch_size=size
+        )
 
     def links(
         self,

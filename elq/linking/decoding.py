@@ -1,7 +1,7 @@
 """Decoding: chooses the links of a question from its scored spans, and removes overlaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,16 @@ class ScoredSpans:
     log_probs: Tensor  # (Q, K) log p(entity | mention)
     rows: Tensor  # (Q, K) int64 catalogue rows, −1 where there is no candidate
     log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None if NIL is not a candidate
+
+    @property
+    def joint(self) -> Tensor:
+        """The joint scores (Q,) of the spans with their best candidates."""
+        best = self.log_probs[:, 0]  # (Q,)
+        return self.mention_scores + (best if self.log_nil is None else torch.maximum(best, self.log_nil))
+
+    def without_nil(self) -> "ScoredSpans":
+        """The same spans, where NIL is not a candidate."""
+        return replace(self, log_nil=None)
 
 
 def decode(
@@ -47,8 +57,7 @@ def decode(
     Returns:
         For each question, its links in reading order.
     """
-    spans, best = scored.spans, scored.log_probs[:, 0]  # (Q,)
-    joint = scored.mention_scores + (best if scored.log_nil is None else torch.maximum(best, scored.log_nil))  # (Q,)
+    spans, joint = scored.spans, scored.joint  # Q spans, (Q,)
     # log p(entity | mention) ≤ 0, so the second comparison implies the first, except for rounding: the first prevents that
     # rounding adds a link
     kept = (scored.mention_scores >= rule.threshold) & (joint >= rule.threshold)  # (Q,)
@@ -66,7 +75,7 @@ def decode(
         chosen.append(sorted(likely, key=bounds.__getitem__))
     records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
     return [
-        [_link(text, offsets[b], scored, q, float(joint[q]), records, rule.calibration) for q in mine]
+        [link_of(text, characters(offsets[b], spans, q), scored, q, records, rule.calibration) for q in mine]
         for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
     ]
 
@@ -78,17 +87,24 @@ def _likely(mention: float, score: float, rule: Rule) -> bool:
     return rule.calibration.probability(mention, score - mention) >= rule.min_probability
 
 
-def _link(
+def characters(offsets: Sequence[tuple[int, int]], spans: Spans, q: int) -> tuple[int, int]:
+    """The characters [start, end) of span q, from the characters of the tokens of its question."""
+    return offsets[int(spans.start[q])][0], offsets[int(spans.end[q]) - 1][1]
+
+
+def link_of(
     text: str,
-    offsets: Sequence[tuple[int, int]],
+    place: tuple[int, int],
     scored: ScoredSpans,
     q: int,
-    score: float,
     records: Mapping[int, Entity],
     calibration: AnyCalibration | None,
 ) -> Link:
-    """Make span q a link to its best candidate. NIL is one of the candidates if ``scored.log_nil`` is given."""
-    start, end = offsets[int(scored.spans.start[q])][0], offsets[int(scored.spans.end[q]) - 1][1]
+    """Make span q, with the characters [start, end) of ``place``, a link to its best candidate.
+
+    NIL is one of the candidates if ``scored.log_nil`` is given.
+    """
+    (start, end), score = place, float(scored.joint[q])
     entities = [records[row] for row in scored.rows[q].tolist() if row >= 0]
     log_probs = scored.log_probs[q].tolist()
     candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs, strict=False))

@@ -79,6 +79,16 @@ def check_probability(probability: object) -> float:
     return float(probability)
 
 
+def refuse_thresholds(threshold: object, min_probability: object) -> None:
+    """Raise an ElqError if one of them is given, since given mentions are always answered."""
+    for name, value in (("threshold", threshold), ("min_probability", min_probability)):
+        if value is not None:
+            raise ElqError(
+                f"mentions are given, and also {name} {shown(value)}, but given mentions are always answered: leave out one of"
+                " them, and look at the score or probability of the links"
+            )
+
+
 def check_candidates(candidates: object) -> int:
     """A number of candidates K as an int.
 

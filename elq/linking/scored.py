@@ -1,7 +1,7 @@
 """Scored questions: the spans and candidates of questions, which can be decoded for any number of settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -76,7 +76,7 @@ class Scored:
         """The links of :meth:`links` for a rule whose values are checked."""
         if (lowest := rule.floor) < self.floor:
             raise ElqError(f"the threshold is {lowest}, but these scores reach down to {self.floor} only: score with {lowest}")
-        spans = self.spans if rule.nil else replace(self.spans, log_nil=None)
+        spans = self.spans if rule.nil else self.spans.without_nil()
         return decode(self.texts, self.offsets, spans, self.catalogue, rule, overlaps=overlaps)
 
 

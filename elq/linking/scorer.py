@@ -25,6 +25,13 @@ MAX_MENTIONS = 50  # spans of a question that are searched for
 SHORT_TEXT = 25  # tokens up to which this limit holds; longer texts have as many spans for each token, 2
 
 
+def by_length(texts: Sequence[str], size: int) -> Iterator[list[int]]:
+    """Yield the places of the texts in batches of at most ``size``, of similar length, so that there is little padding."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
 class Scorer:
     """Scores spans and their candidates. It keeps no state between calls, so several threads may use it.
 
@@ -65,6 +72,7 @@ class Scorer:
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
         batch_size: int = 64,
+        allowed: Tensor | None = None,
     ) -> Iterator[tuple[list[int], Scored]]:
         """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
 
@@ -75,12 +83,11 @@ class Scorer:
             mentions: for each question, mentions whose spans are given; candidates are found for these mentions too.
             given_candidates: K for the given mentions; by default the same K.
             batch_size: the number of questions in one encoder pass.
+            allowed: (A,) rows of the entities that may be candidates; None allows all.
 
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
+        for places in by_length(texts, batch_size):
             batch = [texts[place] for place in places]
             given = None if mentions is None else [mentions[place] for place in places]
             scored = self.score_tokens(
@@ -90,6 +97,7 @@ class Scorer:
                 candidates=candidates,
                 mentions=given,
                 given_candidates=given_candidates,
+                allowed=allowed,
             )
             yield places, scored
 
@@ -102,15 +110,16 @@ class Scorer:
         candidates: int,
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
+        allowed: Tensor | None = None,
     ) -> Scored:
         """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
-        with self._inference():
+        with self.inference():
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
             logits = self.model.mention_logits(hidden, there)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self._limits(tokens).to(self.device))  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
-            found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode)
+            found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
@@ -159,7 +168,7 @@ class Scorer:
         return [[values.get((b, place)) for place in range(len(one))] for b, one in enumerate(mentions)]
 
     @contextmanager
-    def _inference(self) -> Iterator[None]:
+    def inference(self) -> Iterator[None]:
         """No dropout, no gradients, and fp32 even in a bf16 training, so that validation measures what is exported."""
         self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
