@@ -1,4 +1,4 @@
-"""Calls: what a linker can be asked for: links, candidates, and scores to be decoded later."""
+"""Calls: what a linker can be asked for: links, candidates, reasons, and scores to be decoded later."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from torch import Tensor
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
+from elq.linking.explain import Explanation, explain
 from elq.linking.given import Span, checked_mentions, link_given
 from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
 from elq.linking.restriction import allowed_rows
@@ -134,6 +135,18 @@ class Calls:
         """
         [link] = self.link(text, mentions=[(start, end)], candidates=k, types=types, ids=ids)
         return list(link.candidates)
+
+    def explain(self, text: str, entity: str | None = None) -> Explanation:
+        """Say why the best spans of a question are linked or hidden. ``print`` shows the answer in words.
+
+        Args:
+            text: one question.
+            entity: the id of an entity: the answer then says what became of it.
+
+        Raises:
+            ElqError: the text is not a string, or the catalogue has no such entity.
+        """
+        return explain(self.scorer, text, self._rule(None, None, self.candidates, False), self.candidates, entity)
 
     def _given(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None

@@ -117,14 +117,14 @@ class Scorer:
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
             logits = self.model.mention_logits(hidden, there)  # (B, T, L)
-            spans, mention_scores = keep_spans(logits, floor, self._limits(tokens).to(self.device))  # Q spans, (Q,)
+            spans, mention_scores = keep_spans(logits, floor, self.limits(tokens).to(self.device))  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
             found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
-    def _limits(self, tokens: TokenBatch) -> Tensor:
+    def limits(self, tokens: TokenBatch) -> Tensor:
         """The largest number of spans that are searched for each of B questions, (B,) int64.
 
         It grows with the text, so that a list of names keeps all of them: n tokens have at most n mentions that do not overlap,

@@ -34,9 +34,9 @@ def test_the_limit_grows_with_the_tokens_of_the_text_only(linker):
     tokens = linker.scorer.tokens(texts)
     counted = tokens.text_mask.sum(-1)
     assert counted.tolist()[2:5] == [25, 26, 75]
-    assert linker.scorer._limits(tokens).tolist() == [50, 50, 50, 52, 150, 50]
+    assert linker.scorer.limits(tokens).tolist() == [50, 50, 50, 52, 150, 50]
     linker.scorer.max_mentions = 1
-    assert linker.scorer._limits(tokens).tolist() == [1, 1, 1, 2, 3, 1]
+    assert linker.scorer.limits(tokens).tolist() == [1, 1, 1, 2, 3, 1]
     assert all(len(links) <= 1 for links in linker.link(texts[:2], threshold=-12.0))
     linker.scorer.score_mode = "elq"
-    assert linker.scorer._limits(tokens).tolist() == torch.ones(6).tolist()  # as the released ELQ
+    assert linker.scorer.limits(tokens).tolist() == torch.ones(6).tolist()  # as the released ELQ
