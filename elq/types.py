@@ -3,7 +3,10 @@
 All of them are frozen, and none of them needs torch.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import exp
+from typing import Any
 
 NIL = "NIL"  # the entity of a link whose mention means no entity of the catalogue
 # The ways in which a name may mean an entity. elq/names/lookup.py finds them, and the network learns a bonus for each.
@@ -47,16 +50,23 @@ class Entity:
     popularity: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Candidate:
-    """One of the K entities that were retrieved for a mention. ``score`` is log p(entity | mention), a natural logarithm."""
+    """One of the K entities that were retrieved for a mention. ``score`` is log p(entity | mention), a natural logarithm.
+
+    >>> Candidate("Q44578", "Titanic (1997 film)", -0.1)
+    Candidate(Q44578 'Titanic (1997 film)', p .90)
+    """
 
     entity: str
     title: str
     score: float
 
+    def __repr__(self) -> str:
+        return f"Candidate({self.entity} {self.title!r}, p {_two_digits(exp(self.score))})"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Link:
     """A linked mention: characters ``[start, end)`` of the original text, and the chosen entity.
 
@@ -68,6 +78,11 @@ class Link:
 
     If NIL was asked for, the entity of a link may be "NIL" ("not in the catalogue"). Such a link has no title, no description
     and no probability.
+
+    ``types`` are the types of the entity, and ``data`` are the further columns of the catalogue (column → text).
+
+    >>> Link(13, 20, "titanic", "Q44578", "Titanic (1997 film)", "1997 romance", -0.04, probability=0.958)
+    Link(Q44578 'Titanic (1997 film)' at 13:20 'titanic', p .96)
     """
 
     start: int
@@ -80,3 +95,17 @@ class Link:
     candidates: tuple[Candidate, ...] = ()
     mention_score: float = 0.0
     probability: float | None = None
+    types: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __repr__(self) -> str:
+        sure = f"score {self.score:.2f}" if self.probability is None else f"p {_two_digits(self.probability)}"
+        return f"Link({self.entity} {self.title!r} at {self.start}:{self.end} {self.mention!r}, {sure})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The link as a dictionary of plain values, which can be written as JSON."""
+        return {**asdict(self), "types": list(self.types), "candidates": [asdict(one) for one in self.candidates]}
+
+
+def _two_digits(p: float) -> str:
+    return f"{p:.2f}".removeprefix("0")

@@ -112,7 +112,20 @@ def link_of(
     if scored.log_nil is not None and scored.log_nil[q] > scored.log_probs[q, 0]:
         best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
     probability = None if calibration is None else calibration.probability(mention, score - mention)
-    return Link(start, end, text[start:end], best.id, best.title, best.description, score, candidates, mention, probability)
+    return Link(
+        start,
+        end,
+        text[start:end],
+        best.id,
+        best.title,
+        best.description,
+        score,
+        candidates,
+        mention,
+        probability,
+        best.types,
+        dict(getattr(best, "data", {})),
+    )
 
 
 def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:
