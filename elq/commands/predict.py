@@ -207,6 +207,7 @@ def main(arguments: Sequence[str]) -> None:
             "the model's own threshold γ was chosen for K = %d candidates, not %d: %slinks have no probability",
             *(linker.candidates, options.candidates, remedy),
         )
+    how = {name: getattr(options, name) for name in ("threshold", "min_probability", "candidates", "nil")}
     jsonl = options.format == "jsonl" or (options.format is None and str(options.output).endswith(".jsonl"))
     show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):
@@ -217,13 +218,7 @@ def main(arguments: Sequence[str]) -> None:
         stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
             texts = [question.text for question in chunk]
-            found = linker.link(
-                texts,
-                threshold=options.threshold,
-                candidates=options.candidates,
-                nil=options.nil,
-                min_probability=options.min_probability,
-            )
+            found = linker.link(texts, **how)
             output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
             output.flush()
 
