@@ -22,6 +22,7 @@ COMMANDS = {
     "download": "download the files of the released ELQ and check them; an interrupted download resumes",
     "import": "make a model folder from the files of the released ELQ",
     "export": "write a model folder in the layout of the released ELQ",
+    "explain": "say why the words of a question are linked or not, and what became of an entity",
     "info": "print what a model or entities folder contains, how it was made, and its scores",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
     "tune": "choose a model's thresholds and fit its probabilities on annotated questions",

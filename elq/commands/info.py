@@ -97,8 +97,10 @@ def decision_facts(folder: Path) -> Iterator[tuple[str, str]]:
     mentions = "" if least is None else f", mentions of log p(mention) ≥ {least:.3f}"
     yield "links", f"threshold γ = {decision.threshold:.3f} (score mode {mode}){mentions}"
     if decision.calibration is not None:
-        values = "offset {:.3f}, slopes {:.3f} of p(mention) and {:.3f} of p(entity | mention)".format(*decision.calibration)
-        yield "probabilities", values
+        form = "offset {:.3f}, slope {:.3f} of the joint score"
+        if len(decision.calibration) == 3:  # of an earlier version
+            form = "offset {:.3f}, slopes {:.3f} of p(mention) and {:.3f} of p(entity | mention)"
+        yield "probabilities", form.format(*decision.calibration)
     if decision.chosen is not None:
         chosen = dict(decision.chosen)
         yield f"chosen by {chosen.pop('by', 'nobody knows')}", ", ".join(f"{name} {value}" for name, value in chosen.items())

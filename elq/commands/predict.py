@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from elq.commands.console import refuse_overwriting
 from elq.errors import ElqError
 from elq.files import continuing, replacing
-from elq.linking.inputs import read_candidates, read_threshold
+from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
 from elq.questions.inputs import check_input, read_input
 from elq.questions.predicted import as_json, check_output
@@ -106,10 +106,19 @@ def parser() -> argparse.ArgumentParser:
         "--threshold", type=read_threshold, help="least joint score of a link, γ, at most 0 (default: the model's own)"
     )
     made.add_argument(
+        "--min-probability",
+        type=read_probability,
+        metavar="P",
+        help="least probability of a link, from 0 to 1, instead of the model's own threshold",
+    )
+    made.add_argument(
         "--candidates", type=read_candidates, metavar="K", help="candidates of each mention (default: the model's own number)"
     )
     made.add_argument(
-        "--mentions", type=int, metavar="N", help="spans of each question for which entities are searched (default: 50)"
+        "--mentions",
+        type=int,
+        metavar="N",
+        help="spans of a question for which entities are searched, and as many again for every 25 tokens more (default: 50)",
     )
     made.add_argument(
         "--nil",
@@ -164,6 +173,7 @@ def main(arguments: Sequence[str]) -> None:
             "the model's own threshold γ was chosen for K = %d candidates, not %d: %slinks have no probability",
             *(linker.candidates, options.candidates, remedy),
         )
+    how = {name: getattr(options, name) for name in ("threshold", "min_probability", "candidates", "nil")}
     jsonl = options.format == "jsonl" or (
         options.format is None and str(options.output).lower().endswith((".jsonl", ".ndjson"))
     )
@@ -176,7 +186,7 @@ def main(arguments: Sequence[str]) -> None:
         stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
             texts = [question.text for question in chunk]
-            found = linker.link(texts, threshold=options.threshold, candidates=options.candidates, nil=options.nil)
+            found = linker.link(texts, **how)
             output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
             output.flush()
 
@@ -196,7 +206,7 @@ def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Itera
             "model": asdict(linker.entities.manifest),
             "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
             "settings": [
-                *(options.threshold, options.candidates, options.scoring),
+                *(options.threshold, options.min_probability, options.candidates, options.scoring),
                 *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
             ],
         }

@@ -125,8 +125,7 @@ def print_reliability(rows: "dict[str, Reliability]", calibration: "Calibration"
     from rich.console import Console
     from rich.table import Table
 
-    offset, mention, entity = calibration
-    formula = f"σ({offset:.3f} + {mention:.3f} l(p(mention)) + {entity:.3f} l(p(entity | mention)))"
+    formula = f"σ({calibration.offset:.3f} + {calibration.slope:.3f} l(p)), p = exp(joint score)"
     table = Table(title=f"probability = {formula}, cross-fitted", title_justify="left")
     for column in ("", "links", "right", "ECE", "95% band if perfect", "AUROC"):
         table.add_column(column, justify="right" if column else "left")

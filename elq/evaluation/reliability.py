@@ -32,7 +32,7 @@ def examples(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> 
     """The data for fitting or measuring a calibration: one row for each link, question by question.
 
     Returns:
-        Log-odds of p(mention) and p(entity | mention), (n, 2) float64; whether the entity is in the question's gold set, (n,)
+        Log-odds of the joint score, (n,) float64; whether the entity is in the question's gold set, (n,)
         float64 of 0 and 1; the number of its question, (n,) int64.
 
     Raises:
@@ -42,11 +42,11 @@ def examples(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> 
     for number, (question, found) in enumerate(paired(questions, links)):
         gold = gold_entities(question)
         for link in found:
-            features.append((log_odds(link.mention_score), log_odds(link.score - link.mention_score)))
+            features.append(log_odds(link.score))
             labels.append(link.entity in gold)
             numbers.append(number)
-    table = torch.tensor(features, dtype=torch.float64).view(-1, 2)  # (n, 2)
-    return table, torch.tensor(labels, dtype=torch.float64), torch.tensor(numbers, dtype=torch.int64)
+    odds, rights = (torch.tensor(column, dtype=torch.float64) for column in (features, labels))  # each (n,)
+    return odds, rights, torch.tensor(numbers, dtype=torch.int64)
 
 
 def fit_calibration(questions: Sequence[Question], links: Sequence[Sequence[Link]]) -> Calibration:

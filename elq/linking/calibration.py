@@ -1,14 +1,16 @@
 """Calibration: turns a link's score into the probability that the link is right.
 
-The calibration is a logistic regression. Its inputs are the log-odds of the two factors of the joint score; each has a slope
-of its own, and there is one offset. Softmax scores are over-confident, and p(mention) and p(entity | mention) are so by
-different amounts; therefore a single temperature for both is not enough. elq/evaluation/reliability.py fits the calibration to
-annotated questions and measures how good it is.
+The calibration is a logistic regression. Its input is the log-odds of the joint score p = p(mention) · p(entity | mention). So
+the probability grows with the score: the links above a threshold γ are also those above some probability, and no hidden link is
+likelier than a shown one. elq/evaluation/reliability.py fits the calibration to annotated questions, and measures its quality.
+
+Earlier versions of elq gave each of the two factors a slope of its own. Then a link may have a lower score and a higher
+probability than another. Model folders of these versions are still read (:class:`FactorCalibration`), and `elq tune` replaces
+their calibration.
 """
 
 import math
 from collections.abc import Sequence
-from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -20,14 +22,46 @@ from elq.errors import ElqError
 LIMIT = 12.0  # the largest log-odds: float32 cannot distinguish probabilities beyond it (1 − p = 6e-6)
 PENALTY = 1e-2  # weight of an L2 penalty: it keeps the fit finite where a line separates all right links from all wrong ones
 LARGEST = 1e6  # the largest absolute value in a saved calibration; no fit reaches it, so a larger value is damage
+LEAST_SCORE = -8.0  # calibrations are fitted to links of at least this joint score, and say nothing about the others
+ROUNDING = 1e-4  # a joint score of a linker, in float32, differs less than this from the exact one
 
 
 class Calibration(NamedTuple):
-    """Probability of a link = σ(offset + mention · l(p(mention)) + entity · l(p(entity | mention))), where l is the log-odds.
+    """Probability of a link = σ(offset + slope · l(p)), where l is the log-odds, and p = p(mention) · p(entity | mention).
 
-    A link is right if its entity is in the question's gold set. Both slopes are at least 0: a better score never has a lower
+    A link is right if its entity is in the question's gold set. The slope is at least 0: a better score never has a lower
     probability.
     """
+
+    offset: float
+    slope: float
+
+    def probability(self, mention_score: float, entity_score: float) -> float:
+        """The probability of a link from log p(mention) and log p(entity | mention).
+
+        >>> round(Calibration(0.0, 1.0).probability(math.log(0.8), math.log(0.5)), 6)
+        0.4
+        """
+        return _sigmoid(self.offset + self.slope * log_odds(mention_score + entity_score))
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """The probabilities (n,) of n links, float64, from the log-odds (n,) of their joint scores."""
+        return torch.sigmoid(self.offset + self.slope * features)
+
+    def floor(self, probability: float) -> float:
+        """A joint score below which no link has this probability.
+
+        >>> round(Calibration(0.0, 1.0).floor(0.5), 3), Calibration(0.0, 1.0).floor(0.0), Calibration(9.0, 0.0).floor(0.9)
+        (-0.693, -inf, -inf)
+        """
+        if not 0 < probability < 1 or not self.slope:
+            return -math.inf if probability < 1 else -ROUNDING
+        least = (math.log(probability / (1 - probability)) - self.offset) / self.slope  # log-odds
+        return -math.inf if least <= -LIMIT else -math.log1p(math.exp(-min(least, LIMIT))) - ROUNDING
+
+
+class FactorCalibration(NamedTuple):
+    """Probability of a link = σ(offset + mention · l(p(mention)) + entity · l(p(entity | mention))), of an earlier version."""
 
     offset: float
     mention: float
@@ -36,25 +70,36 @@ class Calibration(NamedTuple):
     def probability(self, mention_score: float, entity_score: float) -> float:
         """The probability of a link from log p(mention) and log p(entity | mention).
 
-        >>> round(Calibration(0.0, 1.0, 0.0).probability(math.log(0.8), math.log(0.1)), 6)
+        >>> round(FactorCalibration(0.0, 1.0, 0.0).probability(math.log(0.8), math.log(0.1)), 6)
         0.8
         """
-        logit = self.offset + self.mention * log_odds(mention_score) + self.entity * log_odds(entity_score)
-        return (1 + math.tanh(logit / 2)) / 2
+        return _sigmoid(self.offset + self.mention * log_odds(mention_score) + self.entity * log_odds(entity_score))
 
-    def probabilities(self, features: Tensor) -> Tensor:
-        """The probabilities (n,) of n links, float64, from their log-odds (n, 2)."""
-        return torch.sigmoid(self.offset + features @ torch.tensor(self[1:], dtype=torch.float64))
+    def floor(self, probability: float) -> float:
+        """A joint score below which no link has this probability; there is none, since this probability has another order."""
+        return -math.inf
 
 
-def check_calibration(values: Sequence[float]) -> None:
-    """Raise an ElqError unless the values are an offset and two slopes of at least 0."""
+AnyCalibration = Calibration | FactorCalibration
+
+
+def calibration_of(values: Sequence[float]) -> AnyCalibration:
+    """The calibration that ``decision.json`` holds: an offset and a slope, or an offset and two slopes (earlier versions).
+
+    Raises:
+        ElqError: the values are not two or three numbers, or a slope is negative.
+    """
     fits = isinstance(values, list | tuple) and [type(value) in (int, float) and abs(value) <= LARGEST for value in values]
-    if fits != [True] * 3 or min(values[1:]) < 0:
+    if fits not in ([True] * 2, [True] * 3) or min(values[1:]) < 0:
         raise ElqError(
-            f"decision.json has the calibration {values!r}, but it must be a list of three numbers, an offset and two slopes of"
-            " at least 0: set it to null, then fit it again with `elq tune`"
+            f"decision.json has the calibration {values!r}, but it must be a list of two numbers, an offset and a slope of at"
+            " least 0, or of an offset and two slopes of at least 0: set it to null, then fit it again with `elq tune`"
         )
+    return Calibration(*values) if len(values) == 2 else FactorCalibration(*values)
+
+
+def _sigmoid(logit: float) -> float:
+    return (1 + math.tanh(logit / 2)) / 2
 
 
 def log_odds(log_p: float) -> float:
@@ -71,11 +116,11 @@ def log_odds(log_p: float) -> float:
 def fit(features: Tensor, labels: Tensor) -> Calibration:
     """Fit a calibration by maximum likelihood with a weak L2 penalty.
 
-    The problem is convex, and only the two slopes have a bound (0). So four fits are made, each with none, one or both slopes
-    held at 0, and the best of those that respect the bounds is the answer.
+    The problem is convex, and only the slope has a bound (0). So two fits are made, one of them with the slope held at 0, and
+    the better of those that respect the bound is the answer.
 
     Args:
-        features: log-odds (n, 2), float64.
+        features: log-odds (n,) of the joint scores, float64.
         labels: (n,) float64, 1 for a right link and 0 for a wrong one.
 
     Raises:
@@ -85,22 +130,21 @@ def fit(features: Tensor, labels: Tensor) -> Calibration:
         raise ElqError(
             "a calibration needs links, but there are none: the model found no link in these questions, so give more questions"
         )
-    fits = [_fit_free(features, labels, free) for free in product((1.0, 0.0), repeat=2)]
-    return min((found for found in fits if min(found[1][1:]) >= 0), key=lambda found: found[0])[1]
+    fits = [_fit_free(features * free, labels) for free in (1.0, 0.0)]
+    return min((found for found in fits if found[1].slope >= 0), key=lambda found: found[0])[1]
 
 
-def _fit_free(features: Tensor, labels: Tensor, free: tuple[float, ...]) -> tuple[float, Calibration]:
-    """Fit with some slopes free (1 in ``free``) and the others held at 0; returns the loss and the calibration."""
-    inputs = torch.cat([torch.ones_like(features[:, :1]), features * features.new_tensor(free)], dim=1)  # (n, 3)
+def _fit_free(features: Tensor, labels: Tensor) -> tuple[float, Calibration]:
+    """Fit without a bound; returns the loss and the calibration. Features of 0 hold the slope at 0."""
     with torch.enable_grad():
-        weights = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+        weights = torch.zeros(2, dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS(
             [weights], max_iter=500, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
         )
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            nll = binary_cross_entropy_with_logits(inputs @ weights, labels, reduction="sum")
+            nll = binary_cross_entropy_with_logits(weights[0] + weights[1] * features, labels, reduction="sum")
             value = (nll + PENALTY / 2 * weights.square().sum()) / len(labels)
             value.backward()  # type: ignore[no-untyped-call]
             return value

@@ -15,7 +15,7 @@ from typing import Any
 from elq.entities.manifest import MOVED_TO_DECISION, manifest_values
 from elq.errors import ElqError
 from elq.files import write_json
-from elq.linking.calibration import check_calibration
+from elq.linking.calibration import calibration_of
 from elq.linking.folder import DECISION, ENTITIES
 from elq.linking.scoring import SCORE_MODES
 
@@ -33,7 +33,7 @@ class Decision:
         candidates: K, the number of entities retrieved for each mention. In the score mode ``candidates`` the scores depend on
             it.
         score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
-        calibration: the offset and slopes of elq/linking/calibration.py, fitted with this score mode and K. If it is None,
+        calibration: the offset and slope of elq/linking/calibration.py, fitted with this score mode and K. If it is None,
             links have no probability.
         chosen: how these values were chosen: ``by`` training or elq tune, on which ``questions``, for which ``objective``, and
             the ``f1`` that they reach on these questions. It is None where they were not chosen, as in an imported model.
@@ -76,7 +76,7 @@ class Decision:
                     " file, then choose it again with `elq tune`"
                 )
         if self.calibration is not None:
-            check_calibration(self.calibration)
+            calibration_of(self.calibration)
         if not isinstance(self.chosen, dict | None):
             raise ElqError(f"{DECISION} has chosen {self.chosen!r}, but it must be a JSON object or null: write null")
 

@@ -1,13 +1,14 @@
 """Decoding: chooses the links of a question from its scored spans, and removes overlaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
-from elq.linking.calibration import Calibration
+from elq.linking.calibration import AnyCalibration
+from elq.linking.rule import Rule
 from elq.tensors import Spans
 from elq.types import NIL, Candidate, Entity, Link
 
@@ -22,16 +23,24 @@ class ScoredSpans:
     rows: Tensor  # (Q, K) int64 catalogue rows, −1 where there is no candidate
     log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None if NIL is not a candidate
 
+    @property
+    def joint(self) -> Tensor:
+        """The joint scores (Q,) of the spans with their best candidates."""
+        best = self.log_probs[:, 0]  # (Q,)
+        return self.mention_scores + (best if self.log_nil is None else torch.maximum(best, self.log_nil))
+
+    def without_nil(self) -> "ScoredSpans":
+        """The same spans, where NIL is not a candidate."""
+        return replace(self, log_nil=None)
+
 
 def decode(
     texts: Sequence[str],
     offsets: Sequence[Sequence[tuple[int, int]]],
     scored: ScoredSpans,
     catalogue: Catalogue,
-    threshold: float,
+    rule: Rule,
     *,
-    mention_threshold: float | None = None,
-    calibration: Calibration | None = None,
     overlaps: bool = False,
 ) -> list[list[Link]]:
     """Choose the links of B questions.
@@ -41,21 +50,19 @@ def decode(
         offsets: the characters of their tokens, as in :class:`elq.tensors.TokenBatch`.
         scored: the scored spans of all B questions.
         catalogue: the catalogue whose rows the candidates are.
-        threshold: the threshold γ, the lowest joint score of a link.
-        mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
-        calibration: gives the links a probability. If it is None, they have none.
-        overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link.
+        rule: what a link needs to be shown. ``scored.log_nil`` says whether NIL is a candidate.
+        overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link. Overlaps are
+            removed before the probability is asked for, so a higher lowest probability only removes links.
 
     Returns:
         For each question, its links in reading order.
     """
-    spans, best = scored.spans, scored.log_probs[:, 0]  # (Q,)
-    joint = scored.mention_scores + (best if scored.log_nil is None else torch.maximum(best, scored.log_nil))  # (Q,)
+    spans, joint = scored.spans, scored.joint  # Q spans, (Q,)
     # log p(entity | mention) ≤ 0, so the second comparison implies the first, except for rounding: the first prevents that
     # rounding adds a link
-    kept = (scored.mention_scores >= threshold) & (joint >= threshold)  # (Q,)
-    if mention_threshold is not None:
-        kept &= scored.mention_scores >= mention_threshold
+    kept = (scored.mention_scores >= rule.threshold) & (joint >= rule.threshold)  # (Q,)
+    if rule.mention_threshold is not None:
+        kept &= scored.mention_scores >= rule.mention_threshold
     of_question: list[list[int]] = [[] for _ in texts]
     for q in kept.nonzero().flatten().tolist():
         of_question[int(spans.question[q])].append(q)
@@ -64,25 +71,40 @@ def decode(
         bounds = {q: (int(spans.start[q]), int(spans.end[q])) for q in mine}
         if not overlaps:
             mine = [mine[i] for i in without_overlaps([bounds[q] for q in mine], [float(joint[q]) for q in mine])]
-        chosen.append(sorted(mine, key=bounds.__getitem__))
+        likely = [q for q in mine if _likely(float(scored.mention_scores[q]), float(joint[q]), rule)]
+        chosen.append(sorted(likely, key=bounds.__getitem__))
     records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
     return [
-        [_link(text, offsets[b], scored, q, float(joint[q]), records, calibration) for q in mine]
+        [link_of(text, characters(offsets[b], spans, q), scored, q, records, rule.calibration) for q in mine]
         for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
     ]
 
 
-def _link(
+def _likely(mention: float, score: float, rule: Rule) -> bool:
+    """Whether a span is likely enough. The same formula is used where its best candidate is NIL."""
+    if rule.min_probability is None or rule.calibration is None:
+        return True
+    return rule.calibration.probability(mention, score - mention) >= rule.min_probability
+
+
+def characters(offsets: Sequence[tuple[int, int]], spans: Spans, q: int) -> tuple[int, int]:
+    """The characters [start, end) of span q, from the characters of the tokens of its question."""
+    return offsets[int(spans.start[q])][0], offsets[int(spans.end[q]) - 1][1]
+
+
+def link_of(
     text: str,
-    offsets: Sequence[tuple[int, int]],
+    place: tuple[int, int],
     scored: ScoredSpans,
     q: int,
-    score: float,
     records: Mapping[int, Entity],
-    calibration: Calibration | None,
+    calibration: AnyCalibration | None,
 ) -> Link:
-    """Make span q a link to its best candidate. NIL is one of the candidates if ``scored.log_nil`` is given."""
-    start, end = offsets[int(scored.spans.start[q])][0], offsets[int(scored.spans.end[q]) - 1][1]
+    """Make span q, with the characters [start, end) of ``place``, a link to its best candidate.
+
+    NIL is one of the candidates if ``scored.log_nil`` is given.
+    """
+    (start, end), score = place, float(scored.joint[q])
     entities = [records[row] for row in scored.rows[q].tolist() if row >= 0]
     log_probs = scored.log_probs[q].tolist()
     candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs, strict=False))
@@ -90,7 +112,20 @@ def _link(
     if scored.log_nil is not None and scored.log_nil[q] > scored.log_probs[q, 0]:
         best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
     probability = None if calibration is None else calibration.probability(mention, score - mention)
-    return Link(start, end, text[start:end], best.id, best.title, best.description, score, candidates, mention, probability)
+    return Link(
+        start,
+        end,
+        text[start:end],
+        best.id,
+        best.title,
+        best.description,
+        score,
+        candidates,
+        mention,
+        probability,
+        best.types,
+        dict(getattr(best, "data", {})),
+    )
 
 
 def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:

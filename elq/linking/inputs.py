@@ -68,6 +68,27 @@ def check_threshold(threshold: object) -> float:
     return value
 
 
+def check_probability(probability: object) -> float:
+    """A lowest probability as a float.
+
+    Raises:
+        ElqError: it is not a number from 0 to 1.
+    """
+    if isinstance(probability, bool) or not isinstance(probability, Real) or not 0 <= float(probability) <= 1:
+        raise ElqError(f"min_probability is {shown(probability)}, but must be a number from 0 to 1: give 0.5, for example")
+    return float(probability)
+
+
+def refuse_thresholds(threshold: object, min_probability: object) -> None:
+    """Raise an ElqError if one of them is given, since given mentions are always answered."""
+    for name, value in (("threshold", threshold), ("min_probability", min_probability)):
+        if value is not None:
+            raise ElqError(
+                f"mentions are given, and also {name} {shown(value)}, but given mentions are always answered: leave out one of"
+                " them, and look at the score or probability of the links"
+            )
+
+
 def check_candidates(candidates: object) -> int:
     """A number of candidates K as an int.
 
@@ -94,6 +115,11 @@ def check_folder(folder: object) -> str:
 def read_threshold(text: str) -> float:
     """The value of ``--threshold``. Raises ElqError if it is not a number of at most 0."""
     return check_threshold(_number(text, "--threshold", "a logarithm of at most 0, such as -2.5"))
+
+
+def read_probability(text: str) -> float:
+    """The value of ``--min-probability``. Raises ElqError if it is not a number from 0 to 1."""
+    return check_probability(_number(text, "--min-probability", "a number from 0 to 1, such as 0.5"))
 
 
 def read_candidates(text: str) -> int:

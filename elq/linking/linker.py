@@ -7,9 +7,7 @@
 """
 
 import logging
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import overload
 
 import torch
 
@@ -18,23 +16,22 @@ from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
-from elq.linking.calibration import Calibration
+from elq.linking.calibration import AnyCalibration, calibration_of
+from elq.linking.calls import Calls
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
-from elq.linking.inputs import as_texts, check_candidates, check_folder, check_threshold
+from elq.linking.inputs import check_folder
 from elq.linking.retriever import Retriever
-from elq.linking.scored import Scored, joined
 from elq.linking.scorer import MAX_MENTIONS, Scorer
 from elq.linking.scoring import check_score_mode
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
-from elq.types import Link, Mention
 
 log = logging.getLogger(__name__)
 
 
-class Linker:
+class Linker(Calls):
     """Finds the mentions of entities in questions. It keeps no state between calls, so several threads may use it.
 
     Args:
@@ -46,7 +43,7 @@ class Linker:
         candidates: K, the number of entities retrieved for each span.
         score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
         max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
-            text that needs n encoder passes may have n times as many.
+            text of n times 25 tokens may have n times as many.
         batch_size: the number of questions in one encoder pass.
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise the linker makes one if the
             model needs it.
@@ -66,7 +63,7 @@ class Linker:
         max_mentions: int = MAX_MENTIONS,
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
-        calibration: Calibration | None = None,
+        calibration: AnyCalibration | None = None,
     ) -> None:
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
@@ -124,7 +121,7 @@ class Linker:
             candidates=decision.candidates,
             score_mode=mode,
             max_mentions=max_mentions,
-            calibration=Calibration(*decision.calibration) if decision.calibration and mode == decision.score_mode else None,
+            calibration=calibration_of(decision.calibration) if decision.calibration and mode == decision.score_mode else None,
         )
 
     @property
@@ -151,105 +148,3 @@ class Linker:
     def device(self) -> torch.device:
         """The device on which the encoder runs."""
         return self.scorer.device
-
-    @overload
-    def link(  # type: ignore[overload-overlap]
-        self, texts: str, *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
-    ) -> list[Link]: ...
-    @overload
-    def link(
-        self, texts: Iterable[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
-    ) -> list[list[Link]]: ...
-
-    def link(
-        self, texts: str | Iterable[str], *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
-    ) -> list[Link] | list[list[Link]]:
-        """Link one question, or several.
-
-        Args:
-            texts: a question, or any iterable of questions: a list, a generator, a set, an array, a column of a data frame.
-            threshold: the threshold γ for this call; by default the linker's own.
-            candidates: K for this call. Except in the score mode ``table``, the scores depend on K: γ was chosen with the
-                linker's own K, and with another K links have no probability.
-            nil: whether NIL ("not in the catalogue") is a candidate. A mention whose best candidate is NIL is then linked to
-                "NIL", and such a link removes overlapping links with a lower score.
-
-        Returns:
-            The links of the question in reading order; for several questions, a list of such lists in the order of the
-            questions (of a pandas Series: the order of its values). Links do not overlap.
-
-        Raises:
-            ElqError: texts that are no strings, a threshold above 0, candidates < 1, or ``nil`` with a model that was trained
-                without NIL.
-        """
-        if isinstance(texts, str):
-            return self.link([texts], threshold=threshold, candidates=candidates, nil=nil)[0]
-        texts, (least, k) = as_texts(texts), self._checked(threshold, candidates, nil)
-        links: list[list[Link]] = [[] for _ in texts]
-        for places, scored in self.scorer.batches(texts, floor=self._floor(least), candidates=k, batch_size=self.batch_size):
-            for place, found in zip(places, self.links(scored, threshold=least, candidates=k, nil=nil), strict=True):
-                links[place] = found
-        return links
-
-    def links(
-        self, scored: Scored, *, threshold: float | None = None, candidates: int | None = None, nil: bool = False
-    ) -> list[list[Link]]:
-        """Decode scored questions with this linker's thresholds and calibration.
-
-        Args:
-            scored: the questions, as :meth:`score` of this linker returned them.
-            threshold: the threshold γ; by default the linker's own.
-            candidates: the K with which the questions were scored, if it was not the linker's own.
-            nil: whether NIL is a candidate.
-        """
-        threshold = self.threshold if threshold is None else check_threshold(threshold)
-        same = self.score_mode == "table" or candidates in (None, self.candidates)
-        return scored.links(
-            threshold,
-            mention_threshold=self.mention_threshold,
-            calibration=self.calibration if same else None,  # it was fitted with one K
-            nil=nil,
-        )
-
-    def score(
-        self,
-        texts: Iterable[str],
-        *,
-        threshold: float | None = None,
-        candidates: int | None = None,
-        mentions: Sequence[Sequence[Mention]] | None = None,
-        given_candidates: int | None = None,
-    ) -> Scored:
-        """Score questions once. The result can be decoded several times, with any threshold that is not lower than this one.
-
-        Args:
-            texts: any iterable of questions.
-            threshold: the lowest threshold γ with which they will be decoded; by default the linker's own. The mention
-                threshold does not change it.
-            candidates: K; by default the linker's own.
-            mentions: for each question, mentions whose spans are given; candidates are found for these mentions too.
-            given_candidates: K for the given mentions; by default the same K.
-
-        Raises:
-            ElqError: texts that are no strings, a threshold above 0, or candidates < 1.
-        """
-        texts, (least, k) = as_texts(texts), self._checked(threshold, candidates, False)
-        more = None if given_candidates is None else check_candidates(given_candidates)
-        choices = {"mentions": mentions, "given_candidates": more, "batch_size": self.batch_size}
-        parts = [*self.scorer.batches(texts, floor=least, candidates=k, **choices)]  # type: ignore[arg-type]
-        return joined(parts, len(texts)) if parts else self.scorer.nothing(least)
-
-    def _checked(self, threshold: float | None, candidates: int | None, nil: bool) -> tuple[float, int]:
-        """Check the arguments of a call, and return its threshold γ and K."""
-        if nil and self.model.nil is None:
-            raise ElqError(
-                "NIL is asked for, but the model was trained without NIL: train with model.nil=true, or leave out nil (--nil)"
-            )
-        return (
-            self.threshold if threshold is None else check_threshold(threshold),
-            self.candidates if candidates is None else check_candidates(candidates),
-        )
-
-    def _floor(self, threshold: float) -> float:
-        """The lowest log p(mention) of a span that can become a link, since log p(entity | mention) is at most 0."""
-        return threshold if self.mention_threshold is None else max(threshold, self.mention_threshold)

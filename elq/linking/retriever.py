@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
+from elq.linking.restriction import best_allowed
 from elq.linking.scoring import entity_log_probs, with_bonus, with_name_matches, with_nil
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary, span_texts
@@ -51,7 +52,14 @@ class Retriever:
         )
 
     def __call__(
-        self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, vectors: Tensor, k: int, score_mode: str
+        self,
+        texts: Sequence[str],
+        tokens: TokenBatch,
+        spans: Spans,
+        vectors: Tensor,
+        k: int,
+        score_mode: str,
+        allowed: Tensor | None = None,
     ) -> Retrieved:
         """Find the candidates of Q spans.
 
@@ -62,28 +70,43 @@ class Retriever:
             vectors: (Q, D) the mention vectors of the spans.
             k: the number of entities for each span.
             score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
+            allowed: (A,) rows of the entities that may be candidates, see elq/linking/restriction.py; None allows all.
 
         Raises:
             ElqError: k < 1, or the table or the model contains NaN or Inf.
         """
-        normaliser = None
+        normaliser, matched = None, None
         if score_mode == "table":
             scores, rows, normaliser = self.entities.index.search_normalised(vectors, k)  # (Q, K) twice, (Q,)
         else:
             scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
+        near = vectors.float().cpu()  # (Q, D)
         if self.dictionary is not None and self.model.name_bonus is not None:
             name_matches = self.dictionary.name_matches(span_texts(texts, tokens, spans))
             if name_matches.rows.numel():
                 bonus = self.model.name_bonus(name_matches.kinds.to(vectors.device)).cpu()  # (Q, E)
                 named = self.entities.table.gather(name_matches.rows.clamp_min(0))  # (Q, E, D)
-                products = torch.einsum("qd,qed->qe", vectors.float().cpu(), named)  # (Q, E)
-                scores, rows = with_name_matches(scores, rows, products, name_matches.rows, bonus)
+                products = torch.einsum("qd,qed->qe", near, named)  # (Q, E)
+                matched = (products, name_matches.rows, bonus)
+                scores, rows = with_name_matches(scores, rows, *matched)
                 if normaliser is not None:
-                    normaliser = with_bonus(normaliser, products, name_matches.rows, bonus)
+                    normaliser = with_bonus(normaliser, *matched)
         nil = None
         if self.model.nil is not None:  # checked here, so that the batch is sent to the device only if it is needed there
             nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
-        if nil is None:
-            return Retrieved(rows, entity_log_probs(scores, normaliser), None)
-        log_probs = entity_log_probs(*with_nil(scores, normaliser, nil.cpu()))  # (Q, K + 1)
-        return Retrieved(rows, log_probs[:, :-1], log_probs[:, -1])
+        everyone = scores  # (Q, K), with NIL (Q, K + 1)
+        if nil is not None:
+            everyone, normaliser = with_nil(scores, normaliser, nil.cpu())
+        log_probs = entity_log_probs(everyone, normaliser)  # (Q, K) or (Q, K + 1)
+        log_nil = None if nil is None else log_probs[:, -1]  # (Q,)
+        if allowed is None:
+            return Retrieved(rows, log_probs[:, : rows.shape[-1]], log_nil)
+        total = everyone.float().logsumexp(-1) if normaliser is None else normaliser  # (Q,)
+        if matched is None:
+            scores, rows = best_allowed(self.entities.table, near, allowed, k)  # (Q, K) twice
+        else:
+            products, matches, bonus = matched
+            matches = matches.where(torch.isin(matches, allowed), -1)  # (Q, E)
+            scores, rows = best_allowed(self.entities.table, near, allowed, k + matches.shape[-1])  # (Q, K + E) twice
+            scores, rows = with_name_matches(scores, rows, products, matches, bonus)
+        return Retrieved(rows[:, :k], entity_log_probs(scores[:, :k], total), log_nil)

@@ -1,16 +1,16 @@
 """Scored questions: the spans and candidates of questions, which can be decoded for any number of settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
-from elq.linking.calibration import Calibration
+from elq.linking.calibration import AnyCalibration
 from elq.linking.decoding import ScoredSpans, decode
-from elq.linking.inputs import check_threshold
+from elq.linking.rule import Rule, rule_of
 from elq.tensors import Spans
 from elq.types import Link
 
@@ -33,6 +33,7 @@ class Scored:
         floor: the lowest log p(mention) of the spans that were scored.
         catalogue: the catalogue whose rows the candidates are.
         given: for each question, the candidates of its given mentions, in their order; None for a mention without a token.
+        calibration: gives links a probability; the scores of a linker have its own. If it is None, links have no probability.
     """
 
     texts: Sequence[str]
@@ -41,13 +42,15 @@ class Scored:
     floor: float
     catalogue: Catalogue
     given: Sequence[Sequence[Given | None]]
+    calibration: AnyCalibration | None = None
 
     def links(
         self,
-        threshold: float,
+        threshold: float | None = None,
         *,
+        min_probability: float | None = None,
         mention_threshold: float | None = None,
-        calibration: Calibration | None = None,
+        calibration: AnyCalibration | None = None,
         nil: bool = False,
         overlaps: bool = False,
     ) -> list[list[Link]]:
@@ -55,29 +58,26 @@ class Scored:
 
         Args:
             threshold: the threshold γ, the lowest joint score of a link.
-            mention_threshold: the lowest log p(mention) of a link. If it is None, only γ is applied.
-            calibration: gives the links a probability. If it is None, they have none.
+            min_probability: the lowest probability of a link. At least one of γ and this is given.
+            mention_threshold: the lowest log p(mention) of a link. If it is None, it is not asked for.
+            calibration: gives the links a probability, instead of the calibration of these scores.
             nil: whether NIL is a candidate.
             overlaps: whether links may overlap. If not, only the best of overlapping links is kept.
 
         Raises:
-            ElqError: both thresholds are lower than ``floor``, so that links would be missing.
+            ElqError: a value is outside its limits, there is no calibration for ``min_probability``, or the links need scores
+                below ``floor``, so that some would be missing.
         """
-        threshold = check_threshold(threshold)
-        lowest = threshold if mention_threshold is None else max(threshold, mention_threshold)
-        if lowest < self.floor:
+        own = self.calibration if calibration is None else calibration
+        rule = rule_of(threshold, min_probability, mention_threshold=mention_threshold, calibration=own, nil=nil)
+        return self.decoded(rule, overlaps=overlaps)
+
+    def decoded(self, rule: Rule, *, overlaps: bool = False) -> list[list[Link]]:
+        """The links of :meth:`links` for a rule whose values are checked."""
+        if (lowest := rule.floor) < self.floor:
             raise ElqError(f"the threshold is {lowest}, but these scores reach down to {self.floor} only: score with {lowest}")
-        spans = self.spans if nil else replace(self.spans, log_nil=None)
-        return decode(
-            self.texts,
-            self.offsets,
-            spans,
-            self.catalogue,
-            threshold,
-            mention_threshold=mention_threshold,
-            calibration=calibration,
-            overlaps=overlaps,
-        )
+        spans = self.spans if rule.nil else self.spans.without_nil()
+        return decode(self.texts, self.offsets, spans, self.catalogue, rule, overlaps=overlaps)
 
 
 def joined(parts: Sequence[tuple[Sequence[int], Scored]], questions: int) -> Scored:

@@ -22,6 +22,14 @@ from elq.tensors import Spans, TokenBatch
 from elq.types import Mention
 
 MAX_MENTIONS = 50  # spans of a question that are searched for
+SHORT_TEXT = 25  # tokens up to which this limit holds; longer texts have as many spans for each token, 2
+
+
+def by_length(texts: Sequence[str], size: int) -> Iterator[list[int]]:
+    """Yield the places of the texts in batches of at most ``size``, of similar length, so that there is little padding."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 class Scorer:
@@ -33,7 +41,7 @@ class Scorer:
         retriever: finds and scores the candidates of a mention.
         score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
         max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
-            text that needs n encoder passes may have n times as many.
+            text of n times 25 tokens may have n times as many.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class Scorer:
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
         batch_size: int = 64,
+        allowed: Tensor | None = None,
     ) -> Iterator[tuple[list[int], Scored]]:
         """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
 
@@ -74,12 +83,11 @@ class Scorer:
             mentions: for each question, mentions whose spans are given; candidates are found for these mentions too.
             given_candidates: K for the given mentions; by default the same K.
             batch_size: the number of questions in one encoder pass.
+            allowed: (A,) rows of the entities that may be candidates; None allows all.
 
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
+        for places in by_length(texts, batch_size):
             batch = [texts[place] for place in places]
             given = None if mentions is None else [mentions[place] for place in places]
             scored = self.score_tokens(
@@ -89,6 +97,7 @@ class Scorer:
                 candidates=candidates,
                 mentions=given,
                 given_candidates=given_candidates,
+                allowed=allowed,
             )
             yield places, scored
 
@@ -101,20 +110,30 @@ class Scorer:
         candidates: int,
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
+        allowed: Tensor | None = None,
     ) -> Scored:
         """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
-        with self._inference():
+        with self.inference():
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
             logits = self.model.mention_logits(hidden, there)  # (B, T, L)
-            passes = tokens.attention.sum(-1).div(self.model.encoder.max_tokens).ceil().long()  # (B,) 1 for a question
-            limits = (passes * self.max_mentions).to(self.device)  # (B,)
-            spans, mention_scores = keep_spans(logits, floor, limits)  # Q spans, (Q,)
+            spans, mention_scores = keep_spans(logits, floor, self.limits(tokens).to(self.device))  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
-            found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode)
+            found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
+
+    def limits(self, tokens: TokenBatch) -> Tensor:
+        """The largest number of spans that are searched for each of B questions, (B,) int64.
+
+        It grows with the text, so that a list of names keeps all of them: n tokens have at most n mentions that do not overlap,
+        and a name has a better mention score than the spans around it. In score mode ``elq`` it is the same for all questions.
+        """
+        parts = tokens.text_mask.sum(-1) / SHORT_TEXT  # (B,)
+        if self.score_mode == "elq":
+            parts = torch.zeros_like(parts)
+        return (parts.clamp_min(1) * self.max_mentions).ceil().long()  # (B,)
 
     def nothing(self, floor: float) -> Scored:
         """The record of the scores of an empty list of questions."""
@@ -149,7 +168,7 @@ class Scorer:
         return [[values.get((b, place)) for place in range(len(one))] for b, one in enumerate(mentions)]
 
     @contextmanager
-    def _inference(self) -> Iterator[None]:
+    def inference(self) -> Iterator[None]:
         """No dropout, no gradients, and fp32 even in a bf16 training, so that validation measures what is exported."""
         self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):

@@ -1,8 +1,8 @@
 """Named spans: the numbers that say which kind of name a span of a question is.
 
 There are two sets of numbers. The three coarse kinds are: 1 a name, 2 another spelling of a name, 3 a part of a name. The
-fine kinds distinguish seven ways in which the words match a name, one word from several words, and four sizes of catalogues:
-in a catalogue of a hundred entities, a part of a name says much; in one of a hundred thousand, nearly every word is a part of some
+fine kinds distinguish seven ways in which the words match a name, one word from several words, and four sizes of the
+catalogue: among a hundred entities, a part of a name says much; among a hundred thousand, nearly every word is a part of some
 name. In both sets, 0 means that the span is no name.
 """
 

@@ -1,8 +1,8 @@
 """Predictions: writes and reads the link files of ``elq predict --format jsonl``.
 
-File format: JSON lines, ``{"id", "text", "links": [{"start", "end", "mention", "entity", "title", "score", "mention_score",
-"probability", "candidates": [{"entity", "title", "score"}]}]}`` with character offsets, end exclusive. A link needs ``start``,
-``end``, ``entity`` and ``score``; unknown keys are ignored.
+File format: JSON lines, ``{"id", "text", "links": [{"start", "end", "mention", "entity", "title", "description", "score",
+"mention_score", "probability", "candidates": [{"entity", "title", "score"}]}]}`` with character offsets, end exclusive. A link
+needs ``start``, ``end``, ``entity`` and ``score``; unknown keys are ignored.
 """
 
 import json
@@ -18,7 +18,7 @@ from elq.reading.json_lines import read_jsonl
 from elq.types import Candidate, Link, Question
 
 WRITTEN = (".jsonl", ".ndjson", ".txt", "")  # suffixes of the files that links are written to
-FIELDS = ("start", "end", "mention", "entity", "title", "score", "mention_score", "probability")
+FIELDS = ("start", "end", "mention", "entity", "title", "description", "score", "mention_score", "probability")
 
 
 def as_json(question: Question, links: Sequence[Link]) -> str:
@@ -98,7 +98,7 @@ def _link(record: object, text: str) -> Link:
         mention,
         entity,
         _text(record, "title"),
-        "",
+        _text(record, "description"),
         _number(record, "score"),
         tuple(Candidate(_text(c, "entity"), _text(c, "title"), _number(c, "score")) for c in candidates),
         _number(record, "mention_score") if "mention_score" in record else 0.0,

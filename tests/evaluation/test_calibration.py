@@ -28,7 +28,7 @@ from elq.evaluation.reliability import (
     reliability,
 )
 from elq.evaluation.sweep import SWEEP_FLOOR
-from elq.linking.calibration import LIMIT, PENALTY, Calibration, fit, log_odds
+from elq.linking.calibration import LIMIT, PENALTY, Calibration, FactorCalibration, fit, log_odds
 from elq.linking.decision import Decision
 from elq.linking.decoding import without_overlaps
 from elq.linking.folder import DECISION, ENTITIES
@@ -41,9 +41,9 @@ TEXTS = [text for text, _, _ in QUESTIONS]
 
 
 def drawn(calibration: Calibration, count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-odds (n, 2), and labels that are right as often as the calibration says."""
+    """Log-odds (n,), and labels that are right as often as the calibration says."""
     random = np.random.default_rng(seed)
-    features = torch.from_numpy(random.normal(0.0, 3.0, (count, 2)))
+    features = torch.from_numpy(random.normal(0.0, 3.0, count))
     labels = random.random(count) < calibration.probabilities(features).numpy()
     return features, torch.from_numpy(labels).double()
 
@@ -51,8 +51,8 @@ def drawn(calibration: Calibration, count: int, seed: int = 0) -> tuple[torch.Te
 def loss(weights, features, labels) -> float:
     """The loss that the fit minimises, computed link by link."""
     total = PENALTY / 2 * sum(weight**2 for weight in weights)
-    for (mention, entity), label in zip(features.tolist(), labels.tolist(), strict=True):
-        p = 1 / (1 + math.exp(-weights[0] - weights[1] * mention - weights[2] * entity))
+    for odds, label in zip(features.tolist(), labels.tolist(), strict=True):
+        p = 1 / (1 + math.exp(-weights[0] - weights[1] * odds))
         total -= math.log(p if label else 1 - p)
     return total
 
@@ -73,23 +73,23 @@ def test_log_odds():
 @pytest.mark.parametrize("seed", range(4))
 def test_no_step_from_the_fit_makes_the_links_more_likely(seed):
     """The loss is convex, so a fit is best if no small step inside the bounds lowers it. Some labels lead to a bound."""
-    features, labels = drawn(Calibration(-1.0, 0.4, (1.5, 0.1, -0.5, -2.0)[seed]), 60, seed)
+    features, labels = drawn(Calibration(-1.0, (1.5, 0.3, -0.5, -2.0)[seed]), 60, seed)
     found = fit(features, labels)
-    assert (found.entity == 0) == (seed > 1)
+    assert (found.slope == 0) == (seed > 1)
     least = loss(found, features, labels)
-    for place in range(3):
+    for place in range(2):
         for step in (-1e-3, 1e-3):
             other = [value + step * (place == n) for n, value in enumerate(found)]
-            assert min(other[1:]) < 0 or loss(other, features, labels) > least
+            assert other[1] < 0 or loss(other, features, labels) > least
 
 
 def test_the_fit_finds_what_the_labels_were_drawn_with():
-    truth = Calibration(-0.5, 0.6, 0.3)
+    truth = Calibration(-0.5, 0.6)
     assert fit(*drawn(truth, 40_000)) == pytest.approx(truth, abs=0.05)
 
 
 def test_a_fit_to_links_of_one_kind_or_that_a_line_parts_is_finite():
-    features = torch.tensor([[-5.0, 1.0], [-4.0, 1.0], [4.0, 1.0], [5.0, 1.0]], dtype=torch.float64)
+    features = torch.tensor([-5.0, -4.0, 4.0, 5.0], dtype=torch.float64)
     for labels in ([1.0] * 4, [0.0] * 4, [0.0, 0.0, 1.0, 1.0]):
         found = fit(features, torch.tensor(labels, dtype=torch.float64))
         assert max(map(abs, found)) < 100
@@ -99,10 +99,11 @@ def test_a_fit_to_links_of_one_kind_or_that_a_line_parts_is_finite():
 
 
 def test_one_probability_is_that_of_many():
-    calibration, (features, _) = Calibration(0.3, 0.5, 2.0), drawn(Calibration(0.0, 1.0, 1.0), 50)
-    for row, expected in zip(features, calibration.probabilities(features), strict=True):
-        mention, entity = logsigmoid(row).tolist()
-        assert calibration.probability(mention, entity) == pytest.approx(float(expected), abs=1e-9)
+    calibration, (features, _) = Calibration(0.3, 0.5), drawn(Calibration(0.0, 1.0), 50)
+    for odds, expected in zip(features, calibration.probabilities(features), strict=True):
+        score = float(logsigmoid(odds))
+        for share in (0.0, 0.3, 1.0):
+            assert calibration.probability(share * score, (1 - share) * score) == pytest.approx(float(expected), abs=1e-9)
 
 
 def slow_error(pairs, bins):
@@ -195,8 +196,8 @@ def test_reliability_brings_the_figures_together():
         reliability(np.zeros(0), np.zeros(0))
 
 
-def test_links_tell_both_factors_and_their_probability(model, tokenizer, entities):
-    calibration = Calibration(0.5, 0.7, 0.2)
+@pytest.mark.parametrize("calibration", [Calibration(0.5, 0.7), FactorCalibration(0.5, 0.7, 0.2)])
+def test_links_tell_both_factors_and_their_probability(calibration, model, tokenizer, entities):
     bare = Linker(model, tokenizer, entities, threshold=-9.0, candidates=3)
     linker = Linker(model, tokenizer, entities, threshold=-9.0, candidates=3, calibration=calibration)
     for text in TEXTS:
@@ -210,6 +211,8 @@ def test_links_tell_both_factors_and_their_probability(model, tokenizer, entitie
             assert link.score - link.mention_score == pytest.approx(link.candidates[0].score, abs=1e-5)
             p = torch.tensor([link.mention_score, link.candidates[0].score]).double().exp()
             logit = 0.5 + 0.7 * (p[0] / (1 - p[0])).log() + 0.2 * (p[1] / (1 - p[1])).log()
+            if isinstance(calibration, Calibration):
+                logit = 0.5 + 0.7 * (p.prod() / (1 - p.prod())).log()
             assert link.probability == pytest.approx(float(logit.sigmoid()), abs=1e-4)
             assert plain == replace(link, probability=None)
         assert {link.probability for link in linker.link(text, candidates=2)} <= {None}  # its scores are other ones
@@ -277,7 +280,8 @@ def test_an_exported_folder_takes_no_calibration_from_the_model_before_it(run_fo
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"calibration": [1.0, 2.0]}, "offset and two slopes"),
+        ({"calibration": [1.0, 2.0, 3.0, 4.0]}, "offset and two slopes"),
+        ({"calibration": [1.0, -0.1]}, "a slope of at least 0"),
         ({"calibration": [1.0, -0.1, 1.0]}, "two slopes of at least 0"),
         ({"calibration": [math.nan, 1.0, 1.0]}, "offset and two slopes"),
         ({"calibration": [10**400, 1.0, 1.0]}, "offset and two slopes"),

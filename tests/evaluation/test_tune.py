@@ -280,7 +280,7 @@ def test_a_dry_run_prints_and_leaves_the_folder(folder, file, capsys):
     assert run("info", [str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"mentions of log p(mention) ≥ {decision.mention_threshold:.3f}" in said
-    assert f"offset {decision.calibration[0]:.3f}, slopes" in said
+    assert f"offset {decision.calibration[0]:.3f}, slope" in said
     assert "objective set_in_catalogue" in said
 
 

@@ -1,0 +1,28 @@
+"""``elq explain``: says why the words of a question are linked or not, and what became of an entity."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="elq explain", description="Say why the words of a question are linked or not, and what became of an entity."
+    )
+    made.add_argument("model", metavar="MODEL", help="model folder or Hub name")
+    made.add_argument("question", metavar="QUESTION", help="text of a question")
+    made.add_argument("--entity", metavar="ID", help="also say where this entity of the catalogue came")
+    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
+    return made
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the reasons for the best spans of the question."""
+    options = parser().parse_args(arguments)
+    from elq.linking.linker import Linker
+
+    explanation = Linker.from_pretrained(options.model, device=options.device).explain(options.question, options.entity)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    print(explanation)

@@ -1,0 +1,235 @@
+"""Calls: what a linker can be asked for: links, candidates, reasons, and scores to be decoded later."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import overload
+
+from torch import Tensor
+
+from elq.entities.manifest import Entities
+from elq.errors import ElqError
+from elq.linking.calibration import AnyCalibration
+from elq.linking.explain import Explanation, explain
+from elq.linking.given import Span, checked_mentions, link_given
+from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
+from elq.linking.restriction import allowed_rows
+from elq.linking.rule import Rule, rule_of
+from elq.linking.scored import Scored, joined
+from elq.linking.scorer import Scorer
+from elq.types import Candidate, Link, Mention
+
+
+class Calls:
+    """The calls of :class:`elq.linking.linker.Linker`, whose constructor sets these attributes and explains them."""
+
+    scorer: Scorer
+    entities: Entities
+    threshold: float
+    mention_threshold: float | None
+    candidates: int
+    batch_size: int
+    calibration: AnyCalibration | None
+
+    @overload
+    def link(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        *,
+        threshold: float | None = None,
+        candidates: int | None = None,
+        nil: bool = False,
+        min_probability: float | None = None,
+        mentions: Sequence[Span] | None = None,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
+    ) -> list[Link]: ...
+    @overload
+    def link(
+        self,
+        texts: Iterable[str],
+        *,
+        threshold: float | None = None,
+        candidates: int | None = None,
+        nil: bool = False,
+        min_probability: float | None = None,
+        mentions: Sequence[Sequence[Span]] | None = None,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
+    ) -> list[list[Link]]: ...
+
+    def link(
+        self,
+        texts: str | Iterable[str],
+        *,
+        threshold: float | None = None,
+        candidates: int | None = None,
+        nil: bool = False,
+        min_probability: float | None = None,
+        mentions: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
+    ) -> list[Link] | list[list[Link]]:
+        """Link one question, or several.
+
+        Args:
+            texts: a question, or any iterable of questions: a list, a generator, a set, an array, a column of a data frame.
+            threshold: the threshold γ for this call; by default the linker's own.
+            candidates: K for this call. Except in the score mode ``table``, the scores depend on K: γ was chosen with the
+                linker's own K, and with another K links have no probability.
+            nil: whether NIL ("not in the catalogue") is a candidate. A mention whose best candidate is NIL is then linked to
+                "NIL", and such a link removes overlapping links with a lower score.
+            min_probability: the lowest probability of a link, from 0 to 1, instead of the linker's own thresholds. If
+                ``threshold`` is given too, a link needs both.
+            mentions: characters ``(start, end)`` of mentions: a list of pairs for a question, a list of such lists for several
+                questions. These mentions are linked, and no others. Each of them is answered with its best candidate, however
+                low its score and probability are, so thresholds cannot be given too.
+            types: only entities that have one of these types are candidates.
+            ids: only entities with one of these ids are candidates. With ``types`` too, an entity needs both. The scores of the
+                entities are those that they have without a restriction.
+
+        Returns:
+            The links of the question in reading order; for several questions, a list of such lists in the order of the
+            questions (of a pandas Series: the order of its values). Links do not overlap. For given mentions, one link for each
+            in the given order.
+
+        Raises:
+            ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or for a model
+                without a calibration, candidates < 1, ``nil`` with a model that was trained without NIL, a mention that is
+                empty, outside its text or overlaps no token, or a type or id that the catalogue does not have.
+        """
+        several = [texts] if isinstance(texts, str) else as_texts(texts)
+        k, allowed = self._checked(candidates, nil), allowed_rows(self.entities.catalogue, types, ids)
+        if mentions is not None:
+            refuse_thresholds(threshold, min_probability)
+            spans = checked_mentions(several, [mentions] if isinstance(texts, str) else mentions)
+            given = self._given(several, spans, k, nil, allowed)
+            return given[0] if isinstance(texts, str) else given
+        rule = self._rule(threshold, min_probability, k, nil)
+        links: list[list[Link]] = [[] for _ in several]
+        batches = self.scorer.batches(several, floor=rule.floor, candidates=k, batch_size=self.batch_size, allowed=allowed)
+        for places, scored in batches:
+            for place, found in zip(places, scored.decoded(rule), strict=True):
+                links[place] = found
+        return links[0] if isinstance(texts, str) else links
+
+    def candidates_of(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        k: int = 10,
+        *,
+        types: str | Iterable[str] | None = None,
+        ids: str | Iterable[str] | None = None,
+    ) -> list[Candidate]:
+        """The candidates of one mention, best first, with their scores log p(entity | mention).
+
+        Args:
+            text: a question.
+            start, end: the characters ``[start, end)`` of the mention.
+            k: the number of candidates. Except in the score mode ``table``, the scores depend on it.
+            types, ids: see :meth:`link`.
+
+        Raises:
+            ElqError: as for :meth:`link`.
+        """
+        [link] = self.link(text, mentions=[(start, end)], candidates=k, types=types, ids=ids)
+        return list(link.candidates)
+
+    def explain(self, text: str, entity: str | None = None) -> Explanation:
+        """Say why the best spans of a question are linked or hidden. ``print`` shows the answer in words.
+
+        Args:
+            text: one question.
+            entity: the id of an entity: the answer then says what became of it.
+
+        Raises:
+            ElqError: the text is not a string, or the catalogue has no such entity.
+        """
+        return explain(self.scorer, text, self._rule(None, None, self.candidates, False), self.candidates, entity)
+
+    def _given(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None
+    ) -> list[list[Link]]:
+        calibration, size = self._calibration(k), self.batch_size
+        return link_given(
+            self.scorer, texts, spans, candidates=k, nil=nil, calibration=calibration, allowed=allowed, batch_size=size
+        )
+
+    def links(
+        self,
+        scored: Scored,
+        *,
+        threshold: float | None = None,
+        candidates: int | None = None,
+        nil: bool = False,
+        min_probability: float | None = None,
+    ) -> list[list[Link]]:
+        """Decode scored questions with this linker's thresholds and calibration.
+
+        Args:
+            scored: the questions, as :meth:`score` of this linker returned them.
+            threshold: the threshold γ; by default the linker's own.
+            candidates: the K with which the questions were scored, if it was not the linker's own.
+            nil: whether NIL is a candidate.
+            min_probability: the lowest probability of a link, see :meth:`link`.
+        """
+        rule = self._rule(threshold, min_probability, self._checked(candidates, nil), nil, scored)
+        return scored.decoded(rule)
+
+    def score(
+        self,
+        texts: Iterable[str],
+        *,
+        threshold: float | None = None,
+        candidates: int | None = None,
+        mentions: Sequence[Sequence[Mention]] | None = None,
+        given_candidates: int | None = None,
+        min_probability: float | None = None,
+    ) -> Scored:
+        """Score questions once. The result can be decoded several times, with any threshold that is not lower than this one.
+
+        Args:
+            texts: any iterable of questions.
+            threshold: the lowest threshold γ with which they will be decoded; by default the linker's own. The mention
+                threshold does not change it.
+            candidates: K; by default the linker's own.
+            mentions: for each question, mentions whose spans are given; candidates are found for these mentions too.
+            given_candidates: K for the given mentions; by default the same K.
+            min_probability: the lowest probability with which they will be decoded without a threshold γ.
+
+        Raises:
+            ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or candidates < 1.
+        """
+        several, k = as_texts(texts), self._checked(candidates, False)
+        floor = self._rule(threshold, min_probability, k, False).threshold
+        more = None if given_candidates is None else check_candidates(given_candidates)
+        choices = {"mentions": mentions, "given_candidates": more, "batch_size": self.batch_size}
+        parts = [*self.scorer.batches(several, floor=floor, candidates=k, **choices)]  # type: ignore[arg-type]
+        scored = joined(parts, len(several)) if parts else self.scorer.nothing(floor)
+        return replace(scored, calibration=self._calibration(k))
+
+    def _checked(self, candidates: int | None, nil: bool) -> int:
+        """Check the arguments of a call, and return its K."""
+        if nil and self.scorer.model.nil is None:
+            raise ElqError(
+                "NIL is asked for, but the model was trained without NIL: train with model.nil=true, or leave out nil (--nil)"
+            )
+        return self.candidates if candidates is None else check_candidates(candidates)
+
+    def _calibration(self, k: int) -> AnyCalibration | None:
+        """The calibration, if it is valid for scores with K candidates."""
+        return self.calibration if self.scorer.score_mode == "table" or k == self.candidates else None
+
+    def _rule(
+        self, threshold: float | None, min_probability: float | None, k: int, nil: bool, scored: Scored | None = None
+    ) -> Rule:
+        """The rule of a call. With a probability and no γ, the linker's own thresholds are not asked for."""
+        calibration = self._calibration(k)
+        if scored is not None and scored.calibration is None:
+            calibration = None
+        least = self.mention_threshold
+        if threshold is None and min_probability is None:
+            return Rule(threshold=self.threshold, mention_threshold=least, calibration=calibration, nil=nil)
+        least = None if threshold is None else least
+        return rule_of(threshold, min_probability, mention_threshold=least, calibration=calibration, nil=nil)
