@@ -1,8 +1,9 @@
 """Columns: finds which column of a catalogue file has which field, and how its values are read."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -48,14 +49,29 @@ class Layout:
     numbered: bool = False
     blanks: bool = False
 
+    @cached_property
+    def column_of(self) -> dict[str, str]:
+        """Every field of ours → its column, which the file may lack."""
+        return {name: self.columns.get(name, name) for name in FIELDS}
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The columns that may have a field of ours."""
+        return frozenset(self.column_of.values())
+
     def value(self, record: Mapping[str, Any], name: str) -> Any:
         """The value of a field in a raw record; None if it is missing."""
-        return record.get(self.columns.get(name, name))
+        return record.get(self.column_of[name])
 
-    def others(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def values(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of all fields in a raw record; None for those that are missing."""
+        return {name: record.get(column) for name, column in self.column_of.items()}
+
+    def others(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that have no field of ours, with their values."""
-        used = {self.columns.get(name, name) for name in FIELDS}
-        return ((name, value) for name, value in record.items() if name not in used)
+        if record.keys() <= self.used:
+            return {}
+        return {name: value for name, value in record.items() if name not in self.used}
 
 
 def require_fields(columns: Mapping[str, str]) -> None:
