@@ -100,8 +100,7 @@ def layout_of(records: Sequence[Mapping[str, Any]], columns: Mapping[str, str], 
     if absent := [name for name in columns if columns[name] not in present]:
         pair = f"{absent[0]}={columns[absent[0]]}"
         raise ElqError(
-            f"--columns {pair} names a column that {source} does not have: its columns are {listing(present)}, so name one of"
-            " these"
+            f"columns has {pair}, but {source} has no such column: its columns are {listing(present)}, so name one of these"
         )
     mapping = {**_by_case(present, columns, source), **columns}
     _refuse_wikidata(records[0], mapping, source)

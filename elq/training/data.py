@@ -100,7 +100,7 @@ class QuestionData(LightningDataModule):
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
         wanted = [*(file for file in (self.catalogue_file, self.dev_file, self.test_file) if file is not None), *used]
         if folders := [file for file in dict.fromkeys(wanted) if Path(file).is_dir()]:
-            raise ElqError(f"{folders[0]} is a folder, but must be a file: give another path, such as data.catalogue=FILE")
+            raise ElqError(f"{folders[0]!r} is a folder, but must be a file: give another path, such as data.catalogue=FILE")
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
             raise ElqError(f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE")
         if self.catalogue_file is None:

@@ -243,7 +243,14 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
             ["build", "--catalogue", "c.xlsx", "--output", "e"],
             "the name of the catalogue c.xlsx must end in one of .jsonl, .csv",
         ),
-        (["train", "experiment=own_catalogue", "data.catalogue=."], ". is a folder, but must be a file"),
+        (
+            ["train", "experiment=own_catalogue", "data.catalogue=my", "(1).csv"],
+            "'(1).csv' is not a setting of the form KEY=VALUE: if it belongs to a value with blanks, put the whole setting"
+            " between quotes, as in 'data.catalogue=my (1).csv'",
+        ),
+        (["train", "experiment=own_catalogue", "my.csv"], "between quotes, as in 'data.catalogue=my file.csv'"),
+        (["train", "experiment=own_catalogue", "--data.catalogue=c.csv"], "has the form KEY=VALUE: write data.catalogue=c.csv"),
+        (["train", "experiment=own_catalogue", "data.catalogue=."], "'.' is a folder, but must be a file"),
         (["evaluate", "--nosuch"], "the following arguments are required: --questions"),
         (["evaluate", "--questions", "q", "--output", "."], ". is a folder, but the output is a file"),
         (["tune", "--questions", "q", "x"], "elq tune --help"),

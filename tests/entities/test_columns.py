@@ -190,7 +190,7 @@ def test_a_mapped_column_that_is_not_there_is_refused_with_those_of_the_file(tmp
     for columns in ({"aliases": "aka"}, {"title": "nosuch"}):
         pair = "=".join(*columns.items())
         with pytest.raises(
-            ElqError, match=rf"--columns {pair} names a column that .*c\.csv does not have: its columns are id, title, desc"
+            ElqError, match=rf"columns has {pair}, but .*c\.csv has no such column: its columns are id, title, desc"
         ):
             read(tmp_path, "c.csv", PLAIN, columns)
 
