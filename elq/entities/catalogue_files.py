@@ -92,6 +92,7 @@ def _encodable(field: str, text: str) -> str:
 
 def _strings(field: str, value: object, separator: str) -> tuple[str, ...]:
     items = () if is_empty(value) else split_cell(value, separator) if isinstance(value, str) else value
+    items = [item for item in items if item is not None] if isinstance(items, list) else items
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
         raise ElqError(
             f'{field} is {value!r}, but must be a list of strings, or one string with "|" between the items: correct it'

@@ -143,6 +143,11 @@ def _require_or_suggest(found: set[str], near: Mapping[str, str], present: Seque
             f"{source} has no column {lacking[0]}: if its other columns have what elq needs, give --columns {option}, or rename"
             f" them (its columns: {listing(present)})"
         )
+    if "title" not in found:
+        raise ElqError(
+            f"{source} has no column title or label (its columns: {listing(present)}): name the column that has the names by"
+            " --columns title=COLUMN; the first row of a table must have the names of its columns"
+        )
     for name, column in near.items():
         log.warning(
             "%s has no column %s, but a column %s: if that is the same, give --columns %s=%s (data.columns={%s: %s} in a"
