@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from elq.commands.console import parse_columns, parse_pairs
+from elq.commands.console import ArgumentParser, parse_columns, parse_pairs
 from elq.encoding.device import own_device
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, describe_options
 
@@ -19,14 +19,14 @@ def parse_options(text: str) -> dict[str, str]:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq build",
         description="Make the entities folder of a catalogue. Give the same command again after a break: the build resumes."
         " Several processes (started by torchrun, by srun or by hand) share the work.",
         argument_default=argparse.SUPPRESS,  # BuildSettings and EntityText have the defaults
     )
     made.add_argument(
-        "--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet file with one entity in each record"
+        "--catalogue", required=True, metavar="FILE", help="JSONL, JSON, CSV or Parquet file with one entity in each record"
     )
     made.add_argument("--output", required=True, metavar="DIR", help="the entities folder to make")
     made.add_argument(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elq.commands.console import refuse_overwriting
+from elq.commands.console import ArgumentParser, refuse_overwriting
 from elq.errors import ElqError
 from elq.files import replacing
 
@@ -26,9 +26,7 @@ KINDS = {"won": "won", "lost": "lost", "changed": "changed otherwise"}
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="elq compare", description="Compare two files of predictions for the same annotated questions."
-    )
+    made = ArgumentParser(prog="elq compare", description="Compare two files of predictions for the same annotated questions.")
     made.add_argument("a", metavar="A", help="first file of predictions, made by `elq predict --format jsonl`")
     made.add_argument("b", metavar="B", help="second file of predictions; every difference is B − A")
     made.add_argument(

@@ -1,10 +1,12 @@
-"""Functions that the commands share: printing errors and reading options."""
+"""What the commands share: reading arguments and options, and printing errors."""
 
+import argparse
 import errno
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from elq.errors import ElqError
 
@@ -13,6 +15,14 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("lightning", "hydra", "omegaconf", "antlr4", "jsonargparse", "torchmetrics"), "train"),
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """The parser of a command's arguments. It reports a mistake as an ElqError, in one sentence and without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise an ElqError with the message of argparse."""
+        raise ElqError(f"{' '.join(message.split())}: `{self.prog} --help` explains the options")
 
 
 def speak(command: Callable[[], object]) -> int:
@@ -51,8 +61,10 @@ def refuse_overwriting(output: str | None, *read: str | Path | None) -> None:
             (a model on the Hub, - for standard input) are passed over.
 
     Raises:
-        ElqError: the output is one of the files, or a file of the model folder.
+        ElqError: the output is one of the files, or a file of the model folder, or it is a folder.
     """
+    if output is not None and Path(output).is_dir():
+        raise ElqError(f"{output} is a folder, but the output is a file: give the path of a file")
     if output is None or not Path(output).is_file():
         return
     for path in (Path(one) for one in read if one):

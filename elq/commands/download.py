@@ -3,12 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
+from elq.commands.console import ArgumentParser
 from elq.released.download import OFFICIAL, SETS, download
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq download",
         description="Download the files of the released ELQ. An interrupted download resumes when the command is given again.",
     )

@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from elq.commands.console import refuse_overwriting
+from elq.commands.console import ArgumentParser, refuse_overwriting
 from elq.commands.predict import default_model
 from elq.errors import ElqError
 from elq.files import write_json
@@ -16,7 +16,7 @@ QUALITIES_IN_WORDS = "precision / recall / F1"
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
+    made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
     made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
     made.add_argument(
         "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"

@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from elq.commands.console import ArgumentParser
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq import",
         description="Make a model folder from the files that `elq download` gets. An interrupted import resumes"
         " when the same command is given again.",

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from elq.commands.console import ArgumentParser
 from elq.errors import ElqError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SCORES = {
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq info", description="Print what a model or entities folder contains, how it was made, and its scores."
     )
     made.add_argument("folder", metavar="DIR", help="a model folder, a run folder, or an entities folder of `elq build`")

@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import IO, TYPE_CHECKING
 
-from elq.commands.console import refuse_overwriting
+from elq.commands.console import ArgumentParser, refuse_overwriting
 from elq.errors import ElqError
 from elq.files import continuing, replacing
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
@@ -78,7 +78,7 @@ def as_text(question: Question, links: Sequence[Link]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(prog="elq predict", description="Link the entities in questions.")
+    made = ArgumentParser(prog="elq predict", description="Link the entities in questions.")
     made.add_argument(
         "questions", nargs="*", metavar="QUESTION", help="text of a question; every argument is a question of its own"
     )

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from elq.commands.console import parse_columns, refuse_overwriting
+from elq.commands.console import ArgumentParser, parse_columns, refuse_overwriting
 from elq.errors import ElqError
 
 RENAMED_KNOBS = {"partial": "name_part"}  # an old name works for one more release
@@ -27,12 +27,15 @@ def parse_knobs(text: str) -> dict[str, float]:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq templates",
         description="Write training questions about a catalogue's entities: sentences with a slot for a name or an alias.",
     )
     made.add_argument(
-        "--catalogue", required=True, metavar="FILE", help="JSONL, CSV or Parquet file with the most famous entities first"
+        "--catalogue",
+        required=True,
+        metavar="FILE",
+        help="JSONL, JSON, CSV or Parquet file with the most famous entities first",
     )
     made.add_argument("--output", required=True, metavar="FILE", help="file to write: JSON lines with text and mentions")
     made.add_argument(
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
         mapped = Path(folder) / "catalogue.arrow"
         write_catalogue(track(read_entities(options.catalogue, columns), "reading the catalogue"), mapped)
         catalogue, count, seed = Catalogue(mapped), options.count, options.seed
-        questions = template_questions(catalogue, count, seed=seed, frames=options.frames, without=(), **knobs)
+        questions = template_questions(catalogue, count, seed=seed, frames=options.frames, without=(), tell_kinds=True, **knobs)
         with replacing(options.output) as stream:
             for question in track(questions, "writing questions", count):
                 mentions = [{"start": m.start, "end": m.end, "entity": m.entity} for m in question.mentions]

@@ -13,6 +13,8 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from elq.errors import ElqError
+
 OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.]+)=(?P<value>.*)", re.DOTALL)  # ~key does not match and stays as it is
 WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
 FOLDERS = ("--config-dir", "-cd")
@@ -27,6 +29,9 @@ def normalised(arguments: Sequence[str], conf: Path) -> list[str]:
     Args:
         arguments: the arguments of the command line.
         conf: the config folder, whose train.yaml has the defaults.
+
+    Raises:
+        ElqError: an argument is no setting of the form KEY=VALUE.
     """
     defaults = yaml.safe_load((conf / "train.yaml").read_text(encoding="utf-8"))["defaults"]
     chosen = {group for item in defaults if isinstance(item, dict) for group in item}
@@ -36,6 +41,8 @@ def normalised(arguments: Sequence[str], conf: Path) -> list[str]:
     for before, argument in zip(("", *arguments), arguments, strict=False):
         match = None if before in WITH_VALUE else OVERRIDE.fullmatch(argument)
         if match is None:
+            if before not in WITH_VALUE:
+                _refuse_shape(before, argument)
             changed.append(argument)
             continue
         sign, key, value = match.group("sign"), match.group("key"), match.group("value")
@@ -45,6 +52,19 @@ def normalised(arguments: Sequence[str], conf: Path) -> list[str]:
             sign = sign if key.startswith("hydra.") else "++"
             changed.append(f"{sign}{key}={readable(key, value, sweeps=sweeps)}")
     return changed
+
+
+def _refuse_shape(before: str, argument: str) -> None:
+    """Refuse a part of a value that the shell has cut at a blank, and a setting with dashes."""
+    if argument.startswith("-") and "." in argument.partition("=")[0]:
+        raise ElqError(f"{argument} begins with dashes, but a setting has the form KEY=VALUE: write {argument.lstrip('-')}")
+    if "=" in argument or argument.startswith(("-", "~")):
+        return
+    whole = f"{before} {argument}" if re.match(r"[\w+]+\.[\w.]+=", before) else "data.catalogue=my file.csv"
+    raise ElqError(
+        f"{argument!r} is not a setting of the form KEY=VALUE: if it belongs to a value with blanks, put the whole setting"
+        f" between quotes, as in {whole!r}"
+    )
 
 
 def _own_folders(arguments: Sequence[str]) -> list[Path]:

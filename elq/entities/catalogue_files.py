@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from elq.entities.cells import split_cell
-from elq.entities.columns import FIELDS, Layout, layout_of, require_fields
-from elq.entities.tally import COUNTED, Tally
+from elq.entities.columns import Layout, layout_of, require_fields
+from elq.entities.tally import Tally
 from elq.errors import ElqError
 from elq.files import SURROGATES
 from elq.reading.ids import id_text, is_empty
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FORMATS = ("jsonl", "csv", "parquet", "json", "ndjson", "tsv")
 SUFFIXES = tuple(f".{name}" for name in FORMATS)
+NOTHING: tuple[object, ...] = (None, "", [])  # values that are no value
 SAMPLE = 10_000  # records from which the layout of a file is found
 WIKI_TITLE = re.compile(r"\S+_\(\S+\)")  # "Titanic_(1997_film)", as Wikipedia writes a title in an address
 
@@ -47,7 +48,7 @@ def entity_from_record(
     ('RMS Titanic', 'Titan')
     """
     layout = layout or Layout(columns or {})
-    values = {field: layout.value(record, field) for field in FIELDS}
+    values = layout.values(record)
     identity = _encodable("id", id_text(values["id"])) or (number if layout.numbered else "")
     title, label = (_name(field, values[field], layout) for field in ("title", "label"))
     if not identity:
@@ -91,6 +92,7 @@ def _encodable(field: str, text: str) -> str:
 
 def _strings(field: str, value: object, separator: str) -> tuple[str, ...]:
     items = () if is_empty(value) else split_cell(value, separator) if isinstance(value, str) else value
+    items = [item for item in items if item is not None] if isinstance(items, list) else items
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
         raise ElqError(
             f'{field} is {value!r}, but must be a list of strings, or one string with "|" between the items: correct it'
@@ -109,7 +111,8 @@ def _count(field: str, value: object) -> int:
 
 def _others(record: Mapping[str, Any], layout: Layout) -> dict[str, str]:
     """The values of further columns as text. An object in the column "data" is taken for such values itself."""
-    found = dict(layout.others(record))
+    if not (found := layout.others(record)):
+        return {}
     if isinstance(found.get("data"), Mapping):
         found |= found.pop("data")
     texts = {str(name): _as_text(value) for name, value in found.items() if not is_empty(value)}
@@ -158,7 +161,7 @@ def read_entities(path: str | Path, columns: Mapping[str, str] | None = None) ->
             entity = entity_from_record(record, layout=layout, number=place.rpartition(" ")[2])
         except ElqError as error:
             raise ElqError(f"{path}, {place}: {error}") from None
-        tally.add(entity, tuple(field for field in COUNTED if layout.value(record, field) not in (None, "", [])))
+        tally.add(entity, [field for field, column in layout.column_of.items() if record.get(column) not in NOTHING])
         yield entity
     tally.report()
     tally.require_distinct(lambda: ((place, id_text(layout.value(record, "id"))) for place, record in _mappings(path)))

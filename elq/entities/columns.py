@@ -1,8 +1,9 @@
 """Columns: finds which column of a catalogue file has which field, and how its values are read."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -48,14 +49,29 @@ class Layout:
     numbered: bool = False
     blanks: bool = False
 
+    @cached_property
+    def column_of(self) -> dict[str, str]:
+        """Every field of ours → its column, which the file may lack."""
+        return {name: self.columns.get(name, name) for name in FIELDS}
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The columns that may have a field of ours."""
+        return frozenset(self.column_of.values())
+
     def value(self, record: Mapping[str, Any], name: str) -> Any:
         """The value of a field in a raw record; None if it is missing."""
-        return record.get(self.columns.get(name, name))
+        return record.get(self.column_of[name])
 
-    def others(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def values(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of all fields in a raw record; None for those that are missing."""
+        return {name: record.get(column) for name, column in self.column_of.items()}
+
+    def others(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that have no field of ours, with their values."""
-        used = {self.columns.get(name, name) for name in FIELDS}
-        return ((name, value) for name, value in record.items() if name not in used)
+        if record.keys() <= self.used:
+            return {}
+        return {name: value for name, value in record.items() if name not in self.used}
 
 
 def require_fields(columns: Mapping[str, str]) -> None:
@@ -84,8 +100,7 @@ def layout_of(records: Sequence[Mapping[str, Any]], columns: Mapping[str, str], 
     if absent := [name for name in columns if columns[name] not in present]:
         pair = f"{absent[0]}={columns[absent[0]]}"
         raise ElqError(
-            f"--columns {pair} names a column that {source} does not have: its columns are {listing(present)}, so name one of"
-            " these"
+            f"columns has {pair}, but {source} has no such column: its columns are {listing(present)}, so name one of these"
         )
     mapping = {**_by_case(present, columns, source), **columns}
     _refuse_wikidata(records[0], mapping, source)
@@ -127,6 +142,11 @@ def _require_or_suggest(found: set[str], near: Mapping[str, str], present: Seque
         raise ElqError(
             f"{source} has no column {lacking[0]}: if its other columns have what elq needs, give --columns {option}, or rename"
             f" them (its columns: {listing(present)})"
+        )
+    if "title" not in found:
+        raise ElqError(
+            f"{source} has no column title or label (its columns: {listing(present)}): name the column that has the names by"
+            " --columns title=COLUMN; the first row of a table must have the names of its columns"
         )
     for name, column in near.items():
         log.warning(

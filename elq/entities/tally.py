@@ -4,7 +4,7 @@ import logging
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -37,18 +37,20 @@ class Tally:
         self.longest = ("", "")
         self._hashes = array("q")  # of the ids; a set of a million texts would need 100 MB
 
-    def add(self, entity: Entity, present: tuple[str, ...]) -> None:
+    def add(self, entity: Entity, present: Sequence[str]) -> None:
         """Count one entity. ``present`` are the fields that its record has, which are not empty."""
         self.count += 1
-        self.filled.update(present)
-        self.others.update(dict.fromkeys(entity.data))
+        for name in present:
+            self.filled[name] += 1
+        if entity.data:
+            self.others.update(dict.fromkeys(entity.data))
         if len(self.titles) < 2:
             self.titles.add(entity.title)
         self.numbers += LIKE_ID.fullmatch(entity.title) is not None
         if not self.without_name and WIKIDATA_ID.fullmatch(entity.title) and entity.id.endswith(entity.title):
             self.without_name = [entity.title, entity.id]
         for name in (entity.title, *entity.aliases):
-            if name.count(" ") >= LONG_NAME and len(name.split()) > LONG_NAME:
+            if len(name) > 2 * LONG_NAME and name.count(" ") >= LONG_NAME and len(name.split()) > LONG_NAME:
                 self.long += 1
                 self.longest = (name, entity.id) if self.long == 1 else self.longest
         self._hashes.append(hash(entity.id))
@@ -62,7 +64,7 @@ class Tally:
             for name in COUNTED
             if self.filled[name] or name in ALWAYS_SAID
         ]
-        log.info("read %s records: %s", f"{self.count:,}", ", ".join(said))
+        log.info("read %s record%s: %s", f"{self.count:,}", "" if self.count == 1 else "s", ", ".join(said))
         if self.others:
             log.info("further columns, kept as data of each entity: %s", ", ".join(self.others))
         if self.long:

@@ -45,12 +45,14 @@ class Frame:
 class Frames:
     """The template sentences (frames), and the kinds of entities.
 
-    ``parents`` has the parent of every kind, ``keywords`` the kind of every keyword, ``single`` and ``pairs`` the frames of
-    every kind with one slot and with two, and ``no_mention`` the frames without a slot.
+    ``parents`` has the parent of every kind, ``keywords`` the kind of every keyword, ``sizes`` the numbers of words of the
+    keywords, ``single`` and ``pairs`` the frames of every kind with one slot and with two, and ``no_mention`` the frames
+    without a slot.
     """
 
     parents: dict[str, str] = field(default_factory=dict)
     keywords: dict[str, str] = field(default_factory=dict)
+    sizes: set[int] = field(default_factory=set)
     single: defaultdict[str, list[Frame]] = field(default_factory=lambda: defaultdict(list))
     pairs: defaultdict[str, list[Frame]] = field(default_factory=lambda: defaultdict(list))
     no_mention: list[Frame] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Frames:
         return self.keywords[max(found, key=lambda word: word.count(" "))] if found else ROOT
 
     def _keyword(self, phrase: str) -> str:
-        words = phrase.split()
+        words = phrase.split()[-max(self.sizes, default=1) :]  # no keyword has more words: longer ends need not be tried
         ends = (" ".join(words[first:]) for first in range(len(words)))
         return next((form for end in ends for form in (end, end.removesuffix("s")) if form in self.keywords), "")
 
@@ -90,7 +92,9 @@ class Frames:
         }
         for name, section in sections.items():
             self.parents[name] = str(section.get("parent", self.parents.get(name, ROOT)))
-            self.keywords.update({word.lower(): name for word in _strings(section.get("types"), f"types of {name}")})
+            words = _strings(section.get("types"), f"types of {name}")
+            self.keywords.update({word.lower(): name for word in words})
+            self.sizes.update(len(word.split()) for word in words)
         for name, section in sections.items():
             for frame in (parse_frame(text, self.parents) for text in _strings(section.get("frames"), f"frames of {name}")):
                 (self.single if frame.other is None else self.pairs)[name].append(frame)

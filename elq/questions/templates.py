@@ -5,6 +5,7 @@ have a catalogue of their own rarely have annotated questions too. Template ques
 name, and which entity a name means. They contain no facts: the answer to a question such as "did she play for them" may be no.
 """
 
+import logging
 import random
 import re
 from array import array
@@ -19,6 +20,8 @@ from elq.errors import ElqError
 from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.questions.frames import ROOT, Frame, Frames, load_frames
 from elq.types import Entity, Mention, Question
+
+log = logging.getLogger(__name__)
 
 CLIMB = 0.3  # probability of a template sentence of the parent kind; "tell me about …" fits every kind, but says little
 TRIES = 100  # draws after which an entity is taken even if its name belongs to an earlier row, so that the loop ends
@@ -105,9 +108,15 @@ class _Author:
         self.first: dict[str, int] = {}  # case-folded name → its first row
         self.rows = {kind: array("I") for kind in frames.parents}  # kind → rows of its entities and of those of its children
         lines = {kind: frames.lineage(kind) for kind in frames.parents}
+        self.kinds = Counter[str]()  # the entities of each kind, without those of its children
+        self.examples: dict[str, int] = {}  # kind → its first row
         for row, entity in enumerate(catalogue):
-            for kind in lines[frames.kind_of(entity)] if entity.id not in without else ():
-                self.rows[kind].append(row)
+            if entity.id not in without:
+                own = frames.kind_of(entity)
+                self.kinds[own] += 1
+                self.examples.setdefault(own, row)
+                for kind in lines[own]:
+                    self.rows[kind].append(row)
             for name in usable_names(entity):
                 self.first.setdefault(name.casefold(), row)
         counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.name_part else Counter[str]()
@@ -117,6 +126,14 @@ class _Author:
                 "no entity of the catalogue is left for template questions, since all are held out: name fewer files in"
                 " held_out, or use a larger catalogue"
             )
+
+    def tell_kinds(self) -> None:
+        """Log the number of entities of each kind, with the longest sentence about the first of them."""
+        for kind, count in self.kinds.most_common():
+            place = next(name for name in self.frames.lineage(kind) if self.frames.single.get(name))
+            frame = max(self.frames.single[place], key=lambda frame: sum(map(len, frame.parts)))
+            text = usable_names(self.catalogue[self.examples[kind]])[0].join(frame.parts[::2])  # the frame has one slot
+            log.info("template sentences of the kind %s: entities %s, such as %r", kind, f"{count:,}", text)
 
     def chance(self, share: float) -> bool:
         return self.draws.random() < share
@@ -200,6 +217,7 @@ def template_questions(
     seed: int = 0,
     frames: str | Path | None = None,
     without: Collection[str] = (),
+    tell_kinds: bool = False,
     **knobs: float,
 ) -> Iterator[Question]:
     """Make questions about the entities of a catalogue, for training without annotated questions.
@@ -213,6 +231,7 @@ def template_questions(
         seed: another seed gives other questions.
         frames: a YAML file in the form of elq/questions/template_sentences.yaml, which extends or replaces ours.
         without: ids of entities that no question is about, such as those of a test set.
+        tell_kinds: log the kinds of the entities, each with an example, so that a person sees where a kind is wrong.
         knobs: see :class:`Knobs`.
 
     Raises:
@@ -226,4 +245,6 @@ def template_questions(
             f"{unknown[0]!r} is not a knob of the template questions: the knobs are {', '.join(known)}, so use these"
         )
     author = _Author(catalogue, load_frames(frames), Knobs(**knobs), seed, frozenset(without))
+    if tell_kinds:
+        author.tell_kinds()
     return map(author.write, range(count))

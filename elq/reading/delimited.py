@@ -32,7 +32,9 @@ def read_delimited(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         delimiter = named or delimiter_of(head, "\t" if format_of(path) == "tsv" else ",")
         if delimiter != ",":
             log.info("%s: the values are divided by %s", path, DELIMITERS.get(delimiter, repr(delimiter)))
-        rows, number = csv.reader(chain(head[skipped:], lines), delimiter=delimiter, strict=True), 0
+        spaced = f"{delimiter} " in "".join(head[skipped : skipped + 1])  # then 'id, "title"' has quotes behind the blank
+        whole = chain(head[skipped:], lines)
+        rows, number = csv.reader(whole, delimiter=delimiter, strict=True, skipinitialspace=spaced), 0
         try:
             header = _header(next(rows, []), path)
             for number, record in enumerate(_records(rows, header, path), 1):  # noqa: B007

@@ -23,7 +23,7 @@ def parse_json_line(raw: bytes, source: str, line: int) -> dict[str, Any]:
     try:
         record = json.loads(decoded(raw, source, line))
     except (ValueError, RecursionError) as error:
-        hint = ARRAY if line == 1 and raw.strip() in (b"[", b"{") else ""
+        hint = ARRAY if line == 1 and raw.strip() == b"[" else ""
         raise ElqError(f"{source}, line {line}: not valid JSON ({error}): correct the line or remove it{hint}") from None
     if not isinstance(record, dict):
         hint = ARRAY if isinstance(record, list) and line == 1 else ""

@@ -84,6 +84,10 @@ def raw_lines(stream: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(_utf16_lines(first, stream), 1):
                 yield number, line
             return
+        if 4 * first.count(b"\0") > len(first):
+            raise ElqError(
+                f"{source}, line 1: every second byte is zero, as in UTF-16 without its mark: save the file as UTF-8"
+            )
         if first.startswith(b"PK\x03\x04"):
             raise ElqError(f"{source} is a zip file or a spreadsheet: unpack it, or save the sheet as CSV in UTF-8")
         if first:

@@ -77,7 +77,9 @@ def _listed(content: object, source: str) -> list[Any]:
     if isinstance(content, list):
         return content
     if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list) and all(isinstance(v, dict) for v in value)]
+        lists = [
+            value for value in content.values() if isinstance(value, list) and all(isinstance(v, dict | str) for v in value)
+        ]
         if content and all(isinstance(value, dict) for value in content.values()):
             return [{"id": key, **value} for key, value in content.items()]
         return lists[0] if len(lists) == 1 and lists[0] and not RECORD_KEYS & content.keys() else [content]

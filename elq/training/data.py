@@ -37,7 +37,7 @@ class QuestionData(LightningDataModule):
     """The questions for training, development and test, over one catalogue. Builds the entities folder if it is not up to date.
 
     Args:
-        catalogue: JSONL, CSV or Parquet file of entities; null: the entities folder is used as it is.
+        catalogue: JSONL, JSON, CSV or Parquet file of entities; null: the entities folder is used as it is.
         entities: the entities folder, which is built from the catalogue if it is missing or out of date.
         build: how the entities folder is built; its encoder is the question encoder if it names no other.
         encoder: folder or name of the question encoder, which has the tokenizer. It is copied from ``model.encoder``.
@@ -100,12 +100,15 @@ class QuestionData(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
+        self._told = False  # whether the kinds of template questions are in the log
         self._rows: dict[str, int] = {}  # entity → row, looked up once, because it is slow for millions of entities
 
     def prepare_data(self) -> None:
         """Check that every file exists, and build the entities folder (in one process on each machine)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
         wanted = [*(file for file in (self.catalogue_file, self.dev_file, self.test_file) if file is not None), *used]
+        if folders := [file for file in dict.fromkeys(wanted) if Path(file).is_dir()]:
+            raise ElqError(f"{folders[0]!r} is a folder, but must be a file: give another path, such as data.catalogue=FILE")
         if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
             raise ElqError(f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE")
         if self.catalogue_file is None:
@@ -164,7 +167,10 @@ class QuestionData(LightningDataModule):
             for m in q.mentions
             if m.entity is not None
         }
-        made = list(template_questions(catalogue, count, seed=seed, frames=self.frames, without=known, **stage.knobs))
+        tell, self._told = not self._told, True
+        made = list(
+            template_questions(catalogue, count, seed=seed, frames=self.frames, without=known, tell_kinds=tell, **stage.knobs)
+        )
         self._find_rows("template questions", made)
         return made
 

@@ -1,5 +1,6 @@
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from elq.questions.predicted import as_json, read_predictions
 from elq.questions.templates import template_questions
 from elq.training.export import export_folder
 from elq.types import Candidate, Link, Question
-from tests.conftest import QUESTIONS, write_lines
+from tests.conftest import QUESTIONS, RECORDS, write_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [text for text, _, _ in QUESTIONS]
@@ -235,6 +236,31 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
         (["build", "--catalogue", "x", "--output", "e", "--index", "ivf"], "index is 'ivf', but must be one of exact, hnsw"),
         (["build", "--catalogue", "x", "--output", "e", "--device", "gpu"], "device 'gpu' cannot be used"),
         (["build", "--catalogue", "x", "--output", "e", "--columns", "id"], "--columns has 'id'"),
+        (["build"], "the following arguments are required: --catalogue, --output: `elq build --help` explains the options"),
+        (["build", "--catalogue", "c", "--output", "e", "--max-tokens", "x"], "argument --max-tokens: invalid int value: 'x'"),
+        (["build", "--catalogue", ".", "--output", "e"], "catalogue . is a folder, but must be a file"),
+        (
+            ["build", "--catalogue", "c.xlsx", "--output", "e"],
+            "the name of the catalogue c.xlsx must end in one of .jsonl, .csv",
+        ),
+        (
+            ["train", "experiment=own_catalogue", "data.catalogue=my", "(1).csv"],
+            "'(1).csv' is not a setting of the form KEY=VALUE: if it belongs to a value with blanks, put the whole setting"
+            " between quotes, as in 'data.catalogue=my (1).csv'",
+        ),
+        (["train", "experiment=own_catalogue", "my.csv"], "between quotes, as in 'data.catalogue=my file.csv'"),
+        (["train", "experiment=own_catalogue", "--data.catalogue=c.csv"], "has the form KEY=VALUE: write data.catalogue=c.csv"),
+        (["train", "experiment=own_catalogue", "data.catalogue=."], "'.' is a folder, but must be a file"),
+        (["evaluate", "--nosuch"], "the following arguments are required: --questions"),
+        (["evaluate", "--questions", "q", "--output", "."], ". is a folder, but the output is a file"),
+        (["tune", "--questions", "q", "x"], "elq tune --help"),
+        (["predict", "who?", "--candidates", "0"], "--candidates is 0, but must be at least 1"),
+        (["predict", "who?", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
+        (["predict", "--input", "."], "--input . is a folder, but must be a file"),
+        (
+            ["predict", "who?", "--output", "links.csv"],
+            "--output links.csv ends in .csv, but links are written as JSON lines or text",
+        ),
         (["build", "--catalogue", "x", "--output", "e", "--text", "titel"], "field 'titel'"),
     ],
 )
@@ -361,6 +387,33 @@ def test_templates_writes_the_questions_that_training_would_make(catalogue_file,
     assert run("bootstrap", [*options, "--seed", "4", "--knobs", "no_mention=0.5,fame=0"]) == 0
     assert "`elq bootstrap` is now `elq templates`; the old name works until 0.2" in caplog.text
     assert output.read_bytes() != first
+
+
+def test_templates_tells_the_kinds_with_an_example_each(catalogue_file, tmp_path, caplog):
+    caplog.set_level("INFO")
+    assert run("templates", ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "q.jsonl"), "--count", "1"]) == 0
+    said = [record.getMessage() for record in caplog.records if "template sentences" in record.getMessage()]
+    kinds = [re.fullmatch(r"template sentences of the kind (\w+): entities (\d+), such as (.*)", line) for line in said]
+    assert {match[1]: int(match[2]) for match in kinds}["film"] == 1
+    assert sum(int(match[2]) for match in kinds) == len(RECORDS)
+    assert "Titanic" in next(match[3] for match in kinds if match[1] == "film")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_predict_reads_a_table_and_writes_the_links_in_order(kind, folder, tmp_path):
+    texts = [TEXTS[0], "", TEXTS[1]]
+    lines = {
+        "jsonl": [json.dumps({"utterance": text}) for text in texts],
+        "csv": ["n,utterance", *(f"1,{text}" for text in texts)],
+    }
+    source, output = tmp_path / f"q.{kind}", tmp_path / "out.jsonl"
+    source.write_text("\n".join(lines[kind]) + "\n")
+    arguments = ["--input", str(source), "--output", str(output), "--model", folder, "--text-column"]
+    assert run("predict", [*arguments, "utterance"]) == 0
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [record["text"] for record in records] == texts
+    assert records[1]["links"] == []
+    assert run("predict", [*arguments, "nosuch"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def test_the_delimiter_is_found_and_said(name, delimiter, words, tmp_path, caplo
         (" id , title \nE1,Lake\n", "Lake"),
         ("ID;Title\nE1;Lake\n", "Lake"),
         (",id,title,\n0,E1,Lake,\n\n,,,\n", "Lake"),
+        ('id, title\nE1, "Lake, Upper"\n', "Lake, Upper"),
     ],
 )
 def test_tables_of_many_programs_are_read(text, title, tmp_path):
@@ -71,6 +72,8 @@ def test_tables_of_many_programs_are_read(text, title, tmp_path):
             b"id,title\nE1,caf\xe9\n",
             r"line 2: byte 6 \(0xe9\) is not UTF-8: save the file as UTF-8 \(if it is 'é'",
         ),
+        ("id,title\n".encode("utf-16-le"), "line 1: every second byte is zero, as in UTF-16 without its mark"),
+        ("E1,Lake\nE2,Sea\n", "has no column title or label .its columns: E1, Lake.: .* the first row of a table must have"),
         (b"PK\x03\x04stuff", "is a zip file or a spreadsheet: unpack it"),
         ("id,title\n", "c.csv has no records, but a linker needs at least one entity"),
         ("id,title\nE1,a\nE2,b\nE1,c\nE2,d\n", r"line 4: the id 'E1' is that of line 2 too \(2 ids occur more than once\)"),
@@ -190,7 +193,7 @@ def test_a_mapped_column_that_is_not_there_is_refused_with_those_of_the_file(tmp
     for columns in ({"aliases": "aka"}, {"title": "nosuch"}):
         pair = "=".join(*columns.items())
         with pytest.raises(
-            ElqError, match=rf"--columns {pair} names a column that .*c\.csv does not have: its columns are id, title, desc"
+            ElqError, match=rf"columns has {pair}, but .*c\.csv has no such column: its columns are id, title, desc"
         ):
             read(tmp_path, "c.csv", PLAIN, columns)
 
@@ -265,6 +268,10 @@ def test_an_id_that_comes_after_the_sample_is_seen_too(tmp_path):
     write_lines(tmp_path / "c.jsonl", [{"id": n, "title": f"name {n}"} for n in [*range(SAMPLE + 5), 3]])
     with pytest.raises(ElqError, match=f"line {SAMPLE + 6}: the id '3' is that of line 4 too"):
         list(read_entities(tmp_path / "c.jsonl"))
+
+
+def test_null_in_a_list_is_no_item(tmp_path):
+    assert read(tmp_path, "c.jsonl", '{"id": 1, "title": "a", "aliases": [null, "b"]}\n')[0].aliases == ("b",)
 
 
 def test_wikidata_s_nested_records_are_recognised(tmp_path):

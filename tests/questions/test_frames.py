@@ -1,5 +1,6 @@
 """Laws of the frames: which kind an entity has, and what a user's file may contain."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -94,3 +95,23 @@ def test_files_that_are_no_yaml_are_named(tmp_path: Path) -> None:
     for name in ("bad.yaml", "latin.yaml", "none.yaml"):
         with pytest.raises(ElqError, match=name):
             load_frames(tmp_path / name)
+
+
+def test_a_long_description_takes_no_long_time_and_its_end_counts():
+    frames = load_frames()
+    began = time.process_time()
+    for words in (100_000, 200_000):
+        assert frames.kind_of(Entity("Q1", "x", "x", "grey " * words + "river")) == frames.kind_of(
+            Entity("Q1", "x", "x", "river")
+        )
+        assert frames.kind_of(Entity("Q1", "x", "x", "grey " * words)) == ROOT
+    assert time.process_time() - began < 10  # it took hours when every end of a text was tried
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_keyword_of_any_number_of_words_is_found(size, tmp_path):
+    keyword = " ".join(["very", "old", "steam", "boat"][-size:])
+    more = load_frames(
+        write_frames(tmp_path / "f.yaml", {"kinds": {"boat": {"types": [keyword], "frames": ["sail {entity}"]}}})
+    )
+    assert more.kind_of(Entity("Q1", "x", "x", f"one more {keyword}s of the river")) == "boat"

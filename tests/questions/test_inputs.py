@@ -28,6 +28,7 @@ FORMS = {
     "q.NDJSON": "".join(json.dumps({"text": text, "id": None}) + "\n" for text in TEXTS),
     "q.json": json.dumps(TEXTS, indent=1),
     "r.json": json.dumps([{"id": number, "text": text} for number, text in enumerate(TEXTS)]),
+    "s.json": json.dumps({"version": 2, "questions": TEXTS}),
     "q.csv": "id,Question\n" + "".join(f'{number},"{text}"\n' for number, text in enumerate(TEXTS)),
     "q.TSV": "text\tid\n" + "".join(f"{text}\t{number}\n" for number, text in enumerate(TEXTS)),
 }

@@ -162,3 +162,19 @@ def test_the_threshold_is_chosen_among_those_that_are_nearly_as_good(choice, obj
         sweep.update(dev, links)
     assert linker.threshold == pytest.approx(wanted.compute().threshold, abs=1e-5)
     assert abs(linker.threshold - other.compute().threshold) > 0.01
+
+
+def test_what_was_read_and_the_kinds_of_the_entities_are_told_once(data, caplog):
+    caplog.set_level("INFO")
+    made = data(train=[Stage(templates=5), Stage(templates=5)], dev=None, dev_templates=5)
+    made.prepare_data()
+    made.setup("fit")
+    said = [record.getMessage() for record in caplog.records]
+    assert "read 7 records: title 7, label 7, description 6, aliases 2, types 3, popularity 1" in said
+    kinds = [line.partition(":")[0] for line in said if line.startswith("template sentences of the kind")]
+    assert len(kinds) == len({*kinds}) > 1
+
+
+def test_a_mapped_column_that_the_catalogue_lacks_is_refused(data):
+    with pytest.raises(ElqError, match=r"columns has aliases=aka, but .* has no such column: its columns are id, title"):
+        data(columns={"aliases": "aka"}).prepare_data()
