@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from elq.errors import ElqError
     from elq.evaluation.evaluate import evaluate
     from elq.linking.linker import Linker
+    from elq.threads import set_threads
     from elq.types import Candidate, Entity, Link, Mention, Question
 
 __version__ = "0.1.0"
@@ -20,6 +21,7 @@ _MODULES = {
     "Question": "elq.types",
     "build_entities": "elq.entities.build",
     "evaluate": "elq.evaluation.evaluate",
+    "set_threads": "elq.threads",
 }
 __all__ = [
     "Candidate",
@@ -32,6 +34,7 @@ __all__ = [
     "__version__",
     "build_entities",
     "evaluate",
+    "set_threads",
 ]
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from elq.commands.console import speak
+from elq.threads import prepare
 
 COMMANDS = {
     "predict": "link questions: arguments, a file, or standard input",
@@ -40,6 +41,7 @@ def _usage() -> str:
 
 def run(name: str, arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code."""
+    prepare()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # otherwise it reports every instruction set that it tries
     if name in RENAMED:

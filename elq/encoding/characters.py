@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 # Controls that are no spaces, soft hyphens, joiners, direction marks, variation selectors, byte-order marks, lone surrogates.
@@ -17,18 +17,24 @@ HIDDEN = re.compile(f"{ESCAPE}|[{INVISIBLE}]")
 MARKUP = re.compile(
     r"_|(?<!\w)[*`~]+|[*`~]+(?!\w)"
 )  # stands for a space, as in barack_obama, or for italics, as in **Titanic**
+TAB = re.compile(r"(?<=\S) *\t[ \t]*(?=\S)")  # between the columns of a table
 ODD = re.compile(f"[^ -~]|{MARKUP.pattern}")  # a text without these is plain
 TRADE = str.maketrans("™℠", "  ")  # they are no letters of the word before them
+GAP = " | "
 FULL_WIDTH = range(0xFF01, 0xFFEF)
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """The plain form of a text, and for each of its characters the characters ``[start, end)`` of the text it comes from."""
+    """The plain form of a text, and for each of its characters the characters ``[start, end)`` of the text it comes from.
+
+    ``signs`` are the places of the signs in the plain text that stand for gaps. They belong to no name.
+    """
 
     text: str
     starts: Sequence[int]
     ends: Sequence[int]
+    signs: frozenset[int] = frozenset()
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the original text from which the characters ``[start, end)`` of the plain text come."""
@@ -61,28 +67,31 @@ def _plain(character: str) -> str:
     return normal if normal.isalnum() or ord(character) in FULL_WIDTH else character
 
 
-def plain(text: str) -> PlainText | None:
+def plain(text: str, gaps: Collection[int] = ()) -> PlainText | None:
     """The plain form of a text, or None if the text is plain already.
 
     Ligatures and letters of full width become ordinary letters (NFKC). Invisible characters and escape sequences are removed.
-    Underscores, and the asterisks and backticks of Markdown, become spaces.
+    Underscores, and the asterisks and backticks of Markdown, become spaces. A tab between words becomes " | ". So does each of
+    ``gaps``, the places of spaces between names that do not belong together.
 
     >>> found = plain("\\ufb01nland_\\uff54\\uff49\\u200btan")
     >>> found.text, found.origin(0, 7), found.origin(8, 13)
     ('finland titan', (0, 6), (7, 13))
-    >>> plain("who directed titanic?") is None
-    True
+    >>> plain("who directed titanic?") is None, plain("Rome\\tParis").text, plain("Rome Paris", [4]).text
+    (True, 'Rome | Paris', 'Rome | Paris')
     """
-    if ODD.search(text) is None:
+    if ODD.search(text) is None and not gaps:
         return None
+    gaps = {*gaps, *(match.start() for match in TAB.finditer(text))}
     gone = hidden(text)
     marks = {place for match in MARKUP.finditer(text) for place in range(*match.span())}
     pieces, starts, ends = [], [], []
     for place, character in enumerate(text):
         if place not in gone:
-            piece = " " if place in marks else _plain(character)
+            piece = GAP if place in gaps else " " if place in marks else _plain(character)
             pieces.append(piece)
             starts += [place] * len(piece)
             ends += [place + 1] * len(piece)
     changed = "".join(pieces)
-    return None if changed == text else PlainText(changed, starts, ends)
+    signs = frozenset(place for place, origin in enumerate(starts) if origin in gaps and changed[place] == GAP.strip())
+    return None if changed == text else PlainText(changed, starts, ends, signs)

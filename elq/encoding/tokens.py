@@ -4,7 +4,7 @@ File format: ``tokenizer.json`` of the tokenizers library.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -74,15 +74,19 @@ class QuestionTokenizer:
         found = (self._tokenizer.encode_batch_fast(long[at : at + BATCH]) for at in range(0, len(long), BATCH))
         return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for part in found for one in part)
 
-    def __call__(self, texts: Sequence[str]) -> TokenBatch:
+    def __call__(self, texts: Sequence[str], gaps: Sequence[Collection[int]] | None = None) -> TokenBatch:
         """Tokenise B texts, padded to the longest of them.
 
         The encoder reads the plain form of a text (elq/encoding/characters.py).
 
+        Args:
+            texts: the texts.
+            gaps: for each text, the places of spaces between names that do not belong together; none by default.
+
         Returns:
             ids (B, T), masks (B, T), and offsets in characters of the original texts (code points, end exclusive).
         """
-        forms = [*map(plain, texts)]
+        forms = [*map(plain, texts)] if gaps is None else [*map(plain, texts, gaps)]
         try:
             encodings = self._tokenizer.encode_batch(
                 [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
@@ -119,12 +123,13 @@ def _kept(
 ) -> tuple[list[int], list[int], tuple[tuple[int, int], ...]]:
     """The ids, the special-token mask and the characters of the tokens that are kept, in the text as the user wrote it.
 
-    A special token has no characters: its offsets are both the end of the text before it.
+    A special token, and a sign for a gap, has no characters: its offsets are both the end of the text before it.
     """
     ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # each access copies a list
-    if form is not None:
-        found = [form.origin(*place) for place in found]
     cut = _cut(len(ids), sum(special[1:]), limit)
+    if form is not None:
+        special = [1 if place[0] in form.signs else mask for mask, place in zip(special, found, strict=True)]
+        found = [form.origin(*place) for place in found]
     offsets, end = [], 0
     for t in cut:
         offsets.append((end, end) if special[t] else found[t])

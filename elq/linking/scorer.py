@@ -57,10 +57,10 @@ class Scorer:
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
         """The tokens of B questions. If the model uses names, they also say which spans are names."""
-        tokens = self.tokenizer(texts)
         dictionary, config = self.retriever.dictionary, self.model.config
         if dictionary is None or not config.names:
-            return tokens
+            return self.tokenizer(texts)
+        tokens = self.tokenizer(texts, [*map(dictionary.gaps, texts)])
         return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
 
     def batches(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from elq.encoding.tokens import token_finder
+from elq.names.lists import gaps
 from elq.names.lookup import NameIndex, Names
 from elq.names.named import fine_kind, is_whole_name
 from elq.names.surface import FUNCTION_WORDS, is_name
@@ -104,6 +105,10 @@ class Dictionary:
         """The places of the names of one entity in a text, as characters [start, end), the longest first."""
         found = [(start, end) for start, end, rows in self._names(text) if row in rows]
         return sorted(found, key=lambda span: span[0] - span[1])
+
+    def gaps(self, text: str) -> list[int]:
+        """The places of the spaces between the names of a text that consists of names only (elq/names/lists.py)."""
+        return gaps(text, {(start, end) for start, end, _ in self._names(text)})
 
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
         """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) int64.

@@ -133,7 +133,8 @@ def test_the_finder_equals_a_look_at_every_token(data):
         ("\x1b[1mparis\x1b[0m", "paris"),
         ("par\ud800is", "paris"),
         ("__who__ is **paris**", "who is paris"),
-        ("paris\ttexas\r\n", "paris texas"),
+        ("\tparis\ntexas\r\n", "paris texas"),
+        ("paris \t\ttexas", "paris | texas"),
     ],
 )
 def test_the_encoder_reads_the_plain_form(tiny, typed, plain):
@@ -145,6 +146,14 @@ def test_offsets_of_a_changed_text_are_those_of_the_text(tiny):
     batch = tiny([text])
     found = [text[s:e] for (s, e), inside in zip(batch.offsets[0], batch.text_mask[0].tolist(), strict=True) if inside]
     assert found == ["par\u200dis", "is", "\ufb01lm", "\uff43\uff49ty"]
+
+
+def test_a_gap_is_a_token_of_its_own(tiny):
+    batch, same = tiny(["paris texas", "who"], [[5], []]), tiny(["paris | texas", "who"])
+    assert torch.equal(batch.ids, same.ids)
+    assert batch.offsets[0] == ((0, 0), (0, 5), (5, 5), (6, 11), (11, 11))
+    assert batch.text_mask[0].tolist() == [False, True, False, True, False]  # so no span contains the sign
+    assert same.text_mask[0].tolist() == [False, True, True, True, False]
 
 
 def test_names_that_no_span_holds_are_counted(tiny):

@@ -149,6 +149,25 @@ def test_a_span_means_what_its_place_says(text, said, meant, dictionary):
     assert named == ([meant] if meant else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Paris London Berlin", [5, 12]),
+        ("paris  new york city london", [5, 20]),
+        ("paris, london berlin", [13]),  # the comma is a sign already
+        ("paris", []),
+        ("new york city", []),
+        ("is paris london", []),
+        ("paris london big", []),
+        ("", []),
+        ("?", []),
+        ("paris " * 5000, [*range(5, 29_994, 6)]),
+    ],
+)
+def test_the_gaps_of_a_list_of_names(text, expected, dictionary):
+    assert dictionary.gaps(text) == expected
+
+
 def test_names_in_a_record():
     assert names_of(Entity("Q1", "Titanic_(1997_film)", "us", "", ("It", "c"))) == [
         "Titanic_(1997_film)",
