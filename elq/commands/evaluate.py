@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from elq.commands.console import ArgumentParser, refuse_overwriting
-from elq.commands.predict import default_model
+from elq.commands.opening import add_model_options, open_linker
+from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.linking.inputs import read_threshold
@@ -18,9 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
     made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
-    made.add_argument(
-        "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
-    )
+    add_model_options(made)
     made.add_argument("--output", metavar="FILE", help="write all metrics to this file as JSON")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
     made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
@@ -29,12 +28,6 @@ def parser() -> argparse.ArgumentParser:
         choices=("dictionary",),
         help="also measure a baseline: the longest name or alias in the question, and its entity with the lowest QID",
     )
-    made.add_argument(
-        "--scoring",
-        metavar="MODE",
-        help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
-    )
-    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
     made.add_argument(
         "--report",
         metavar="FILE",
@@ -68,7 +61,7 @@ def check(options: argparse.Namespace) -> None:
 
         require_matplotlib()  # check this now, and not after minutes of linking
     for written in (options.output, options.report):
-        refuse_overwriting(written, options.questions, options.model, *(options.training or ()))
+        refuse_overwriting(written, options.questions, options.model, options.catalogue, *(options.training or ()))
     if not Path(options.questions).is_file():
         raise ElqError(f"--questions {options.questions} does not exist: give the path of a file of annotated questions")
 
@@ -79,16 +72,15 @@ def main(arguments: Sequence[str]) -> None:
     check(options)
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
     from elq.evaluation.sweep import SWEEP_FLOOR
-    from elq.linking.linker import Linker
     from elq.names.baseline import LongestName
     from elq.names.dictionary import Dictionary
     from elq.questions.annotated import read_questions
 
-    if options.model is None:
+    if options.catalogue is not None:
         for file in (options.questions, *(options.training or ())):
-            read_questions(file)  # report a bad line now, and not after minutes of training the starter
-    model = options.model or default_model()
-    linker = Linker.from_pretrained(model, device=options.device, scoring=options.scoring)
+            read_questions(file)  # report a bad line now, and not after the vectors of a catalogue are made
+    model = options.model or GENERAL
+    linker = open_linker(options)
     catalogue = linker.entities.catalogue
     questions = known_questions(read_questions(options.questions, catalogue), catalogue)
     training = [question for file in options.training or () for question in read_questions(file, catalogue)]

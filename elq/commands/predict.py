@@ -2,9 +2,7 @@
 
 import argparse
 import logging
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,6 +12,7 @@ from textwrap import shorten
 from typing import IO, TYPE_CHECKING
 
 from elq.commands.console import ArgumentParser, refuse_overwriting
+from elq.commands.opening import add_model_options, open_linker
 from elq.errors import ElqError
 from elq.files import continuing, replacing
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
@@ -27,28 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STARTER = Path("runs/starter/latest/model")
 DESCRIPTION = 120  # characters of a description that are shown
 CHUNK = 256  # questions that are linked, and held in memory, at a time
-
-
-def default_model() -> Path:
-    """The folder of the starter model. If it is missing, the starter model is trained first.
-
-    Raises:
-        ElqError: the training failed.
-    """
-    if not STARTER.is_dir():
-        log.info("no --model is given and %s is missing: training the starter first, which takes two to three minutes", STARTER)
-        began = time.monotonic()
-        done = subprocess.run([sys.executable, "-m", "elq", "train", "+experiment=starter"], check=False, stdout=2)
-        if done.returncode:
-            raise ElqError(
-                f"training the starter ended with exit code {done.returncode}: correct the error that is printed above,"
-                " or give another model folder with --model DIR"
-            )
-        log.info("the starter was trained in %.0f s", time.monotonic() - began)
-    return STARTER
 
 
 def as_text(question: Question, links: Sequence[Link]) -> str:
@@ -99,9 +78,7 @@ def parser() -> argparse.ArgumentParser:
         help="write to this file instead of standard output; it appears when it is complete, and an interrupted run from a file"
         " to a .jsonl file resumes when the same command is given again",
     )
-    made.add_argument(
-        "--model", metavar="DIR", help="model folder or Hub name (default: the starter, trained first if it is missing)"
-    )
+    add_model_options(made)
     made.add_argument(
         "--threshold", type=read_threshold, help="least joint score of a link, γ, at most 0 (default: the model's own)"
     )
@@ -130,12 +107,6 @@ def parser() -> argparse.ArgumentParser:
         choices=("text", "jsonl"),
         help="format of the output (default: jsonl if --output ends in .jsonl, else text)",
     )
-    made.add_argument(
-        "--scoring",
-        metavar="MODE",
-        help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
-    )
-    made.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
     return made
 
 
@@ -150,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in ("mentions", "candidates"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
-    refuse_overwriting(options.output, options.input, options.model)
+    refuse_overwriting(options.output, options.input, options.model, options.catalogue)
     check_output(options.output, options.format)
     questions: Iterable[Question]
     if options.input:
@@ -159,14 +130,7 @@ def main(arguments: Sequence[str]) -> None:
         questions = track(questions, "linking") if options.output else questions
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
-    from elq.linking.linker import Linker
-
-    linker = Linker.from_pretrained(
-        options.model or default_model(),
-        device=options.device,
-        scoring=options.scoring,
-        **({} if options.mentions is None else {"max_mentions": options.mentions}),
-    )
+    linker = open_linker(options, **({} if options.mentions is None else {"max_mentions": options.mentions}))
     if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
         remedy = "give one by --threshold; " if options.threshold is None else ""
         log.warning(

@@ -15,6 +15,7 @@
 
 from pathlib import Path
 
+from elq.encoding.pretrained import GENERAL, WEIGHTS
 from elq.entities.manifest import MANIFEST, entity_files, refuse_links_out
 from elq.errors import ElqError
 
@@ -35,7 +36,7 @@ def resolve_model(name: str | Path) -> Path:
     Raises:
         ElqError: there is no such folder and no such name, or a file is missing or is a link to a place outside the folder.
     """
-    path = Path(name).expanduser()
+    path = WEIGHTS if str(name) == GENERAL else Path(name).expanduser()
     path = path if path.is_dir() else _from_hub(str(name))
     if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
         raise ElqError(

@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from elq.cache import mark_used, trim, writable_cache
-from elq.encoding.pretrained import FILES, resolve_encoder
+from elq.encoding.pretrained import FILES, GENERAL, resolve_encoder
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of, replacing
+from elq.linking.folder import ENTITIES
+from elq.model.config import read_config
 from elq.types import Entity
 
 log = logging.getLogger(__name__)
 
 CATALOGUES = "catalogues"  # folder in the cache
+STARTER = Path(__file__).resolve().parents[1] / "starter" / "catalogue.jsonl"
 
 Source = str | Path | Iterable[Mapping[str, Any] | Entity] | Any  # Any: a DataFrame of pandas or polars, or an Arrow table
 
@@ -64,6 +67,13 @@ def open_catalogue(
     finally:
         if not given:
             file.unlink(missing_ok=True)
+
+
+def settings_for(model: Path) -> BuildSettings:
+    """The settings with which a catalogue gets vectors for the model in a folder, or for the model in the package."""
+    if (model / ENTITIES).is_dir():
+        return settings_of(Manifest.load(model / ENTITIES))
+    return BuildSettings(encoder=GENERAL, prior=tuple(read_config(model / "config.json").prior))
 
 
 def settings_of(manifest: Manifest) -> BuildSettings:

@@ -1,18 +1,19 @@
 """The linker: the public object that finds the links of questions.
 
 >>> from elq import Linker                                                    # doctest: +SKIP
->>> linker = Linker.from_pretrained("runs/webqsp/latest/model")               # doctest: +SKIP
->>> linker.link("what does jamaican people speak?")[0].title                  # doctest: +SKIP
-'Jamaica'
+>>> linker = Linker.from_catalogue("products.csv")                            # doctest: +SKIP
+>>> linker.link("is the cordless drill in stock?")[0].title                   # doctest: +SKIP
+'Cordless drill 18 V'
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from elq.encoding.device import resolve_device
-from elq.encoding.pretrained import load_tokenizer
+from elq.encoding.pretrained import GENERAL, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
@@ -21,6 +22,7 @@ from elq.linking.calls import Calls
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
+from elq.linking.general import STARTER, Source, open_catalogue, settings_for, settings_of
 from elq.linking.inputs import check_folder
 from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
@@ -102,9 +104,58 @@ class Linker(Calls):
         Raises:
             ElqError: the folder, name or device does not exist, a file is missing, or the files do not belong together.
         """
+        if str(folder) == GENERAL:
+            return cls.from_catalogue(device=device, scoring=scoring, max_mentions=max_mentions)
         path = resolve_model(check_folder(folder))
-        decision = Decision.load(path)
-        model, entities = ELQ.from_pretrained(path).to(resolve_device(device)), open_entities(path / ENTITIES)
+        return cls._opened(path, open_entities(path / ENTITIES), device, scoring, max_mentions)
+
+    @classmethod
+    def from_catalogue(
+        cls,
+        source: Source = STARTER,
+        *,
+        model: str | Path = GENERAL,
+        columns: Mapping[str, str] | None = None,
+        device: str = "cpu",
+        scoring: str | None = None,
+        max_mentions: int = MAX_MENTIONS,
+    ) -> "Linker":
+        """Link over any catalogue, without training. The vectors and names of the catalogue are made, and kept in the cache.
+
+        Args:
+            source: a file that `elq build` reads; or dictionaries, Entity records, a DataFrame (pandas, polars) or an Arrow
+                table. By default, the catalogue of the starter.
+            model: the model in the package, or the folder of a model whose weights are used.
+            columns: our field → the name in the source, for the fields whose names differ.
+            device, scoring, max_mentions: as in :meth:`from_pretrained`.
+
+        Raises:
+            ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.
+        """
+        path = resolve_model(check_folder(model))
+        entities = open_catalogue(source, settings_for(path), columns=columns, device=device)
+        return cls._opened(path, entities, device, scoring, max_mentions)
+
+    def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":
+        """A linker with the same model and settings over another catalogue; arguments as in :meth:`from_catalogue`."""
+        settings = settings_of(self.entities.manifest)
+        return type(self)(
+            self.model,
+            self.tokenizer,
+            open_catalogue(source, settings, columns=columns, device=str(self.device)),
+            threshold=self.threshold,
+            mention_threshold=self.mention_threshold,
+            candidates=self.candidates,
+            score_mode=self.score_mode,
+            max_mentions=self.scorer.max_mentions,
+            batch_size=self.batch_size,
+            calibration=self.calibration,
+        )
+
+    @classmethod
+    def _opened(cls, path: Path, entities: Entities, device: str, scoring: str | None, max_mentions: int) -> "Linker":
+        """A linker with the network and the decision of a model folder, over opened entities."""
+        decision, model = Decision.load(path), ELQ.from_pretrained(path).to(resolve_device(device))
         mode = scoring or decision.score_mode
         if mode != decision.score_mode:
             log.warning(

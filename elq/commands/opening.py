@@ -1,0 +1,55 @@
+"""Opening: the options of a command that say which model links over which catalogue."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from elq.commands.console import parse_columns
+from elq.encoding.pretrained import GENERAL
+from elq.errors import ElqError
+
+if TYPE_CHECKING:
+    from elq.linking.linker import Linker
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, ``--catalogue``, ``--columns``, ``--scoring`` and ``--device`` to the arguments of a command."""
+    parser.add_argument(
+        "--model",
+        metavar="DIR",
+        help=f"model folder or Hub name (default: {GENERAL}, the model in the package, over the starter)",
+    )
+    parser.add_argument(
+        "--catalogue",
+        metavar="FILE",
+        help="link over this catalogue (JSONL, JSON, CSV or Parquet), with no training; its vectors are kept in the cache",
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="FIELD=COLUMN,…",
+        help="names of the catalogue's columns where they differ from elq's, such as id=sku,title=name",
+    )
+    parser.add_argument(
+        "--scoring",
+        metavar="MODE",
+        help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
+    )
+    parser.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
+
+
+def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
+    """The linker that the options of :func:`add_model_options` choose.
+
+    Raises:
+        ElqError: ``--columns`` is given without ``--catalogue``, or the linker cannot be opened.
+    """
+    from elq.linking.linker import Linker
+
+    settings |= {"device": options.device, "scoring": options.scoring}
+    if options.catalogue is None:
+        if options.columns is not None:
+            raise ElqError(
+                "--columns is given, but only --catalogue uses it: give --catalogue FILE too, or leave out --columns"
+            )
+        return Linker.from_pretrained(options.model or GENERAL, **settings)
+    columns = parse_columns(options.columns) if options.columns else None
+    return Linker.from_catalogue(options.catalogue, model=options.model or GENERAL, columns=columns, **settings)
