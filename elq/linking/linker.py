@@ -9,6 +9,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import overload
 
@@ -17,7 +18,7 @@ import torch
 from elq.encoding.device import resolve_device
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
-from elq.entities.manifest import Entities, open_entities
+from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import Calibration
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
@@ -82,6 +83,7 @@ class Linker:
         self.entities, self.batch_size = entities, batch_size
         self.threshold, self.mention_threshold, self.candidates = threshold, mention_threshold, candidates
         self.calibration = calibration
+        self.folder: Path | None = None  # the model folder, if there is one
         retriever = Retriever(model, entities, dictionary)
         self.scorer = Scorer(model, tokenizer, retriever, score_mode=score_mode, max_mentions=max_mentions)
 
@@ -111,7 +113,7 @@ class Linker:
                 " score mode (--threshold)",
                 *(decision.threshold, decision.score_mode, mode),
             )
-        return cls(
+        linker = cls(
             model,
             load_tokenizer(path),
             entities,
@@ -122,6 +124,26 @@ class Linker:
             max_mentions=max_mentions,
             calibration=Calibration(*decision.calibration) if decision.calibration and mode == decision.score_mode else None,
         )
+        linker.folder = path
+        return linker
+
+    def reload(self) -> bool:
+        """Open the entities again if their folder was changed, for example by `elq update`. Running calls keep the old ones.
+
+        Returns:
+            Whether the folder was changed.
+
+        Raises:
+            ElqError: the linker was not opened from a folder, or the folder cannot be opened.
+        """
+        if self.folder is None:
+            raise ElqError("this linker was not opened from a folder, so it cannot be reloaded: use Linker.from_pretrained")
+        if Manifest.load(self.folder / ENTITIES) == self.entities.manifest:
+            return False
+        scorer, entities = copy(self.scorer), open_entities(self.folder / ENTITIES)
+        scorer.retriever = Retriever(self.model, entities)
+        self.scorer, self.entities = scorer, entities
+        return True
 
     @property
     def model(self) -> ELQ:
