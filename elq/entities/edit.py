@@ -14,10 +14,10 @@ import numpy as np
 
 from elq.entities.catalogue import CHUNK, Catalogue
 from elq.entities.catalogue_files import entity_from_record, read_entities
-from elq.entities.growing import clean, compact, grow, load_manifest, refuse_empty
+from elq.entities.encoder import encoded
+from elq.entities.grow import clean, compact, grow, load_manifest, refuse_empty
 from elq.entities.manifest import MANIFEST, Entities, Manifest, open_entities
 from elq.entities.parts import lock_of
-from elq.entities.same_encoder import encoded
 from elq.errors import ElqError
 from elq.types import Entity
 
