@@ -6,9 +6,11 @@ elq/entities/assembly.py makes the files of the folder; this module says which v
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from elq.encoding.device import resolve_device, resolve_precision
 from elq.encoding.entity_texts import BATCH, EntityEncoder
@@ -26,6 +28,7 @@ from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, index_options, kind_of
 from elq.search.options import Value
 from elq.search.table import DTYPES
 from elq.tensors import Array
+from elq.types import Entity
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +150,15 @@ class EncodedTexts:
 
     def pieces(self, catalogue: Catalogue, start: int, end: int) -> Iterator[tuple[Array, Array]]:
         """Yield the vectors of the rows [start, end) batch by batch, with their places within the part."""
-        entities = [catalogue[row] for row in range(start, end)]
+        return self._batches([catalogue[row] for row in range(start, end)])
+
+    def vectors(self, entities: Sequence[Entity]) -> Array:
+        """The vectors of records, (B, D) fp32 in their order."""
+        made = np.empty((len(entities), self.width), np.float32)
+        for places, found in self._batches(entities):
+            made[places] = found
+        return made
+
+    def _batches(self, entities: Sequence[Entity]) -> Iterator[tuple[Array, Array]]:
         for places, found in self.encoder.batches([self.settings.text(entity) for entity in entities]):
             yield places, with_prior(found.numpy(), [entities[place] for place in places], self.settings.prior)

@@ -39,15 +39,20 @@ HASH_KEY = "elq.sha256"  # in the metadata of the file's schema
 CHUNK = 10_000  # records turned into Python objects at a time
 
 
-def write_catalogue(entities: Iterable[Entity], path: str | Path) -> str:
+def write_catalogue(entities: Iterable[Entity], path: str | Path, *, unique: bool = True) -> str:
     """Write a catalogue file and return the hash of its content (sha256 over the records in order).
+
+    Args:
+        entities: the records.
+        path: the file.
+        unique: whether an id may not occur twice.
 
     Raises:
         ElqError: there are no records, or an id occurs twice.
     """
     path = Path(path)
     with replacing(path.with_suffix(".records"), "wb") as stream:
-        digest = _write_records(entities, stream)
+        digest = _write_records(entities, stream, unique)
     with (
         pa.memory_map(str(path.with_suffix(".records"))) as source,
         replacing(path, "wb") as stream,
@@ -60,7 +65,7 @@ def write_catalogue(entities: Iterable[Entity], path: str | Path) -> str:
     return digest
 
 
-def _write_records(entities: Iterable[Entity], stream: IO[bytes]) -> str:
+def _write_records(entities: Iterable[Entity], stream: IO[bytes], unique: bool) -> str:
     digest, ids = hashlib.sha256(), []
     with pa.ipc.new_file(stream, SCHEMA) as writer:
         chunk: list[tuple[Any, ...]] = []
@@ -82,7 +87,8 @@ def _write_records(entities: Iterable[Entity], stream: IO[bytes]) -> str:
             flush()
     if not ids:
         raise ElqError("the catalogue has no records, but a linker needs at least one entity: give a file with records")
-    _refuse_duplicates(pa.chunked_array(ids))
+    if unique:
+        _refuse_duplicates(pa.chunked_array(ids))
     return digest.hexdigest()
 
 

@@ -105,8 +105,7 @@ class Manifest:
         """
         values = manifest_values(folder)
         _check_format(values.get("format", FORMAT), *range(OLDEST, FORMAT + 1))  # first: another format may have other keys
-        if values.get("format") != FORMAT:
-            values = {key: value for key, value in values.items() if key not in MOVED_TO_DECISION} | {"format": FORMAT}
+        values = {key: value for key, value in values.items() if key not in MOVED_TO_DECISION} | {"format": FORMAT}
         try:
             segments = [Segment(**segment) for segment in values.get("segments", ())]
             return cls(**{**values, "segments": segments})
@@ -202,6 +201,17 @@ def open_entities(folder: str | Path) -> Entities:
         if Manifest.load(folder) == manifest:
             raise
         return open_entities(folder)  # meanwhile another process has changed the folder
+
+
+def refuse_changed(entities: Entities, what: str) -> None:
+    """Refuse entities with changes that are not merged, for work that reads whole tables and catalogues.
+
+    Raises:
+        ElqError: the entities have segments or removed rows.
+    """
+    if entities.manifest.segments or entities.manifest.removed:
+        folder = entities.catalogue.folder
+        raise ElqError(f"{folder} has changes that are not merged, which {what} does not read: run `elq compact` on it first")
 
 
 def _open(folder: Path, manifest: Manifest) -> Entities:

@@ -31,7 +31,7 @@ def lock_of(folder: Path) -> FileLock:
             pass
     except OSError as error:
         raise ElqError(
-            f"no file can be made in {folder.parent} ({error.strerror}), where {folder.name} is to be: choose another folder"
+            f"{folder.parent} cannot be used ({error.strerror}), since no file can be made in it: choose another folder"
         ) from None
     return FileLock(folder.with_name(f".{folder.name}.lock"))
 

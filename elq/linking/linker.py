@@ -8,6 +8,7 @@
 
 import logging
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ import torch
 from elq.encoding.device import resolve_device
 from elq.encoding.pretrained import GENERAL, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
-from elq.entities.manifest import Entities, open_entities
+from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration, calibration_of
 from elq.linking.calls import Calls
@@ -174,6 +175,23 @@ class Linker(Calls):
             max_mentions=max_mentions,
             calibration=calibration_of(decision.calibration) if decision.calibration and mode == decision.score_mode else None,
         )
+
+    def reload(self) -> bool:
+        """Open the entities again if their folder was changed, for example by `elq update`. Running calls keep the old ones.
+
+        Returns:
+            Whether the folder was changed.
+
+        Raises:
+            ElqError: the folder cannot be opened.
+        """
+        folder = self.entities.catalogue.folder
+        if Manifest.load(folder) == self.entities.manifest:
+            return False
+        scorer, entities = copy(self.scorer), open_entities(folder)
+        scorer.retriever = Retriever(self.model, entities)
+        self.scorer, self.entities = scorer, entities
+        return True
 
     @property
     def model(self) -> ELQ:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from elq.encoding.pretrained import load_tokenizer
-from elq.entities.manifest import Entities, open_entities
+from elq.entities.manifest import Entities, open_entities, refuse_changed
 from elq.errors import ElqError
 from elq.files import link_or_copy, replacing, replacing_folder, write_json
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER, resolve_model
@@ -45,6 +45,7 @@ def export_blink(folder: str | Path, output: str | Path) -> None:
     if output.exists():
         raise ElqError(f"{output} already exists: give another folder with --output, or remove it")
     model, entities = ELQ.from_pretrained(folder), open_entities(folder / ENTITIES)
+    refuse_changed(entities, "`elq export`")
     _refuse_beyond_released(folder, model)
     with replacing_folder(output) as made:
         _write_weights(folder, model, made / "elq.bin")
@@ -53,7 +54,7 @@ def export_blink(folder: str | Path, output: str | Path) -> None:
             stream.writelines(f"{json.dumps(entity_record(entity), ensure_ascii=False)}\n" for entity in _tracked(entities))
         _write_table(entities.table, made / "all_entities.t7")
         if isinstance(entities.index, HnswIndex):
-            link_or_copy(folder / ENTITIES / HNSW_FILE, made / "faiss_hnsw_index.pkl")
+            link_or_copy(folder / ENTITIES / entities.manifest.base / HNSW_FILE, made / "faiss_hnsw_index.pkl")
 
 
 def entity_record(entity: Entity) -> dict[str, str]:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from elq.encoding.pretrained import DEFAULT, encoder_values, load_tokenizer, resolve_encoder
 from elq.encoding.transformer import position_limit
 from elq.entities.build import BuildSettings, build_entities
-from elq.entities.manifest import Entities, open_entities
+from elq.entities.manifest import Entities, open_entities, refuse_changed
 from elq.errors import ElqError
 from elq.evaluation.evaluate import known_questions
 from elq.names.dictionary import Dictionary
@@ -119,6 +119,7 @@ class QuestionData(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the entities folder and read the questions."""
         self.entities: Entities = open_entities(self.entities_folder)
+        refuse_changed(self.entities, "a training")
         sources = [source for part in self.stages for source in part.sources]
         fitted = stage == "fit" and any(source.partial for source in sources)  # only training reads sources
         self.dictionary = self.dictionary or (

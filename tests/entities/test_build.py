@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -322,3 +323,10 @@ def test_manifest_says_how_it_was_made(entities_folder, encoder_folder, entities
     assert manifest.encoder == str(encoder_folder)
     assert manifest.catalogue_sha256 == entities.catalogue.sha256
     assert json.loads((entities_folder / MANIFEST).read_text())["text"]["fields"] == ["title", "aliases", "description"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+def test_a_folder_in_which_no_file_can_be_made_is_refused_before_it_is_locked(settings, catalogue_file):
+    """The lock would wait without an end for a file that it cannot make."""
+    with pytest.raises(ElqError, match="/proc cannot be used"):
+        build_entities(catalogue_file, "/proc/x", settings)

@@ -1,0 +1,72 @@
+"""The same encoder: encodes new records with the encoder that made an entities folder, and refuses another one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from elq.encoding.pretrained import FILES, resolve_encoder
+from elq.entities.build import BuildSettings, EncodedTexts
+from elq.entities.manifest import Entities
+from elq.entities.texts import EntityText
+from elq.errors import ElqError
+from elq.files import digest_of
+from elq.tensors import Array
+from elq.types import Entity
+
+ENTITY_ENCODER = "entity_encoder"  # in a model folder that `elq import` made, beside the entities
+SAMPLE = 8  # rows that are encoded again, to see whether the encoder made the table
+NEAR = 0.02  # the largest difference of a number of such a row
+
+
+def encoded(place: Path, opened: Entities, new: Sequence[Entity], encoder: str | None, device: str) -> Array:
+    """The vectors of new records, by the encoder that made the folder.
+
+    Raises:
+        ElqError: the encoder cannot be found, or it is another one.
+    """
+    about = opened.manifest
+    if not new:
+        return np.empty((0, about.width), np.float32)
+    beside = place.parent / ENTITY_ENCODER
+    name = encoder or (str(beside) if beside.is_dir() else about.encoder)
+    try:
+        digest = digest_of([resolve_encoder(name) / file for file in FILES])
+    except ElqError as error:
+        raise ElqError(f"{error} (it must be the encoder that made {place}: --encoder)") from None
+    if about.encoder_sha256 and digest != about.encoder_sha256:
+        raise ElqError(
+            f"encoder {name} has the sha256 sum {digest[:12]}…, but that of the encoder that made {place} is"
+            f" {about.encoder_sha256[:12]}…: give that encoder with --encoder, or build the entities again"
+        )
+    text: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in about.text.items()}
+    settings = BuildSettings(
+        encoder=name,
+        pooling=about.pooling,
+        text=EntityText(**text),
+        max_tokens=about.max_tokens,
+        dtype=about.dtype,
+        precision=about.precision,
+        prior=tuple(about.prior),
+    )
+    source = EncodedTexts(settings, device)
+    if not about.encoder_sha256:
+        _refuse_another(opened, source, name)
+    made = source.vectors(new)
+    if not np.isfinite(made.astype(about.dtype)).all():
+        raise ElqError(f"encoder {name} gave NaN or Inf in {about.dtype} for a new record: use another encoder")
+    return made
+
+
+def _refuse_another(opened: Entities, source: EncodedTexts, name: str) -> None:
+    """Refuse an encoder that gives other vectors than the table has, where the manifest does not say which encoder made it."""
+    some = [row for row in range(0, len(opened.table), max(1, len(opened.table) // SAMPLE))][:SAMPLE]
+    there = opened.table.gather(torch.tensor(some, dtype=torch.int64)).numpy()
+    made = source.vectors([opened.catalogue[row] for row in some])
+    if made.shape != there.shape or np.abs(made - there).max() > NEAR:
+        raise ElqError(
+            f"encoder {name} gives other vectors than the table has, so another encoder made it: give that encoder with"
+            " --encoder, or build the entities again"
+        )
