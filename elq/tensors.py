@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import Tensor, device
+from torch import Tensor, cat, device
 
 from elq.types import Question
 
@@ -46,6 +46,14 @@ class Spans:
         """The same spans with their tensors on another device."""
         return Spans(self.question.to(target), self.start.to(target), self.end.to(target))
 
+    def first(self, count: int) -> "Spans":
+        """The first spans alone."""
+        return Spans(self.question[:count], self.start[:count], self.end[:count])
+
+    def __add__(self, other: "Spans") -> "Spans":
+        """The spans of both."""
+        return Spans(*(cat([getattr(each, name) for each in (self, other)]) for name in ("question", "start", "end")))
+
 
 @dataclass(frozen=True, slots=True)
 class NameMatches:
@@ -79,9 +87,11 @@ class Batch:
         unsure: (B, T, L) bool, True for spans that may be mentions although they are not annotated; None if there are none.
         name_matches: the entities that the names of the mentions may mean; None if the model does not use names.
         part: the part of the catalogue that exists for this batch; None: all of it.
+        wrong: number of spans at the end of ``mentions`` that are no gold mentions, but names that mean no entity there: only
+            the disambiguation loss uses them, as NIL.
     """
 
-    __slots__ = ("mentions", "name_matches", "part", "questions", "rows", "tokens", "unsure")
+    __slots__ = ("mentions", "name_matches", "part", "questions", "rows", "tokens", "unsure", "wrong")
 
     def __init__(
         self,
@@ -92,13 +102,19 @@ class Batch:
         unsure: Tensor | None = None,
         name_matches: NameMatches | None = None,
         part: Part | None = None,
+        wrong: int = 0,
     ) -> None:
         self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
-        self.unsure, self.name_matches, self.part = unsure, name_matches, part
+        self.unsure, self.name_matches, self.part, self.wrong = unsure, name_matches, part, wrong
+
+    @property
+    def gold(self) -> Spans:
+        """The gold mentions alone."""
+        return self.mentions.first(len(self.mentions) - self.wrong)
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
         unsure = None if self.unsure is None else self.unsure.to(target)
         name_matches = None if self.name_matches is None else self.name_matches.to(target)
         tokens, mentions, rows = self.tokens.to(target), self.mentions.to(target), self.rows.to(target)
-        return Batch(tokens, mentions, rows, self.questions, unsure, name_matches, self.part)
+        return Batch(tokens, mentions, rows, self.questions, unsure, name_matches, self.part, self.wrong)

@@ -10,7 +10,7 @@ from typing import Any
 
 import catalogues
 from catalogues import Record, invented
-from words import ASKED, NOTHING, PAIRS, SAID
+from words import ASKED, GENERIC, NOTHING, PAIRS, SAID
 
 from elq.questions.templates import misspell
 
@@ -158,6 +158,30 @@ def without_nouns(folder: Path, count: int, draws: random.Random) -> list[Questi
     return [{"id": f"plain-{n}", "text": text, "mentions": []} for n, text in enumerate(draws.sample(plain, count))]
 
 
+def near_misses(
+    entities: list[Record], sentences: list[tuple[str, str, str]], count: int, draws: random.Random
+) -> list[Question]:
+    """Questions with a word that is a name or a part of a name in the catalogue, but means something else there.
+
+    ``other_entities`` is the entity that is not meant, so that it is in the part of the catalogue which the question sees.
+    """
+    by_lemma = defaultdict(list)
+    for text, lemma, _ in sentences:
+        by_lemma[lemma].append(text)
+    made = []
+    for entity in entities:
+        for name in (entity["title"], *entity["aliases"]):
+            texts = by_lemma.get(name.lower(), [])
+            made += [{"text": text, "other_entities": [entity["id"]]} for text in draws.sample(texts, min(2, len(texts)))]
+    several = [entity for entity in entities if " " in entity["title"] and entity["kind"] not in ("person", "event")]
+    for entity in draws.sample(several, count):
+        noun = draws.choice((entity["title"].split()[-1], entity["title"].split()[-1], entity["title"].split()[0])).lower()
+        if noun.isalpha() and len(noun) > 3:
+            many = noun if noun.endswith("s") else noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+            made.append({"text": draws.choice(GENERIC).replace("[]", many), "other_entities": [entity["id"]]})
+    return [{"id": f"near-{number}", "mentions": [], **question} for number, question in enumerate(made)]
+
+
 def examples(sentences: list[tuple[str, str, str]], draws: random.Random) -> list[Question]:
     """Example sentences in which a noun stands in one of its senses."""
     made = []
@@ -230,6 +254,7 @@ def main() -> None:
         args.output / "nothing.jsonl", [{"id": f"nothing-{n}", "text": text, "mentions": []} for n, text in enumerate(NOTHING)]
     )
     save(args.output / "plain.jsonl", without_nouns(inner["wordnet"], 3_000, draws))
+    save(args.output / "near.jsonl", near_misses(organised, sentences, 3_000, draws))
     save(args.output / "held_out.jsonl", kept)
     dev = load(args.shared / "questions" / "webqsp_dev.jsonl")
     for question in dev:

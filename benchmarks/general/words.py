@@ -106,6 +106,14 @@ SAID = (
     "the handle of [] is loose|is there anything like []|we moved from [] to a new one|stuck at []|finished [], what now|[] pdf|"
     "the [] near the entrance|both [] arrived late|since monday [] is closed|how about []|not sure whether [] fits|[] near me"
 ).split("|")
+# what people say with a common noun (in the plural) that is part of a name, but does not mean the thing of that name
+GENERIC = (
+    "do you sell []|do you have any []|how many [] are there|are [] allowed|what kind of [] do you have|i like []|i hate []|"
+    "is there a discount on []|how do [] work|why are [] so expensive|who invented []|where can i buy []|how old are []|"
+    "[] in general|are there other []|best [] for beginners|my neighbour collects []|we do not need more []|all [] are closed|"
+    "what do [] eat|how do [] sleep|why do [] matter|do you buy used []|two weeks without []|no [] please|some [] are broken|"
+    "can i bring my []|[] and other things|i talked to friends about []|the history of []|pictures of []|the word for [] in french"
+).split("|")
 PAIRS = (
     "compare [] and []|[] or []?|how do i get from [] to []|does [] work with []|is [] part of []|ask [] about []|"
     "difference between [] and []|what do [] and [] have in common|[] and [] please|where is [] in []|who knows more about [], []?"

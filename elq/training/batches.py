@@ -1,5 +1,6 @@
 """Batches: groups questions, and makes their tokens, gold spans and table rows."""
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -59,6 +60,8 @@ class Collator:
         max_span_tokens: L, the largest number of tokens in a span.
         dictionary: finds the spans that are names. A model with ``names`` needs it, and so do partially annotated questions.
         names: whether the model uses names: the spans that are names, and the entities that a mention's name may mean.
+        wrong_names: the largest number of names in a question that are no mentions and that become NIL mentions of the
+            disambiguation loss.
     """
 
     def __init__(
@@ -69,9 +72,10 @@ class Collator:
         max_span_tokens: int,
         dictionary: Dictionary | None = None,
         names: bool = True,
+        wrong_names: int = 0,
     ) -> None:
         self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
-        self.dictionary, self.names = dictionary, names
+        self.dictionary, self.names, self.wrong_names = dictionary, names, wrong_names
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch. A gold mention that has more than L tokens, or that was cut off, has no part in the losses.
@@ -101,10 +105,15 @@ class Collator:
         unsure = None
         if named is not None and self.dictionary is not None:
             unsure = unsure_spans(self.dictionary.whole_names(named), mentions, partial)
-        name_matches = None
+        name_matches, wrong = None, 0
+        if named is not None and self.wrong_names:
+            more = wrong_names(named, mentions, unsure, self.wrong_names, [question.id for question in questions])
+            wrong, rows = len(more.start), rows + [-1] * len(more.start)
+            mentions += more
         if self.dictionary is not None and self.names:
             name_matches = self.dictionary.name_matches(span_texts(texts, tokens, mentions))
-        return Batch(tokens, mentions, torch.tensor(rows, dtype=torch.int64), tuple(questions), unsure, name_matches)
+        gold_rows = torch.tensor(rows, dtype=torch.int64)
+        return Batch(tokens, mentions, gold_rows, tuple(questions), unsure, name_matches, wrong=wrong)
 
 
 class QuestionCollator:
@@ -127,6 +136,28 @@ class QuestionCollator:
             tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
         none = torch.empty(0, dtype=torch.int64)
         return Batch(tokens, Spans(none, none, none), none, tuple(questions))
+
+
+def wrong_names(named: Tensor, mentions: Spans, unsure: Tensor | None, most: int, seeds: Sequence[str]) -> Spans:
+    """Spans that are a name or a part of one and that overlap no gold mention, at most ``most`` of each question.
+
+    Args:
+        named: (B, T, L) the kinds of names.
+        mentions: M gold mentions.
+        unsure: (B, T, L) bool, spans that may be mentions without an annotation: they are left out. None: there are none.
+        most: number of spans of a question.
+        seeds: for each question, what its spans are drawn by, such as its id.
+    """
+    free = named > 0 if unsure is None else (named > 0) & ~unsure  # (B, T, L)
+    first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
+    last = first + torch.arange(named.shape[2])  # (T, L)
+    for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):
+        free[b] &= (last < start) | (first >= end)
+    chosen: list[tuple[int, int, int]] = []
+    for b, seed in enumerate(seeds):
+        cells = free[b].nonzero().tolist()
+        chosen += [(b, t, t + n + 1) for t, n in random.Random(seed).sample(cells, min(most, len(cells)))]
+    return Spans(*torch.tensor(chosen, dtype=torch.int64).view(-1, 3).unbind(-1))
 
 
 def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Tensor | None:

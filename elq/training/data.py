@@ -191,6 +191,10 @@ class QuestionData(LightningDataModule):
                 f" ({int(unknown.sum())} such mentions): correct it, or write null for a mention without an entry"
             )
         self._rows |= dict(zip((entity for _, entity in ids), rows.tolist(), strict=True))
+        if self.parts.share:  # further entities are put into parts of the catalogue too
+            others = sorted({entity for question in questions for entity in question.other_entities} - self._rows.keys())
+            found = zip(others, self.entities.catalogue.rows(others).tolist(), strict=True)
+            self._rows |= {entity: row for entity, row in found if row >= 0}
 
     def stage_of(self, epoch: int) -> int:
         """Number of the stage that an epoch belongs to.
@@ -247,4 +251,5 @@ class QuestionData(LightningDataModule):
             max_span_tokens=self.settings.max_span_tokens,
             dictionary=dictionary,
             names=self.settings.names,
+            wrong_names=self.settings.wrong_names,
         )

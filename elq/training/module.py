@@ -112,7 +112,7 @@ class ELQModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32, which takes little time
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            mentions = mention_loss(logits, batch.mentions, batch.unsure, self.settings.unsure_weight)
+            mentions = mention_loss(logits, batch.gold, batch.unsure, self.settings.unsure_weight)
             mention, entity = self.processes.means([mentions, self.disambiguation_loss(vectors, batch)])
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))

@@ -164,6 +164,10 @@ class PartCollator:
             if draws.random() < wanted.namesakes:
                 found = self.dictionary.name_matches([question.text[mention.start : mention.end]]).rows.flatten().tolist()
                 chosen.update(draws.sample(found, min(len(found), MOST_NAMESAKES)))
+        asked = [entity for question in questions for entity in question.other_entities if entity in self.collator.rows]
+        chosen.update(
+            self.collator.rows[entity] for entity in asked[: max(0, size - len(chosen))] if draws.random() < wanted.kept
+        )
         for row in fillers(whole, size - len(chosen), draws):
             chosen.add(row)
         return sorted(chosen)
@@ -197,4 +201,5 @@ def replace_dictionary(collator: Collator, dictionary: PartDictionary) -> Collat
         max_span_tokens=collator.max_span_tokens,
         dictionary=dictionary,  # type: ignore[arg-type]
         names=collator.names,
+        wrong_names=collator.wrong_names,
     )

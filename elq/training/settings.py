@@ -26,6 +26,9 @@ class LossSettings:
         hard_negatives: number of nearest entities for each mention, in ``sampled`` and ``released``.
         table_sharding: each of several processes holds only a share of the table, in ``table`` (the same loss, less memory).
         mention_weight: factor of the mention loss in the sum of both losses.
+        wrong_names: number of spans in each question that are a name or a part of one, but no mention, and that the
+            disambiguation loss takes as NIL. It needs model.names and model.nil; names that may be mentions without an
+            annotation are left out.
         unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
     """
 
@@ -34,6 +37,7 @@ class LossSettings:
     table_sharding: bool = False
     mention_weight: float = 20.0
     unsure_weight: float = 0.0
+    wrong_names: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -103,6 +107,11 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
                 f"model.names={self.names} and model.nil={self.nil} do not work with model.table_sharding="
                 f"{self.table_sharding} and model.loss={self.loss}: set names and nil to false, or set table_sharding to false"
                 " and loss to table or sampled"
+            )
+        if self.wrong_names < 0 or (self.wrong_names and not (self.names and self.nil)):
+            raise ElqError(
+                f"model.wrong_names is {self.wrong_names}, but must be 0, or larger with model.names=true and model.nil=true:"
+                " set these, or leave out model.wrong_names"
             )
         check_score_mode(self.score_mode, names=self.names)
 
