@@ -39,6 +39,7 @@ def main() -> None:
         for name in ("README.md", "NOTICE"):
             if (WEIGHTS / name).is_file():
                 (made / name).write_text((WEIGHTS / name).read_text(encoding="utf-8"), encoding="utf-8")
+        (made / "model.safetensors").chmod(0o644)
         size = (made / "model.safetensors").stat().st_size
         if size > MOST_BYTES:
             raise SystemExit(
