@@ -84,10 +84,9 @@ def settings_for(model: Path, encoder: str | Path | None = None) -> BuildSetting
 
 def settings_of(manifest: Manifest) -> BuildSettings:
     """The settings with which a new catalogue gets the same kind of vectors as this one."""
-    text = {**manifest.text, "fields": tuple(manifest.text["fields"])}
-    return BuildSettings(
-        encoder=manifest.encoder, pooling=manifest.pooling, text=EntityText(**text), prior=tuple(manifest.prior)
-    )
+    text = EntityText(**{**manifest.text, "fields": tuple(manifest.text["fields"])})
+    same = {name: getattr(manifest, name) for name in ("encoder", "pooling", "precision", "dtype")}
+    return BuildSettings(text=text, prior=tuple(manifest.prior), **same)
 
 
 def records_of(source: Any) -> Iterable[Mapping[str, Any]]:
