@@ -19,12 +19,12 @@ from elq.names.ordered import Ordered
 from elq.tensors import Array
 
 FORMAT = "1"
-FORMAT_KEY, LONGEST_KEY = b"elq.names", b"elq.longest"  # in the metadata of the file's schema
+FORMAT_KEY = b"elq.names"  # in the metadata of the file's schema
 TRIES = ("keys", "forms", "short_forms", "short_names", "wholes")
 ORDERS = ("forward", "backward", "single")
 # `A_offsets` says which values of an array belong to each id of a trie: those from A_offsets[id] to A_offsets[id + 1].
 ARRAYS: dict[str, type] = {
-    **{"fame": np.float64, "rows_offsets": np.uint32, "rows": np.int32},
+    **{"fame": np.float64, "words": np.int32, "rows_offsets": np.uint32, "rows": np.int32},
     **{"forms_offsets": np.uint32, "forms_names": np.int32},
     **{"short_offsets": np.uint32, "short": np.int32, "wholes_offsets": np.uint32, "wholes_rows": np.int32},
     **{f"{order}_{what}": kind for order in ORDERS for what, kind in (("offsets", np.uint32), ("names", np.int32))},
@@ -37,15 +37,12 @@ class StoredNames:
 
     Args:
         blocks: the blocks of the file by name.
-        longest: the number of words of the longest name.
         first: the number of this part's first row.
         removed: all removed rows of the catalogue.
     """
 
-    def __init__(
-        self, blocks: Mapping[str, Any], longest: int, *, first: int = 0, removed: frozenset[int] = frozenset()
-    ) -> None:
-        self.longest, self.first, self._removed = longest, first, removed
+    def __init__(self, blocks: Mapping[str, Any], *, first: int = 0, removed: frozenset[int] = frozenset()) -> None:
+        self.first, self._removed = first, removed
         self._blocks = blocks  # the tries read them in place
         self._tries = {name: marisa_trie.Trie().map(memoryview(blocks[name])) for name in TRIES}
         arrays: dict[str, Array] = {name: _array(blocks[name], kind) for name, kind in ARRAYS.items()}
@@ -54,6 +51,7 @@ class StoredNames:
         self._views = {name: array.data for name, array in arrays.items()}
         self._rows, self._rows_offsets, self._fame = (self._views[name] for name in ("rows", "rows_offsets", "fame"))
         gone = self._gone(arrays)
+        self.longest = int(arrays["words"][~gone].max(initial=0))  # words of the longest name that is still there
         self._dead = frozenset(np.flatnonzero(gone).tolist())
         self._orders = {
             name: Ordered(
@@ -158,7 +156,11 @@ def _check(arrays: Mapping[str, Array], tries: Mapping[str, Any], texts: Mapping
 
     names, rows = len(tries["keys"]), len(arrays["fame"])
     lists = (("keys", "rows", "rows", 1), ("forms", "forms", "forms_names", 1), ("wholes", "wholes", "wholes_rows", 1))
-    sound = len(arrays["short"]) % 3 == 0 and inside(arrays["short"][::3], len(tries["short_names"]))
+    sound = (
+        len(arrays["short"]) % 3 == 0
+        and len(arrays["words"]) == names
+        and inside(arrays["short"][::3], len(tries["short_names"]))
+    )
     for trie, offsets, values, width in (*lists, ("short_forms", "short", "short", 3)):
         sound &= _steps(arrays[f"{offsets}_offsets"], len(tries[trie]), len(arrays[values]) // width)
     for order in ORDERS:
@@ -198,6 +200,6 @@ def open_names(path: str | Path, digest: str, *, first: int = 0, removed: frozen
         if about.get(FORMAT_KEY, b"").decode() != FORMAT:
             raise ValueError(f"it is not a file of names of format {FORMAT}")
         blocks = {name: _block(table.column(name).chunk(0)) for name in (*TRIES, *ARRAYS, *TEXTS)}
-        return StoredNames(blocks, int(about[LONGEST_KEY]), first=first, removed=removed)
+        return StoredNames(blocks, first=first, removed=removed)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, pa.ArrowException) as error:
         raise ElqError(f"{path} is not a readable file of names ({error}): {AGAIN}") from None

@@ -19,7 +19,7 @@ from elq.names.columns import CHUNK, Column, arrow, ids_of, lists, multimap
 from elq.names.ordered import backwards
 from elq.names.records import codes_of, divided, fame_of, keys_of
 from elq.names.spelling import initials, reordered, spelling
-from elq.names.stored import FORMAT, FORMAT_KEY, LONGEST_KEY, StoredNames
+from elq.names.stored import FORMAT, FORMAT_KEY, StoredNames
 from elq.names.surface import FUNCTION_WORDS
 from elq.tensors import Array
 from elq.types import Entity
@@ -49,7 +49,6 @@ class NameCollector:
 
     def __init__(self, *, first: int = 0, earlier: Earlier | None = None, silent: frozenset[str] = FUNCTION_WORDS) -> None:
         self.first, self.earlier, self.silent = first, earlier, silent
-        self.longest = 0
         self._fame: list[Array] = [np.empty(0)]
         self._keys, self._codes, self._wholes, self._short = Column(), Column(), Column(), Column()
         self._short_names = Column()
@@ -71,7 +70,6 @@ class NameCollector:
             self._flush_fame()
         for key in keys:
             self._keys.add(key, row)
-            self.longest = max(self.longest, key.count(" ") + 1)
         codes = codes_of(keys)
         for code in codes:
             self._codes.add(code, row)
@@ -113,6 +111,7 @@ class NameCollector:
         ids = ids_of(keys, self._keys.texts(), len(owners))
         made["rows_offsets"], made["rows"] = lists(ids, owners, len(keys), np.lexsort((owners, fame[owners], ids)))
         del ids, owners
+        made["words"] = np.fromiter((keys.restore_key(name).count(" ") + 1 for name in range(len(keys))), np.int32, len(keys))
         made |= _orders(keys)
         made |= self._form_blocks(keys)
         self._add_own_short(keys, made["rows_offsets"], made["rows"])
@@ -180,7 +179,7 @@ def collect(entities: Iterable[Entity], *, first: int = 0, earlier: Earlier | No
 
 def in_memory(names: NameCollector, removed: frozenset[int] = frozenset()) -> StoredNames:
     """Names that are not stored in a file, for a catalogue whose folder has none."""
-    return StoredNames(names.blocks(), names.longest, first=names.first, removed=removed)
+    return StoredNames(names.blocks(), first=names.first, removed=removed)
 
 
 def write_names(names: NameCollector, path: Path) -> str:
@@ -191,7 +190,7 @@ def write_names(names: NameCollector, path: Path) -> str:
         for name, block in blocks.items()
     }
     batch = pa.record_batch(list(columns.values()), names=list(columns))
-    schema = batch.schema.with_metadata({FORMAT_KEY: FORMAT, LONGEST_KEY: str(names.longest)})
+    schema = batch.schema.with_metadata({FORMAT_KEY: FORMAT})
     with replacing(path, "wb") as stream, pa.ipc.new_file(stream, schema) as writer:
         writer.write_batch(batch)
     with path.open("rb") as stream:

@@ -138,6 +138,7 @@ def test_parts_and_removed_rows_are_like_a_catalogue_without_them(tmp_path_facto
     catalogue = Catalogue(folder / "all", removed=gone)
     catalogue.names = JoinedNames([open_names(path, digest, first=row, removed=gone) for path, digest, row in files])
     fast = Dictionary(catalogue)
+    assert fast.names.longest == slow._longest
     for key in phrases(slow._rows_of, said, 3) | phrases({*said, "ka va", "kas bo"}, [], 4):
         assert fast._index.kind(key) == slow._index.kind(key), key
         expected = {left[row]: kind for row, kind in slow._index.lookup(key).items()}
