@@ -9,7 +9,7 @@ import torch
 
 from elq.encoding.pretrained import FILES, resolve_encoder
 from elq.entities.build import BuildSettings, EncodedTexts
-from elq.entities.manifest import Entities
+from elq.entities.manifest import Entities, Manifest
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of
@@ -19,6 +19,18 @@ from elq.types import Entity
 ENTITY_ENCODER = "entity_encoder"  # in a model folder that `elq import` made, beside the entities
 SAMPLE = 8  # rows that are encoded again, to see whether the encoder made the table
 NEAR = 0.02  # the largest difference of a number of such a row
+
+
+def settings_of(manifest: Manifest, encoder: str | None = None) -> BuildSettings:
+    """The settings with which further entities get the same kind of vectors.
+
+    Args:
+        manifest: what made the vectors that are there.
+        encoder: the same encoder under another name; by default under the name in the manifest.
+    """
+    text: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in manifest.text.items()}
+    same = {name: getattr(manifest, name) for name in ("pooling", "max_tokens", "dtype", "precision")}
+    return BuildSettings(encoder=encoder or manifest.encoder, text=EntityText(**text), prior=tuple(manifest.prior), **same)
 
 
 def encoded(place: Path, opened: Entities, new: Sequence[Entity], encoder: str | None, device: str) -> Array:
@@ -41,16 +53,7 @@ def encoded(place: Path, opened: Entities, new: Sequence[Entity], encoder: str |
             f"encoder {name} has the sha256 sum {digest[:12]}…, but that of the encoder that made {place} is"
             f" {about.encoder_sha256[:12]}…: give that encoder with --encoder, or build the entities again"
         )
-    text: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in about.text.items()}
-    settings = BuildSettings(
-        encoder=name,
-        pooling=about.pooling,
-        text=EntityText(**text),
-        max_tokens=about.max_tokens,
-        dtype=about.dtype,
-        precision=about.precision,
-        prior=tuple(about.prior),
-    )
+    settings = settings_of(about, name)
     source = EncodedTexts(settings, device)
     if not about.encoder_sha256:
         _refuse_another(opened, source, name)

@@ -10,15 +10,15 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from elq.cache import mark_used, trim, writable_cache
 from elq.encoding.pretrained import FILES, GENERAL, resolve_encoder
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.encoder import settings_of
 from elq.entities.manifest import Entities, Manifest, open_entities
-from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of, replacing
 from elq.linking.folder import ENTITIES
@@ -77,16 +77,8 @@ def settings_for(model: Path, encoder: str | Path | None = None) -> BuildSetting
         encoder: the encoder of its entities, instead of the one that its manifest names.
     """
     if (model / ENTITIES).is_dir():
-        own = settings_of(Manifest.load(model / ENTITIES))
-        return own if encoder is None else replace(own, encoder=str(encoder))
+        return settings_of(Manifest.load(model / ENTITIES), None if encoder is None else str(encoder))
     return BuildSettings(encoder=GENERAL, prior=tuple(read_config(model / "config.json").prior))
-
-
-def settings_of(manifest: Manifest) -> BuildSettings:
-    """The settings with which a new catalogue gets the same kind of vectors as this one."""
-    text = EntityText(**{**manifest.text, "fields": tuple(manifest.text["fields"])})
-    same = {name: getattr(manifest, name) for name in ("encoder", "pooling", "precision", "dtype")}
-    return BuildSettings(text=text, prior=tuple(manifest.prior), **same)
 
 
 def records_of(source: Any) -> Iterable[Mapping[str, Any]]:

@@ -16,6 +16,7 @@ import torch
 from elq.encoding.device import resolve_device
 from elq.encoding.pretrained import GENERAL, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
+from elq.entities.encoder import settings_of
 from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration, calibration_of
@@ -23,7 +24,7 @@ from elq.linking.calls import Calls
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
-from elq.linking.general import STARTER, Source, open_catalogue, settings_for, settings_of
+from elq.linking.general import STARTER, Source, open_catalogue, settings_for
 from elq.linking.inputs import check_folder
 from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
