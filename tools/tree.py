@@ -31,6 +31,7 @@ BELOW = {
     "tools/": "scripts for people who change elq",
 }
 STARTER = "the starter: a catalogue of famous entities, and annotated questions"
+WEIGHTS = "the general model: packed weights, and a model card"
 
 
 def purpose(module: Path) -> str:
@@ -85,7 +86,7 @@ def short_tree(root: Path) -> list[str]:
         lines += lines_of({f"{folder.name}/": purpose(folder / "__init__.py")}, "  ", room=18)
         names = ", ".join([*(path.stem for path in modules(folder)), *data_files(folder)])
         lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 22, subsequent_indent=" " * 22)
-    lines += lines_of({"starter/": STARTER}, "  ", room=18)
+    lines += lines_of({"starter/": STARTER, "weights/": WEIGHTS}, "  ", room=18)
     lines += lines_of({"modules of elq": ", ".join(path.stem for path in modules(root / "elq"))}, "  ", room=18)
     return lines + lines_of(BELOW, room=20)
 

@@ -16,6 +16,7 @@ from elq.linking.rule import Rule
 from elq.linking.scorer import Scorer
 from elq.model.spans import keep_spans
 from elq.names.dictionary import span_texts
+from elq.names.named import coarse_kind
 from elq.names.surface import names_of
 from elq.names.words import folded
 from elq.tensors import Spans, TokenBatch
@@ -147,7 +148,7 @@ def explain(scorer: Scorer, text: str, rule: Rule, candidates: int, entity: str 
         link = link_of(text, characters(tokens.offsets[0], spans, q), scored.without_nil(), q, records, rule.calibration)
         nil = None if scored.log_nil is None else math.exp(float(scored.log_nil[q]))
         named = dict(zip(("start", "end", "inside", "name"), parts[q].tolist(), strict=True))
-        name = "unused" if tokens.named is None else NAMES[kinds[q]]
+        name = "unused" if tokens.named is None else NAMES[coarse_kind(kinds[q], fine=scorer.model.config.fine_names)]
         reason = reasons[q]
         explained.append(ExplainedSpan(link, named, name, _names(scorer, words[q]), nil, reason == SHOWN, reason))
     return Explanation(text, rule.threshold, rule.mention_threshold, tuple(explained), about)

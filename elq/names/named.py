@@ -13,6 +13,7 @@ from torch import Tensor
 
 COARSE = 3
 MATCHES = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends")  # as in elq.types.NAME_KINDS
+TO_COARSE = (1, 2, 2, 2, 3, 3, 3)  # the coarse kind of each match
 SIZES = (150, 1_500, 15_000)  # entities at which a larger kind of catalogue begins
 PER_SIZE = 2 * len(MATCHES)  # fine kinds of one size: every match with one word, and with several words
 FINE = PER_SIZE * (len(SIZES) + 1)
@@ -40,6 +41,15 @@ def is_whole_name(named: Tensor, *, fine: bool) -> Tensor:
     [False, True, True, False, True, True, False]
     """
     return (named > 0) & ((named - 1) % PER_SIZE < 2) if fine else named == 1
+
+
+def coarse_kind(kind: int, *, fine: bool) -> int:
+    """The coarse kind of a coarse or fine kind.
+
+    >>> [coarse_kind(fine_kind(match, 2, 1_000), fine=True) for match in range(len(MATCHES))], coarse_kind(0, fine=True)
+    ([1, 2, 2, 2, 3, 3, 3], 0)
+    """
+    return TO_COARSE[(kind - 1) % PER_SIZE // 2] if fine and kind > 0 else kind
 
 
 def match_and_words(named: Tensor) -> Tensor:

@@ -120,3 +120,11 @@ def test_the_command_prints_the_reasons(linker, entities_folder, tmp_path, capsy
     assert run("explain", [folder, TEXTS[0], "--entity", "nobody"]) == 2
     assert "no entity with the id 'nobody'" in capsys.readouterr().err
     assert (signed(-2.1), share(0.9)) == ("−2.10", ".90")
+
+
+def test_the_general_model_says_what_a_span_is_in_the_catalogue(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELQ_CACHE", str(tmp_path))
+    linker = Linker.from_catalogue([{"id": "1", "title": "Garden hose"}, {"id": "2", "title": "Watering can"}])
+    for mention, name in [("garden hose", "name"), ("watering cann", "other spelling"), ("hose", "part of a name")]:
+        spans = linker.explain(f"how much is the {mention}").spans
+        assert (mention, name) in {(one.link.mention, one.name) for one in spans}
