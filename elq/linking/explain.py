@@ -221,10 +221,12 @@ def _entity(
     if scored.log_nil is not None and (nil := math.exp(float(scored.log_nil[q]))) > p:
         rivals.append(f"NIL has {share(nil)}")
     place = f"rank {rank}" if rank else "not found by the search"
-    reason = f'in "{words[q]}", {place} with p {share(p)}' + (f": {', '.join(rivals)}" if rivals else "")
+    first, after = characters(tokens.offsets[0], spans, q)
+    mention = text[first:after]
+    reason = f'in "{mention}", {place} with p {share(p)}' + (f": {', '.join(rivals)}" if rivals else "")
     reason += "" if rank != 1 else f"; {reasons[q]}"
     reason += "" if named else "; no span of the question is its name"
-    return ExplainedEntity(record.id, record.title, words[q], rank, float(alone.log_probs[q, 0]), named, reason), q
+    return ExplainedEntity(record.id, record.title, mention, rank, float(alone.log_probs[q, 0]), named, reason), q
 
 
 def _is_named(scorer: Scorer, words: Sequence[str], record: Entity, row: int) -> bool:
