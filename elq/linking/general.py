@@ -10,7 +10,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of, replacing
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER
+from elq.linking.folder import ENTITIES
 from elq.model.config import read_config
 from elq.types import Entity
 
@@ -72,8 +72,7 @@ def open_catalogue(
 def settings_for(model: Path) -> BuildSettings:
     """The settings with which a catalogue gets vectors for the model in a folder, or for the model in the package."""
     if (model / ENTITIES).is_dir():
-        settings, beside = settings_of(Manifest.load(model / ENTITIES)), model / ENTITY_ENCODER
-        return replace(settings, encoder=str(beside)) if beside.is_dir() else settings
+        return settings_of(Manifest.load(model / ENTITIES))
     return BuildSettings(encoder=GENERAL, prior=tuple(read_config(model / "config.json").prior))
 
 
