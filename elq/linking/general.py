@@ -10,7 +10,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,16 @@ def open_catalogue(
             file.unlink(missing_ok=True)
 
 
-def settings_for(model: Path) -> BuildSettings:
-    """The settings with which a catalogue gets vectors for the model in a folder, or for the model in the package."""
+def settings_for(model: Path, encoder: str | Path | None = None) -> BuildSettings:
+    """The settings with which a catalogue gets vectors for the model in a folder, or for the model in the package.
+
+    Args:
+        model: the model folder.
+        encoder: the encoder of its entities, instead of the one that its manifest names.
+    """
     if (model / ENTITIES).is_dir():
-        return settings_of(Manifest.load(model / ENTITIES))
+        own = settings_of(Manifest.load(model / ENTITIES))
+        return own if encoder is None else replace(own, encoder=str(encoder))
     return BuildSettings(encoder=GENERAL, prior=tuple(read_config(model / "config.json").prior))
 
 

@@ -117,6 +117,7 @@ class Linker(Calls):
         *,
         model: str | Path = GENERAL,
         columns: Mapping[str, str] | None = None,
+        encoder: str | Path | None = None,
         device: str = "cpu",
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
@@ -128,13 +129,14 @@ class Linker(Calls):
                 table. By default, the catalogue of the starter.
             model: the model in the package, or the folder of a model whose weights are used.
             columns: our field → the name in the source, for the fields whose names differ.
+            encoder: the encoder of the model's entities, if it is not where it was when the model was trained.
             device, scoring, max_mentions: as in :meth:`from_pretrained`.
 
         Raises:
             ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.
         """
         path = resolve_model(check_folder(model))
-        entities = open_catalogue(source, settings_for(path), columns=columns, device=device)
+        entities = open_catalogue(source, settings_for(path, encoder), columns=columns, device=device)
         return cls._opened(path, entities, device, scoring, max_mentions)
 
     def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from elq.commands import COMMANDS, compare, evaluate, run, tune
-from elq.commands.predict import STARTER, as_text, read_input
+from elq.commands.predict import as_text, read_input
 from elq.entities.manifest import Manifest
 from elq.files import continuing
 from elq.linking.decision import Decision
@@ -349,31 +349,43 @@ def test_output_to_a_device_leaves_it_a_device(folder):
     assert Path("/dev/null").is_char_device()
 
 
-def test_without_a_model_the_starter_is_used_and_trained_first_where_it_is_missing(
-    folder, tmp_path, monkeypatch, capsys, caplog
-):
+def test_without_a_model_the_one_in_the_package_links_over_the_starter(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", "/nowhere")  # the training cannot find its data, and so ends at once
-    monkeypatch.setattr("sys.executable", "/bin/false")
-    with caplog.at_level("INFO"):
-        assert run("predict", ["who sang the queen song"]) == 2
-    assert "runs/starter/latest/model is missing: training the starter first" in caplog.text
-    assert "training the starter ended with exit code 1" in capsys.readouterr().err
-    STARTER.parent.mkdir(parents=True)
-    STARTER.symlink_to(folder)
-    assert run("predict", ["who sang the queen song"]) == 0
-    assert "queen" in capsys.readouterr().out
+    monkeypatch.setenv("ELQ_CACHE", str(tmp_path / "cache"))
+    assert run("predict", ["who directed titanic?"]) == 0
+    assert "titanic → Q44578  Titanic (1997 film)" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]  # nothing is written into the working folder
+    write_lines(
+        tmp_path / "questions.jsonl",
+        [{"text": "who directed titanic?", "mentions": [{"start": 13, "end": 20, "entity": "Q44578"}]}],
+    )
+    assert run("evaluate", ["--questions", str(tmp_path / "questions.jsonl")]) == 0
+    assert "1.000" in capsys.readouterr().out
 
 
-def test_a_bad_question_file_is_named_before_the_starter_is_trained(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.executable", "/bin/false")
+def test_a_catalogue_is_linked_without_training(folder, catalogue_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ELQ_CACHE", str(tmp_path / "cache"))
+    shop = tmp_path / "shop.csv"
+    shop.write_text("sku,name\nA1,Cordless drill 18 V\nA2,Folding ladder\n")
+    given = ["is the folding ladder in stock?", "--catalogue", str(shop), "--columns", "id=sku,title=name"]
+    assert run("predict", given) == 0
+    assert "folding ladder → A2" in capsys.readouterr().out
+    assert (
+        run("predict", ["who sang the queen song", "--model", folder, "--catalogue", str(catalogue_file), "--threshold", "-9"])
+        == 0
+    )
+    assert "Queen" in capsys.readouterr().out
+    assert run("predict", ["who?", "--columns", "id=sku"]) == 2
+    assert "--columns is given, but only --catalogue uses it" in capsys.readouterr().err
+
+
+def test_a_bad_question_file_is_named_before_a_catalogue_is_encoded(tmp_path, catalogue_file, monkeypatch, capsys):
+    monkeypatch.setenv("ELQ_CACHE", str(tmp_path / "cache"))
     good, bad = write_lines(tmp_path / "good.jsonl", [{"text": "why"}]), write_lines(tmp_path / "bad.jsonl", [{"text": 5}])
     for arguments in (["--questions", bad], ["--questions", good, "--training", bad, "--report", tmp_path / "r.html"]):
-        assert run("evaluate", [*map(str, arguments)]) == 2
-        error = capsys.readouterr().err
-        assert f"{bad}, line 1: text is 5" in error
-        assert "training the starter" not in error
+        assert run("evaluate", [*map(str, arguments), "--catalogue", str(catalogue_file)]) == 2
+        assert f"{bad}, line 1: text is 5" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
 
 
 def test_templates_writes_the_questions_that_training_would_make(catalogue_file, entities, tmp_path, caplog):
