@@ -1,10 +1,13 @@
-"""``elq build``: makes the entities folder of a catalogue file."""
+"""``elq build``: makes the entities folder of a catalogue file, or with ``--model`` a model folder."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from elq.commands.console import ArgumentParser, parse_columns, parse_pairs
 from elq.encoding.device import own_device
+from elq.encoding.pretrained import GENERAL
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, describe_options
 
 
@@ -21,14 +24,21 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(
         prog="elq build",
-        description="Make the entities folder of a catalogue. Give the same command again after a break: the build resumes."
-        " Several processes (started by torchrun, by srun or by hand) share the work.",
+        description="Make the entities folder of a catalogue, or with --model a model folder, without training. Give the same"
+        " command again after a break: the build resumes. Several processes (started by torchrun, by srun or by hand) share the"
+        " work.",
         argument_default=argparse.SUPPRESS,  # BuildSettings and EntityText have the defaults
     )
     made.add_argument(
         "--catalogue", required=True, metavar="FILE", help="JSONL, JSON, CSV or Parquet file with one entity in each record"
     )
-    made.add_argument("--output", required=True, metavar="DIR", help="the entities folder to make")
+    made.add_argument("--output", required=True, metavar="DIR", help="the entities folder (with --model: model folder) to make")
+    made.add_argument(
+        "--model",
+        metavar="DIR",
+        help=f"make a model folder with the weights of this model: {GENERAL} (the model in the package), a model folder or a"
+        " name on the Hub; the model decides encoder, pooling, text and prior",
+    )
     made.add_argument(
         "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
     )
@@ -61,10 +71,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build the entities folder."""
+    """Build the entities folder, or the model folder."""
     options = vars(parser().parse_args(arguments))
     source, output, device = (options.pop(name) for name in ("catalogue", "output", "device"))
     columns = parse_columns(options.pop("columns"))
+    if "index_options" in options:
+        options["index_options"] = parse_options(options["index_options"])
+    if "model" in options:
+        return build_model(options.pop("model"), source, output, options, columns, device)
     from elq.entities.build import BuildSettings, build_entities
     from elq.entities.texts import EntityText
 
@@ -73,7 +87,24 @@ def main(arguments: Sequence[str]) -> None:
         text["fields"] = tuple(field.strip() for field in text["fields"].split(","))
     if "prior" in options:
         options["prior"] = tuple(feature.strip() for feature in options["prior"].split(","))
-    if "index_options" in options:
-        options["index_options"] = parse_options(options["index_options"])
     settings = BuildSettings(text=EntityText(**text), **options)
     build_entities(source, output, settings, columns=columns, device=own_device(device))
+
+
+def build_model(
+    model: str, source: str, output: str, options: Mapping[str, Any], columns: Mapping[str, str], device: str
+) -> None:
+    """Build a model folder with the weights of ``model``.
+
+    Raises:
+        ElqError: an option is given that the model decides, or the folder cannot be made.
+    """
+    from elq.linking.folder import resolve_model
+    from elq.linking.inputs import check_folder
+    from elq.linking.model_folder import build_model_folder, refuse_decided, settings_of_model
+
+    written = {"fields": "--text"}  # field → option, where the names differ
+    refuse_decided([written.get(name, f"--{name.replace('_', '-')}") for name in options], model)
+    path = resolve_model(check_folder(model))
+    settings = replace(settings_of_model(path), **options)
+    build_model_folder(source, output, model=model, columns=columns, device=own_device(device), settings=settings)

@@ -51,7 +51,7 @@ def names(group: str) -> list[str]:
 
 
 def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
-    """Train from plain values and return the metrics of the exported model.
+    """Train from plain values and return the metrics of the exported model; none if there are no questions to train on.
 
     Args:
         values: values for the training parser. With a ``ckpt_path``, the run of that checkpoint resumes in its own run folder.
@@ -61,7 +61,12 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
         ElqError: a value is wrong, or the data cannot be used.
     """
     from elq.training.parser import ELQCLI
+    from elq.training.untrained import has_nothing_to_train, make_untrained
 
+    if has_nothing_to_train(values):
+        make_untrained(values, Path(folder))
+        _point_latest(Path(folder))
+        return {}
     checkpoint = values.get("ckpt_path")
     if checkpoint is not None:
         if not Path(checkpoint).is_file():

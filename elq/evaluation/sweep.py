@@ -20,7 +20,8 @@ SWEEP_FLOOR = -8.0  # links with a lower joint score are not used for the choice
 # How training chooses γ: objective, slack and depth of a ThresholdSweep. Many thresholds have nearly the best F1, and a few
 # questions decide which is best. So γ is the middle between the highest and the lowest of these thresholds, which varies less.
 # Template questions are easier: lower thresholds hardly change their F1, but raise recall on people's questions. So with
-# template questions γ is the lowest of these thresholds.
+# template questions γ is the lowest of these thresholds. ALL_CHOICE also counts the questions without an entity.
+ALL_CHOICE = (OBJECTIVES[1], 0.005, 0.5)
 DEV_CHOICE, TEMPLATE_CHOICE = (OBJECTIVES[0], 0.005, 0.5), ("set_all", 0.005, 1.0)
 MARGIN = 1e-3  # distance from the lowest score to the threshold that keeps everything
 
@@ -93,12 +94,13 @@ def predictions_by_score(question: Question, links: Sequence[Link], objective: s
     return [(link.score, gain) for link, gain in zip(ordered, gains, strict=True)], totals[0].gold
 
 
-def chosen(curve: Sequence[Threshold], slack: float = 0.0, depth: float = 0.0) -> Threshold:
+def chosen(curve: Sequence[Threshold], slack: float = 0.0, depth: float = 0.0, *, near: float | None = None) -> Threshold:
     """The threshold of a curve that becomes γ; ``Threshold()`` if every F1 is 0.
 
     Args:
         curve: thresholds from the highest to the lowest.
         slack, depth: see :class:`ThresholdSweep`; by default, the highest threshold with the best F1 is chosen.
+        near: instead of ``depth``, the good threshold that is nearest to this one.
 
     >>> chosen([Threshold(-1.0, f1=0.5), Threshold(-2.0, f1=0.6), Threshold(-3.0, f1=0.6)]).threshold
     -2.0
@@ -109,7 +111,7 @@ def chosen(curve: Sequence[Threshold], slack: float = 0.0, depth: float = 0.0) -
     if not good:
         return Threshold()
     highest, lowest = good[0].threshold, good[-1].threshold
-    wanted = highest + depth * (lowest - highest)
+    wanted = highest + depth * (lowest - highest) if near is None else near
     return min(good, key=lambda cut: abs(cut.threshold - wanted))
 
 

@@ -10,7 +10,7 @@
                                                           (elq/released/importing.py)
     metrics.json  training.yaml                           scores on the development questions, and the settings of the training
 
-``elq build`` makes the entities folder only; a training makes the other files. No file is a pickle.
+``elq build`` makes the entities folder only; a training, or ``elq build --model``, makes the other files. No file is a pickle.
 """
 
 from pathlib import Path

@@ -7,7 +7,6 @@ stage. Its order depends only on the seed and the epoch, so a resumed run sees t
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from lightning import LightningDataModule
@@ -25,9 +24,10 @@ from elq.questions.silver import with_silver
 from elq.questions.templates import template_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
+from elq.training.held_out import check_development, held_out
 from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
-from elq.training.stages import Stage
+from elq.training.stages import Stage, check_stages, require_files
 from elq.types import Question
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ class QuestionData(LightningDataModule):
         dev: file of development questions, on which the best epoch and the threshold are chosen.
         test: file of test questions, for `elq test`. A gold entity that the catalogue lacks counts as null there.
         dev_templates: number of template questions that replace ``dev``. They differ from those in training.
+        dev_share: share of the training questions that is held out as development questions, if neither ``dev`` nor
+            ``dev_templates`` is given; at least 20 questions, but at most half.
         frames: YAML file with your own template sentences.
         batch_size: number of questions per batch and device.
         parts: batches over random parts of the catalogue, for a model that must not know its catalogue.
@@ -62,6 +64,7 @@ class QuestionData(LightningDataModule):
         dev: str | None = None,
         test: str | None = None,
         dev_templates: int = 0,
+        dev_share: float = 0.0,
         build: BuildSettings | None = None,
         encoder: str = DEFAULT,
         columns: dict[str, str] | None = None,
@@ -72,16 +75,8 @@ class QuestionData(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not train or any(stage.epochs < 1 or not (stage.sources or stage.templates) for stage in train):
-            raise ElqError(
-                f"data.train is {train}, but needs stages with at least one epoch and with sources or templates: give for"
-                " example data.train=[{epochs: 1, templates: 1000}]"
-            )
-        if (dev is None) == (dev_templates < 1):
-            raise ElqError(
-                f"data.dev is {dev} and data.dev_templates is {dev_templates}, but exactly one of them is needed: give a"
-                " question file as data.dev=FILE, or a number of template questions as data.dev_templates=1000"
-            )
+        check_stages(train)
+        check_development(dev, dev_templates, dev_share, train)
         if batch_size < 1:
             raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1: give a larger number")
         self.settings, build, self.parts = settings or ModelSettings(), build or BuildSettings(), parts or PartSettings()
@@ -96,21 +91,18 @@ class QuestionData(LightningDataModule):
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames = columns, train, frames
-        self.dev_file, self.test_file, self.dev_templates = dev, test, dev_templates
+        self.dev_file, self.test_file, self.dev_templates, self.dev_share = dev, test, dev_templates, dev_share
         self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
         self._training: list[list[Question]] = []
+        self._held_out: frozenset[str] = frozenset()  # texts of training questions that are development questions
         self._told = False  # whether the kinds of template questions are in the log
         self._rows: dict[str, int] = {}  # entity → row, looked up once, because it is slow for millions of entities
 
     def prepare_data(self) -> None:
         """Check that every file exists, and build the entities folder (in one process on each machine)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
-        wanted = [*(file for file in (self.catalogue_file, self.dev_file, self.test_file) if file is not None), *used]
-        if folders := [file for file in dict.fromkeys(wanted) if Path(file).is_dir()]:
-            raise ElqError(f"{folders[0]!r} is a folder, but must be a file: give another path, such as data.catalogue=FILE")
-        if missing := [file for file in dict.fromkeys(wanted) if not Path(file).is_file()]:
-            raise ElqError(f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE")
+        require_files([self.catalogue_file, self.dev_file, self.test_file, *used])
         if self.catalogue_file is None:
             return
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -129,10 +121,7 @@ class QuestionData(LightningDataModule):
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         if self.settings.longest_question is not None:
             self.tokenizer = self.tokenizer.released(self.settings.longest_question)
-        # like the last stage with templates, but with a seed that no stage has: stage n has seed · 1,000,003 + n
-        last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
-        templates, seed = replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002
-        self.dev = self._read(self.dev_file) if self.dev_file else self._templates(templates, seed)
+        self.dev = self._development()
         if stage == "test" and self.test_file is not None:
             self.test = known_questions(read_questions(self.test_file, self.entities.catalogue), self.entities.catalogue)
             self._find_rows(self.test_file, self.test)
@@ -146,10 +135,29 @@ class QuestionData(LightningDataModule):
         if stage == "fit" and not self._training:
             self._training = [self._questions(number, stage) for number, stage in enumerate(self.stages)]
 
+    @property
+    def dev_name(self) -> str:
+        """What the development questions are: the path of their file, or their number and where they come from."""
+        made = "template questions" if self.dev_templates else "questions held out from data.train"
+        return self.dev_file or f"{len(self.dev)} {made}"
+
+    def _development(self) -> list[Question]:
+        if self.dev_file:
+            return self._read(self.dev_file)
+        if self.dev_templates:
+            # like the last stage with templates, but with a seed that no stage has: stage n has seed · 1,000,003 + n
+            last = next((stage for stage in reversed(self.stages) if stage.templates), Stage())
+            return self._templates(replace(last, templates=self.dev_templates), self.seed * 1_000_003 + 1_000_002)
+        files = dict.fromkeys(source.file for stage in self.stages for source in stage.sources)
+        drawn = held_out([question for file in files for question in self._read(file)], self.dev_share, self.seed)
+        self._held_out = frozenset(question.text for question in drawn)
+        log.info("%d of the training questions are held out as development questions (data.dev gives others)", len(drawn))
+        return drawn
+
     def _questions(self, number: int, stage: Stage) -> list[Question]:
         questions: list[Question] = []
         for source in stage.sources:
-            read = self._read(source.file)
+            read = [question for question in self._read(source.file) if question.text not in self._held_out]
             if source.partial and self.dictionary is not None:
                 read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)

@@ -5,7 +5,6 @@ The threshold γ and the calibration are chosen on the development questions. Th
 
 import itertools
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,14 @@ from elq.entities.manifest import Entities
 from elq.evaluation.evaluate import Observed, measure, observe
 from elq.evaluation.reliability import fit_calibration
 from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
-from elq.files import link_or_copy, replacing, replacing_folder, write_json
+from elq.evaluation.sweep import chosen as chosen_threshold
+from elq.files import replacing, replacing_folder, write_json
 from elq.linking.decision import Decision
-from elq.linking.folder import ENTITIES, ENTITY_ENCODER, METRICS, TRAINING
+from elq.linking.folder import METRICS, TRAINING, resolve_model
+from elq.linking.model_folder import link_entities, link_model_folder, portable
 from elq.model.network import ELQ
 from elq.training.data import QuestionData
+from elq.training.keep_best import TRAINED, choose, compare
 from elq.training.module import ELQModule, choice_of, linker_of
 
 log = logging.getLogger(__name__)
@@ -51,28 +53,7 @@ def export_folder(
     with replacing_folder(folder) as made:
         model.save_pretrained(made, tokenizer)
         decision.save(made)
-        (made / ENTITIES).mkdir()
-        for name in entities.manifest.files:
-            (made / ENTITIES / name).parent.mkdir(exist_ok=True)
-            link_or_copy(Path(source) / name, made / ENTITIES / name)
-        replace(entities.manifest, encoder=portable(entities.manifest.encoder)).save(made / ENTITIES)
-        if (encoder := Path(source).parent / ENTITY_ENCODER).is_dir():  # a model folder made by `elq import` has one
-            (made / ENTITY_ENCODER).mkdir()
-            for file in encoder.iterdir():
-                link_or_copy(file, made / ENTITY_ENCODER / file.name)
-
-
-def portable(value: Any) -> Any:
-    """A value of a configuration with only the last part of every absolute path, which is useless on another machine.
-
-    >>> portable({"dev": "/home/me/questions/dev.jsonl", "sources": ["../shared/train.jsonl", 3]})
-    {'dev': 'dev.jsonl', 'sources': ['../shared/train.jsonl', 3]}
-    """
-    if isinstance(value, dict):
-        return {key: portable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [portable(item) for item in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        link_entities(Path(source), made, entities.manifest)
 
 
 def best_model(trainer: Trainer, module: ELQModule) -> ELQ:
@@ -91,7 +72,10 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
     objective, slack, depth = choice_of(data)
     sweep = ThresholdSweep(objective, slack, depth)
     sweep.update(low.questions, low.links)
-    reached = sweep.compute()
+    near = None
+    if module.settings.keep_best:  # few questions leave many thresholds open: that of the untrained model is the best guess
+        near = Decision.load(resolve_model(data.encoder)).threshold
+    reached = chosen_threshold(sweep.curve(), slack, depth, near=near)
     threshold = reached.threshold if module.threshold is None else module.threshold
     log.info(
         "chosen epoch: dev_f1 %.4f, dev_precision %.4f, dev_recall %.4f at γ = %.3f",
@@ -102,7 +86,7 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
         calibration = fit_calibration(low.questions, low.links)
     else:
         log.warning("no link was found in the development questions, so the links of this model will have no probability")
-    questions = Path(data.dev_file).name if data.dev_file else f"{len(data.dev)} template questions"
+    questions = Path(data.dev_file).name if data.dev_file else data.dev_name
     chosen: dict[str, Any] = {"by": "training", "questions": [questions]}
     if module.threshold is None:
         chosen |= {"objective": objective, "f1": reached.f1}
@@ -132,16 +116,24 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
     observed = observe(linker, data.dev, threshold=min([SWEEP_FLOOR, *given]))
     decision = decide(observed, module, data)
     metrics = measure(observed.above(decision.threshold))
-    folder = Path(trainer.default_root_dir) / MODEL
-    export_folder(folder, model, data.tokenizer, data.entities, data.entities_folder, decision)
-    source = data.dev_file or f"{len(data.dev)} template questions"
+    folder, trained, about = Path(trainer.default_root_dir) / MODEL, True, dict[str, Any]()
+    if module.settings.keep_best:
+        measured = compare(metrics, data, linker.device)
+        kept = choose(measured, data.encoder, data.dev_name)
+        trained, about, metrics = kept == TRAINED, {"kept": kept, **measured}, {**measured[kept]}
+    if trained:
+        export_folder(folder, model, data.tokenizer, data.entities, data.entities_folder, decision)
+    else:
+        decision = Decision.load(resolve_model(data.encoder))
+        link_model_folder(folder, model=data.encoder, entities=data.entities_folder)
+    about = {"questions_file": portable(data.dev_name), "threshold": decision.threshold, "model": metrics, **about}
     for place in (folder, folder.parent):
-        write_json(place / METRICS, {"questions_file": portable(source), "threshold": decision.threshold, "model": metrics})
-    if (folder.parent / CONFIG).is_file():
+        write_json(place / METRICS, about)
+    if trained and (folder.parent / CONFIG).is_file():
         values = yaml.safe_load((folder.parent / CONFIG).read_text(encoding="utf-8"))
         with replacing(folder / TRAINING) as stream:
             yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
-    log.info("exported %s; its metrics on %s are in %s", folder, source, folder.parent / METRICS)
+    log.info("exported %s; its metrics on %s are in %s", folder, data.dev_name, folder.parent / METRICS)
     return metrics
 
 

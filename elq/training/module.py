@@ -14,8 +14,9 @@ from lightning import LightningModule
 from torch import Tensor
 
 from elq.configuration.renamed import renamed_hyperparameters
-from elq.encoding.pretrained import DEFAULT, load_tokenizer
-from elq.evaluation.sweep import DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE
+from elq.encoding.pretrained import DEFAULT, GENERAL, is_model_folder, load_tokenizer, resolve_encoder
+from elq.errors import ElqError
+from elq.evaluation.sweep import ALL_CHOICE, DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE
 from elq.linking.linker import Linker
 from elq.model.network import ELQ
 from elq.tensors import Batch
@@ -33,7 +34,9 @@ log = logging.getLogger(__name__)
 
 def choice_of(data: QuestionData) -> tuple[str, float, float]:
     """How the threshold γ is chosen on the development questions: objective, slack and depth (elq/evaluation/sweep.py)."""
-    return DEV_CHOICE if data.dev_file else TEMPLATE_CHOICE
+    if data.dev_templates:
+        return TEMPLATE_CHOICE
+    return ALL_CHOICE if data.settings.keep_best else DEV_CHOICE
 
 
 def linker_of(model: ELQ, settings: ModelSettings, data: QuestionData) -> Linker:
@@ -60,6 +63,11 @@ class ELQModule(LightningModule):
     def __init__(self, encoder: str = DEFAULT, **settings: Any) -> None:
         super().__init__()
         self.settings = ModelSettings(**settings)
+        if self.settings.keep_best and not is_model_folder(resolve_encoder(encoder)):
+            raise ElqError(
+                f"model.keep_best is true, but model.encoder is {encoder}, which is no trained model: set model.encoder to a"
+                f" model folder or to {GENERAL}, or leave out model.keep_best"
+            )
         self.save_hyperparameters()
         self.model = ELQ.from_encoder(encoder, **self.settings.network())
         self.model.encoder.transformer.get_input_embeddings().requires_grad_(not self.settings.frozen_words)

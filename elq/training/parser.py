@@ -29,6 +29,7 @@ from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish, keep_log
 from elq.training.module import ELQModule
 from elq.training.settings import DecisionSettings
+from elq.training.stages import with_stages
 
 for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
     logging.getLogger(noisy).setLevel(logging.WARNING)  # they list devices and advertise
@@ -117,14 +118,14 @@ class ELQCLI(LightningCLI):
         """
         try:
             if isinstance(args, dict):
-                self.config = parser.parse_object(renamed_values(args))
+                self.config = parser.parse_object(with_stages(renamed_values(args)))
             else:
                 self.config = parser.parse_args(renamed_arguments(sys.argv[1:] if args is None else args))  # type: ignore[arg-type]
         except ArgumentError as error:
             raise ElqError(explain(str(error), known_keys)) from None
         command = self.config.get("subcommand")
         values = self.config[command] if command else self.config
-        if values.trainer.max_epochs is None and values.data.train:
+        if values.trainer.max_epochs is None and values.data.train is not None:
             values.trainer.max_epochs = sum(stage.epochs for stage in values.data.train)
 
     def _parse_ckpt_path(self) -> None:

@@ -78,11 +78,14 @@ class DecisionSettings:
         candidates: K, the number of candidates of a mention.
         threshold: γ, the threshold of the model folder; null: it is chosen on the development questions, see
             elq/evaluation/sweep.py.
+        keep_best: the model from which the training goes on is measured too, and exported if the trained one is not better on
+            the development questions.
     """
 
     score_mode: str = SCORE_MODE
     candidates: int = CANDIDATES
     threshold: float | None = None
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         if self.candidates < 1:

@@ -1,6 +1,13 @@
 """Stages: which questions the epochs of a training have."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from elq.errors import ElqError
+
+EPOCHS = 6  # of question files that are given by their paths alone; the best epoch is exported
 
 
 @dataclass
@@ -30,3 +37,38 @@ class Stage:
     templates: int = 0
     knobs: dict[str, float] = field(default_factory=dict)
     held_out: list[str] = field(default_factory=list)
+
+
+def with_stages(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values of a training, in which the paths of question files in ``data.train`` have become one stage.
+
+    Args:
+        values: plain values; ``data.train`` is a path, a list of paths, or already a list of stages.
+
+    >>> with_stages({"data": {"train": "mine.jsonl"}})
+    {'data': {'train': [{'epochs': 6, 'sources': [{'file': 'mine.jsonl'}]}]}}
+    """
+    data = values.get("data")
+    train = data.get("train") if isinstance(data, Mapping) else None
+    files = [train] if isinstance(train, str) else train
+    if not isinstance(data, Mapping) or not files or not all(isinstance(file, str) for file in files):
+        return dict(values)
+    return {**values, "data": {**data, "train": [{"epochs": EPOCHS, "sources": [{"file": file} for file in files]}]}}
+
+
+def check_stages(stages: Sequence[Stage]) -> None:
+    """Raise an ElqError if there are no stages, or a stage has no epochs or no questions."""
+    if not stages or any(stage.epochs < 1 or not (stage.sources or stage.templates) for stage in stages):
+        raise ElqError(
+            f"data.train is {stages}, but needs stages with at least one epoch and with sources or templates: give for"
+            " example data.train=[{epochs: 1, templates: 1000}]"
+        )
+
+
+def require_files(files: Sequence[str | None]) -> None:
+    """Raise an ElqError if a file does not exist or is a folder; None is passed over."""
+    wanted = [*dict.fromkeys(file for file in files if file is not None)]
+    if folders := [file for file in wanted if Path(file).is_dir()]:
+        raise ElqError(f"{folders[0]!r} is a folder, but must be a file: give another path, such as data.catalogue=FILE")
+    if missing := [file for file in wanted if not Path(file).is_file()]:
+        raise ElqError(f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE")

@@ -70,7 +70,7 @@ def test_old_names_in_hydra_s_overrides(capsys):
     overrides = ["+model.retrieved=7", "model.candidates=sampled", "data.dev=null", "data.dev_bootstrap=30", "model.nil=true"]
     changed = renamed_arguments(["+experiment=own_catalogue", *overrides, f"data.train={stages}"])
     assert changed[1:5] == ["+model.candidates=7", "model.loss=sampled", "data.dev=null", "data.dev_templates=30"]
-    changed[2] = f"+{changed[2]}"
+    changed[4] = f"+{changed[4]}"
     check(parsed(composed(*changed[:5], changed[6], "data.catalogue=c.jsonl")).config)
     asked = ["+experiment=own_catalogue", "data.catalogue=c.jsonl", "data.dev_bootstrap=31", "--cfg", "job"]
     assert run("train", asked) == 0
