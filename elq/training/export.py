@@ -75,6 +75,7 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
     near = None
     if module.settings.keep_best:  # few questions leave many thresholds open: that of the untrained model is the best guess
         near = Decision.load(resolve_model(data.encoder)).threshold
+        slack = max(slack, 1 / max(sweep.gold, 1))  # about one link
     reached = chosen_threshold(sweep.curve(), slack, depth, near=near)
     threshold = reached.threshold if module.threshold is None else module.threshold
     log.info(
