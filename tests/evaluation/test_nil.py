@@ -18,6 +18,7 @@ from elq.linking.linker import Linker
 from elq.model.heads import SINGLE_SCALE, NilScorer
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
+from elq.names.words import as_name
 from elq.questions.annotated import read_questions
 from elq.tensors import Spans
 from elq.training.losses import sampled_loss, table_loss
@@ -86,7 +87,7 @@ def test_with_names_the_bonus_and_nil_stand_side_by_side():
 
 def test_its_score_is_a_vector_and_how_the_span_is_a_name():
     torch.manual_seed(0)
-    scorer = NilScorer(4, names=True)
+    scorer = NilScorer(4, names=3)
     assert not scorer(torch.randn(2, 4), torch.tensor([0, 3])).any()  # it starts without a say
     with torch.no_grad():
         scorer.linear.weight.normal_()
@@ -128,7 +129,7 @@ def test_links_equal_the_slow_oracle(linker, mode):
                 last = tokens.offsets[0][start + length][1]
                 scores = table @ vector
                 if model.name_bonus is not None:
-                    name_matches = linker.dictionary.name_matches([text[first:last]])
+                    name_matches = linker.dictionary.name_matches([as_name(text, first, last)])
                     for row, kind in zip(name_matches.rows[0].tolist(), name_matches.kinds[0].tolist(), strict=True):
                         scores[row] += SINGLE_SCALE * model.name_bonus.weight[kind]
                 named = 0 if tokens.named is None else int(tokens.named[0, start, length])
