@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from elq.cache import mark_used, trim, writable_cache
 from elq.encoding.pretrained import FILES, GENERAL, resolve_encoder
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.encoder import settings_of
-from elq.entities.manifest import Entities, Manifest, open_entities
+from elq.entities.manifest import MANIFEST, Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.files import digest_of, replacing
 from elq.linking.folder import ENTITIES
@@ -59,14 +60,28 @@ def open_catalogue(
         raise ElqError(f"catalogue {file} does not exist: give the path of a JSONL, CSV or Parquet file")
     try:
         folder = parent / digest_of([file, *(encoder / name for name in FILES)], chosen)[:32]
-        if not (folder / "manifest.json").is_file():
-            build_entities(file, folder, settings, columns=columns, device=device)
-            trim(parent, folder)
+        if (found := _cached(folder)) is not None:
+            return found
+        build_entities(file, folder, settings, columns=columns, device=device)
+        trim(parent, folder)
         mark_used(folder)
         return open_entities(folder)
     finally:
         if not given:
             file.unlink(missing_ok=True)
+
+
+def _cached(folder: Path) -> Entities | None:
+    """The entities in a folder of the cache; None if they are missing, or were left damaged or by another version of elq."""
+    if not (folder / MANIFEST).is_file():
+        return None
+    try:
+        mark_used(folder)
+        return open_entities(folder)
+    except ElqError as error:
+        log.info("the cached vectors of this catalogue cannot be used, so they are made again (%s)", error)
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def settings_for(model: Path, encoder: str | Path | None = None) -> BuildSettings:

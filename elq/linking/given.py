@@ -89,7 +89,12 @@ def mention_parts(model: ELQ, hidden: Tensor, tokens: TokenBatch, spans: Spans) 
         sums[spans.question, spans.end] - sums[spans.question, spans.start],
         torch.zeros_like(start[spans.question, spans.start]),
     ]
-    if model.scorer.name is not None and tokens.named is not None:
+    if model.scorer.match is not None and tokens.named is not None:  # all that the grid has besides the other parts
+        logits, more = model.mention_logits(hidden, tokens), spans.end - spans.start - 1  # (B, T, L), (Q,)
+        whole = logits[spans.question, spans.start, more.clamp_max(logits.shape[-1] - 1)]  # (Q,)
+        inside = (more < logits.shape[-1]) & (whole > -torch.inf)
+        parts[3] = torch.where(inside, whole - parts[0] - parts[1] - parts[2], 0.0)
+    elif model.scorer.name is not None and tokens.named is not None:
         parts[3] = SINGLE_SCALE * pad(model.scorer.name, (1, 0))[named_kinds(tokens, spans)]
     return torch.stack(parts, -1)  # (Q, 4)
 

@@ -27,6 +27,7 @@ from elq.files import write_json
 from elq.model.config import ELQConfig, read_config
 from elq.model.heads import NameBonus, NilScorer
 from elq.model.spans import SpanPooler, SpanScorer
+from elq.names.named import least_logits
 from elq.tensors import Spans, TokenBatch
 
 
@@ -88,9 +89,14 @@ class ELQ(nn.Module):
         return hidden
 
     def mention_logits(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
-        """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text."""
+        """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text.
+
+        Outside training, a model with fine kinds of names gives names at least the logits of elq/names/named.py.
+        """
         logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named)
-        return logits
+        if self.training or not self.config.fine_names or tokens.named is None:
+            return logits
+        return torch.where(logits > -torch.inf, logits.maximum(least_logits(tokens.named)), logits)
 
     def mention_vectors(self, hidden: Tensor, spans: Spans) -> Tensor:
         """Vectors (Q, D) whose inner product with a table row is s(entity, span)."""

@@ -7,6 +7,7 @@ name. In both sets, 0 means that the span is no name.
 """
 
 from bisect import bisect_right
+from math import inf
 
 import torch
 from torch import Tensor
@@ -17,6 +18,10 @@ TO_COARSE = (1, 2, 2, 2, 3, 3, 3)  # the coarse kind of each match
 SIZES = (150, 1_500, 15_000)  # entities at which a larger kind of catalogue begins
 PER_SIZE = 2 * len(MATCHES)  # fine kinds of one size: every match with one word, and with several words
 FINE = PER_SIZE * (len(SIZES) + 1)
+# The least logit of p(mention) of a span in a linker: of one word, and of several. In a catalogue below the largest size, the
+# very words of a name are meant as the name by default, whatever the rest of the question says. Chosen on the catalogues of
+# benchmarks/general/development. −inf: the rest of the question decides alone.
+LEAST = ((-1.0, 1.0), (-1.5, 0.5), (-inf, 0.0), (-inf, -inf), (-inf, -0.5), (-inf, -0.5), (-inf, 0.0))
 START_SCORES = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # start values (logits) of the scores of the matches
 
 
@@ -55,6 +60,17 @@ def coarse_kind(kind: int, *, fine: bool) -> int:
 def match_and_words(named: Tensor) -> Tensor:
     """The fine kinds without the size of the catalogue, from 0 to ``PER_SIZE`` − 1; 0 where the span is no name."""
     return torch.where(named > 0, (named - 1) % PER_SIZE, 0)
+
+
+def least_logits(named: Tensor) -> Tensor:
+    """The least logit of p(mention) of each span in a linker, from its fine kind; −inf: none. Any shape, fp32.
+
+    >>> least_logits(torch.tensor([0, 1, 2, 3, 16, fine_kind(0, 2, 1_000_000)]))
+    tensor([   -inf, -1.0000,  1.0000, -1.5000,  1.0000,    -inf])
+    """
+    of_size = [least for pair in LEAST for least in pair]
+    table = torch.tensor([-inf, *of_size * len(SIZES), *[-inf] * PER_SIZE], device=named.device)
+    return table[named]
 
 
 def start_scores(*, fine: bool) -> list[float]:

@@ -78,6 +78,14 @@ def test_the_second_time_nothing_is_encoded(tmp_path, cache, monkeypatch):
         Linker.from_catalogue(file)
 
 
+def test_a_damaged_folder_of_the_cache_is_made_again(tmp_path):
+    file = write_lines(tmp_path / "tools.jsonl", RECORDS[:2])
+    made = Linker.from_catalogue(file).entities.catalogue.folder
+    damaged = next(path for path in made.iterdir() if path.name.startswith("names"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    assert [link.entity for link in Linker.from_catalogue(file).link("is the folding ladder in stock?")] == ["A2"]
+
+
 def test_columns_name_the_fields(tmp_path):
     file = tmp_path / "tools.csv"
     file.write_text("sku,name\n" + "".join(f"{record['id']},{record['title']}\n" for record in RECORDS))
