@@ -58,7 +58,7 @@ def _refuse_shape(before: str, argument: str) -> None:
     """Refuse a part of a value that the shell has cut at a blank, and a setting with dashes."""
     if argument.startswith("-") and "." in argument.partition("=")[0]:
         raise ElqError(f"{argument} begins with dashes, but a setting has the form KEY=VALUE: write {argument.lstrip('-')}")
-    if "=" in argument or argument.startswith(("-", "~")):
+    if "=" in argument or argument.startswith(("-", "~")) or before == "--info":  # whose value may be left out
         return
     whole = f"{before} {argument}" if re.match(r"[\w+]+\.[\w.]+=", before) else "data.catalogue=my file.csv"
     raise ElqError(

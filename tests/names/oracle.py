@@ -15,7 +15,7 @@ from elq.encoding.tokens import token_finder
 from elq.entities.catalogue import Catalogue
 from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
 from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
-from elq.names.words import folded, words
+from elq.names.words import folded, key_of, words
 from elq.tensors import NameMatches, TokenBatch
 from elq.types import QID, Entity
 
@@ -241,7 +241,7 @@ class Dictionary:
         found, most = words(text), self._longest if most is None else min(most, self._longest)
         for first in range(len(found)):
             for after in range(first + 1, min(first + most, len(found)) + 1):
-                yield found[first].start, found[after - 1].end, " ".join(word.text for word in found[first:after])
+                yield found[first].start, found[after - 1].end, key_of(found[first:after])
 
     def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield every name in a text, also names inside other names: characters [start, end), row of its most famous entity."""
