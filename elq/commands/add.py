@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from elq.commands.console import parse_columns
+from elq.commands.console import ArgumentParser, add_columns, add_folder, parse_columns
 from elq.commands.update import add_encoder_options, tell
 from elq.encoding.device import own_device
 from elq.errors import ElqError
@@ -12,15 +12,13 @@ from elq.reading.json_lines import parse_json_line
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq add", description="Add entities to a folder: those of a catalogue file, or records given as JSON."
     )
-    made.add_argument("folder", metavar="MODEL", help="a model folder or an entities folder")
+    add_folder(made)
     made.add_argument("records", nargs="*", metavar="JSON", help='a record, such as \'{"id": "Q1", "title": "Paris"}\'')
     made.add_argument("--catalogue", metavar="FILE", help="a file with the new entities: JSONL, CSV or Parquet")
-    made.add_argument(
-        "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
-    )
+    add_columns(made)
     add_encoder_options(made)
     return made
 
@@ -29,7 +27,8 @@ def main(arguments: Sequence[str]) -> None:
     """Add the entities, and print what was added."""
     options = parser().parse_args(arguments)
     if bool(options.catalogue) == bool(options.records):
-        raise ElqError("give the new entities either as --catalogue FILE or as JSON records, and not both")
+        found = "both --catalogue FILE and records are given" if options.records else "no entity to add is given"
+        raise ElqError(f"{found}: give the new entities either as --catalogue FILE or as JSON records behind the folder")
     columns = parse_columns(options.columns)
     records = [
         parse_json_line(text.encode("utf-8", "surrogateescape"), "the records on the command line", number)

@@ -100,11 +100,12 @@ def build_model(
         ElqError: an option is given that the model decides, or the folder cannot be made.
     """
     from elq.linking.folder import resolve_model
+    from elq.linking.general import settings_for
     from elq.linking.inputs import check_folder
-    from elq.linking.model_folder import build_model_folder, refuse_decided, settings_of_model
+    from elq.linking.model_folder import build_model_folder, refuse_decided
 
     written = {"fields": "--text"}  # field → option, where the names differ
     refuse_decided([written.get(name, f"--{name.replace('_', '-')}") for name in options], model)
     path = resolve_model(check_folder(model))
-    settings = replace(settings_of_model(path), **options)
+    settings = replace(settings_for(path), **options)
     build_model_folder(source, output, model=model, columns=columns, device=own_device(device), settings=settings)

@@ -3,15 +3,17 @@
 import argparse
 from collections.abc import Sequence
 
+from elq.commands.console import ArgumentParser, add_folder
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq compact",
         description="Merge the changes of a folder into one base, so that it is read as fast as a new one. The names of a"
         " folder of an older version are stored.",
     )
-    made.add_argument("folder", metavar="MODEL", help="a model folder or an entities folder")
+    add_folder(made)
     return made
 
 

@@ -25,6 +25,18 @@ class ArgumentParser(argparse.ArgumentParser):
         raise ElqError(f"{' '.join(message.split())}: `{self.prog} --help` explains the options")
 
 
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of a command that changes entities."""
+    parser.add_argument("folder", metavar="MODEL", help="a model folder or an entities folder")
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add ``--columns`` of a command that reads a catalogue file."""
+    parser.add_argument(
+        "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
+    )
+
+
 def speak(command: Callable[[], object]) -> int:
     """Run a command, and print one sentence if its input is wrong. Returns the exit code: 0, or 2 for wrong input."""
     try:

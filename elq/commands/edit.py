@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from elq.commands.console import ArgumentParser, add_folder
 from elq.commands.update import add_encoder_options, tell
 from elq.encoding.device import own_device
 from elq.errors import ElqError
@@ -12,10 +13,10 @@ FIELDS = ("title", "label", "description", "aliases", "types", "popularity")
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq edit", description="Change fields of an entity. Fields that are not given stay as they are."
     )
-    made.add_argument("folder", metavar="MODEL", help="a model folder or an entities folder")
+    add_folder(made)
     made.add_argument("id", metavar="ID", help="the id of the entity")
     made.add_argument("--title", help="the new title")
     made.add_argument("--label", help="the new label")

@@ -4,10 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from elq.commands.console import ArgumentParser
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq explain", description="Say why the words of a question are linked or not, and what became of an entity."
     )
     made.add_argument("model", metavar="MODEL", help="model folder or Hub name")

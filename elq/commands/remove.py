@@ -3,13 +3,14 @@
 import argparse
 from collections.abc import Sequence
 
+from elq.commands.console import ArgumentParser, add_folder
 from elq.commands.update import tell
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(prog="elq remove", description="Remove entities from a folder.")
-    made.add_argument("folder", metavar="MODEL", help="a model folder or an entities folder")
+    made = ArgumentParser(prog="elq remove", description="Remove entities from a folder.")
+    add_folder(made)
     made.add_argument("ids", nargs="+", metavar="ID", help="the id of an entity")
     return made
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from elq.commands.console import parse_columns
+from elq.commands.console import ArgumentParser, add_columns, add_folder, parse_columns
 from elq.encoding.device import own_device
 
 if TYPE_CHECKING:
@@ -23,16 +23,14 @@ def add_encoder_options(made: argparse.ArgumentParser) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = ArgumentParser(
         prog="elq update",
         description="Give a folder the entities of a catalogue file: add what is new, remove what is not in the file, and"
         " change what is different. Only new and changed entities are encoded. Nothing is trained.",
     )
-    made.add_argument("folder", metavar="MODEL", help="a model folder or an entities folder")
+    add_folder(made)
     made.add_argument("--catalogue", required=True, metavar="FILE", help="the catalogue file: JSONL, CSV or Parquet")
-    made.add_argument(
-        "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
-    )
+    add_columns(made)
     made.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     add_encoder_options(made)
     return made

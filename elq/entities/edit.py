@@ -16,14 +16,12 @@ from elq.entities.catalogue import CHUNK, Catalogue
 from elq.entities.catalogue_files import entity_from_record, read_entities
 from elq.entities.encoder import encoded
 from elq.entities.grow import clean, compact, grow, load_manifest, refuse_empty
-from elq.entities.manifest import MANIFEST, Entities, Manifest, open_entities
+from elq.entities.manifest import ENTITIES, MANIFEST, Entities, Manifest, open_entities
 from elq.entities.parts import lock_of
 from elq.errors import ElqError
 from elq.types import Entity
 
 log = logging.getLogger(__name__)
-
-ENTITIES = "entities"  # in a model folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,13 @@ import torch
 
 from elq.encoding.pretrained import FILES, resolve_encoder
 from elq.entities.build import BuildSettings, EncodedTexts
-from elq.entities.manifest import Entities, Manifest
+from elq.entities.manifest import ENTITY_ENCODER, Entities, Manifest
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of
 from elq.tensors import Array
 from elq.types import Entity
 
-ENTITY_ENCODER = "entity_encoder"  # in a model folder that `elq import` made, beside the entities
 SAMPLE = 8  # rows that are encoded again, to see whether the encoder made the table
 NEAR = 0.02  # the largest difference of a number of such a row
 

@@ -26,6 +26,7 @@ MOVED_TO_DECISION = (
     "tuned",
 )
 MANIFEST = "manifest.json"
+ENTITIES, ENTITY_ENCODER = "entities", "entity_encoder"  # in a model folder: the entities, and the encoder that made them
 CATALOGUE = "catalogue.arrow"
 TABLE = "table.npy"
 NAMES = "names.arrow"

@@ -16,10 +16,12 @@
 from pathlib import Path
 
 from elq.encoding.pretrained import GENERAL, WEIGHTS
+from elq.entities.manifest import ENTITIES as ENTITIES
+from elq.entities.manifest import ENTITY_ENCODER as ENTITY_ENCODER
 from elq.entities.manifest import MANIFEST, entity_files, refuse_links_out
 from elq.errors import ElqError
 
-DECISION, ENTITIES, ENTITY_ENCODER = "decision.json", "entities", "entity_encoder"
+DECISION = "decision.json"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 CHANGES = tuple(f"{ENTITIES}/{name}" for name in ("base-*", "segment-*", "removed-*"))  # what a changed folder has besides
 METRICS, TRAINING = "metrics.json", "training.yaml"  # people and `elq info` read them; the linker does not

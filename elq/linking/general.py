@@ -18,11 +18,12 @@ from typing import Any
 from elq.cache import mark_used, trim, writable_cache
 from elq.encoding.pretrained import FILES, GENERAL, resolve_encoder
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.catalogue_files import require_catalogue
 from elq.entities.encoder import settings_of
 from elq.entities.manifest import MANIFEST, Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.files import digest_of, replacing
-from elq.linking.folder import ENTITIES
+from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.config import read_config
 from elq.types import Entity
 
@@ -54,10 +55,10 @@ def open_catalogue(
     chosen = json.dumps([sorted((columns or {}).items()), asdict(settings)], sort_keys=True)
     given = isinstance(source, str | Path)
     file = Path(str(source)) if given else parent / f".{os.getpid()}.{id(source)}.jsonl"
-    if not given:
+    if given:
+        require_catalogue(file, columns)
+    else:
         write_records(records_of(source), file)
-    if not file.is_file():
-        raise ElqError(f"catalogue {file} does not exist: give the path of a JSONL, CSV or Parquet file")
     try:
         folder = parent / digest_of([file, *(encoder / name for name in FILES)], chosen)[:32]
         if (found := _cached(folder)) is not None:
@@ -88,12 +89,14 @@ def settings_for(model: Path, encoder: str | Path | None = None) -> BuildSetting
     """The settings with which a catalogue gets vectors for the model in a folder, or for the model in the package.
 
     Args:
-        model: the model folder.
-        encoder: the encoder of its entities, instead of the one that its manifest names.
+        model: the model folder. It may contain the encoder of its entities (`elq import` makes such folders).
+        encoder: the encoder of its entities, instead of the one in the folder or the one that its manifest names.
     """
-    if (model / ENTITIES).is_dir():
-        return settings_of(Manifest.load(model / ENTITIES), None if encoder is None else str(encoder))
-    return BuildSettings(encoder=GENERAL, prior=tuple(read_config(model / "config.json").prior))
+    if not (model / ENTITIES).is_dir():
+        return BuildSettings(encoder=GENERAL, prior=tuple(read_config(model / "config.json").prior))
+    beside = model / ENTITY_ENCODER
+    name = encoder or (beside if beside.is_dir() else None)
+    return settings_of(Manifest.load(model / ENTITIES), None if name is None else str(name))
 
 
 def records_of(source: Any) -> Iterable[Mapping[str, Any]]:

@@ -109,7 +109,7 @@ class Linker(Calls):
         if str(folder) == GENERAL:
             return cls.from_catalogue(device=device, scoring=scoring, max_mentions=max_mentions)
         path = resolve_model(check_folder(folder))
-        return cls._opened(path, open_entities(path / ENTITIES), device, scoring, max_mentions)
+        return cls.over(path, open_entities(path / ENTITIES), device=device, scoring=scoring, max_mentions=max_mentions)
 
     @classmethod
     def from_catalogue(
@@ -138,7 +138,7 @@ class Linker(Calls):
         """
         path = resolve_model(check_folder(model))
         entities = open_catalogue(source, settings_for(path, encoder), columns=columns, device=device)
-        return cls._opened(path, entities, device, scoring, max_mentions)
+        return cls.over(path, entities, device=device, scoring=scoring, max_mentions=max_mentions)
 
     def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":
         """A linker with the same model and settings over another catalogue; arguments as in :meth:`from_catalogue`."""
@@ -157,8 +157,24 @@ class Linker(Calls):
         )
 
     @classmethod
-    def _opened(cls, path: Path, entities: Entities, device: str, scoring: str | None, max_mentions: int) -> "Linker":
-        """A linker with the network and the decision of a model folder, over opened entities."""
+    def over(
+        cls,
+        path: Path,
+        entities: Entities,
+        *,
+        device: str = "cpu",
+        scoring: str | None = None,
+        max_mentions: int = MAX_MENTIONS,
+        dictionary: Dictionary | None = None,
+    ) -> "Linker":
+        """A linker with the network and the decision of a model folder, over opened entities.
+
+        Args:
+            path: the model folder; its own entities are not used.
+            entities: the entities, with vectors that were made for this model.
+            device, scoring, max_mentions: as in :meth:`from_pretrained`.
+            dictionary: the names of the entities, if a dictionary was made before.
+        """
         decision, model = Decision.load(path), ELQ.from_pretrained(path).to(resolve_device(device))
         mode = scoring or decision.score_mode
         if mode != decision.score_mode:
@@ -176,6 +192,7 @@ class Linker(Calls):
             candidates=decision.candidates,
             score_mode=mode,
             max_mentions=max_mentions,
+            dictionary=dictionary,
             calibration=calibration_of(decision.calibration) if decision.calibration and mode == decision.score_mode else None,
         )
 

@@ -51,7 +51,7 @@ def build_model_folder(
     """
     path, output = resolve_model(model), Path(output)
     output = output if output.name else output.resolve()  # "." has no name
-    settings = settings or settings_of_model(path)
+    settings = settings or settings_for(path)
     resolve_device(device)
     require_catalogue(Path(source), columns)
     with lock_of(output):
@@ -69,12 +69,6 @@ def build_model_folder(
         promote(work, output)
     log.info("%s is complete: the weights of %s, and %s entities", output, model, f"{manifest.entities:,}")
     return manifest
-
-
-def settings_of_model(model: Path) -> BuildSettings:
-    """The settings with which a catalogue gets vectors for a model, whose folder may contain the encoder of its entities."""
-    beside = model / ENTITY_ENCODER
-    return settings_for(model, beside if beside.is_dir() else None)
 
 
 def _refuse_another(output: Path, model: Path) -> None:

@@ -74,29 +74,29 @@ class NameIndex:
 
     def kind(self, key: str) -> int:
         """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else."""
-        if key in self._names:
-            return 0
-        if len(key) < 3 or not self._says_something(key):
-            return -1
-        if self._spelled(key):
-            return 1
+        if (whole := self._whole(key)) is not None:
+            return whole
         longer = (self._count(BACKWARD, backwards(key)), self._count(FORWARD, key))
         return 2 if any(0 < count <= MOST_NAMES for count in longer) else -1
 
     def match(self, key: str) -> int:
         """How words match a name, as a place in :data:`elq.names.named.MATCHES`; −1 if they do not."""
-        if key in self._names:
-            return 0
-        if len(key) < 3 or not self._says_something(key):
-            return -1
-        if self._spelled(key):
-            return 1
+        if (whole := self._whole(key)) is not None:
+            return whole
         if any(name in self._names for name in roots(key)):
             return 3
         if self._misspelt(key):
             return 2
         ending, beginning, around = self._parts(key)
         return 4 if ending else 5 if beginning else 6 if around else -1
+
+    def _whole(self, key: str) -> int | None:
+        """0 for a name, 1 for another spelling of one, −1 for words that say nothing; None: they may match in another way."""
+        if key in self._names:
+            return 0
+        if len(key) < 3 or not self._says_something(key):
+            return -1
+        return 1 if self._spelled(key) else None
 
     def lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(NAME_KINDS) − 1.

@@ -5,12 +5,9 @@ from collections.abc import Mapping
 
 import torch
 
-from elq.encoding.pretrained import load_tokenizer
 from elq.evaluation.evaluate import evaluate, evaluate_links
-from elq.linking.decision import Decision
 from elq.linking.folder import resolve_model
 from elq.linking.linker import Linker
-from elq.model.network import ELQ
 from elq.names.baseline import LongestName
 from elq.names.dictionary import Dictionary
 from elq.training.data import QuestionData
@@ -35,18 +32,7 @@ def compare(trained: Metrics, data: QuestionData, device: torch.device) -> dict[
         data: the data module, whose encoder is the untrained model.
         device: where the untrained model runs.
     """
-    path = resolve_model(data.encoder)
-    decision, model = Decision.load(path), ELQ.from_pretrained(path).to(device)
-    untrained = Linker(
-        model,
-        load_tokenizer(path),
-        data.entities,
-        threshold=decision.threshold,
-        mention_threshold=decision.mention_threshold,
-        candidates=decision.candidates,
-        score_mode=decision.score_mode,
-        dictionary=data.dictionary,
-    )
+    untrained = Linker.over(resolve_model(data.encoder), data.entities, device=str(device), dictionary=data.dictionary)
     longest = LongestName(data.dictionary or Dictionary(data.entities.catalogue))
     named = evaluate_links(data.dev, longest.link([question.text for question in data.dev]))
     return {TRAINED: trained, UNTRAINED: evaluate(untrained, data.dev), DICTIONARY: named}

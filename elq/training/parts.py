@@ -8,6 +8,7 @@ or no mention at all if it has no Wikidata id (a private thing that the catalogu
 import math
 import random
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,7 +136,9 @@ class PartCollator:
         part = Part(torch.tensor(rows), draws.random() < self.settings.anonymous)
         dictionary = self.names(entities, rows, part.anonymous, draws)
         inside = frozenset(entity.id for entity in entities)
-        made = replace_dictionary(self.collator, dictionary)([over_part(question, inside) for question in questions])
+        collator = copy(self.collator)
+        collator.dictionary = dictionary  # type: ignore[assignment]
+        made = collator([over_part(question, inside) for question in questions])
         made.part = part
         return made
 
@@ -191,15 +194,3 @@ def over_part(question: Question, inside: frozenset[str]) -> Question:
         if mention.entity is None or mention.entity in inside or QID.fullmatch(mention.entity)
     ]
     return replace(question, mentions=tuple(mentions))
-
-
-def replace_dictionary(collator: Collator, dictionary: PartDictionary) -> Collator:
-    """The same collator with another dictionary."""
-    return Collator(
-        collator.tokenizer,
-        collator.rows,
-        max_span_tokens=collator.max_span_tokens,
-        dictionary=dictionary,  # type: ignore[arg-type]
-        names=collator.names,
-        wrong_names=collator.wrong_names,
-    )

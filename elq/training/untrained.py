@@ -12,7 +12,8 @@ from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.entities.build import build_entities
 from elq.errors import ElqError
 from elq.linking.folder import resolve_model
-from elq.linking.model_folder import link_model_folder, refuse_decided, settings_of_model
+from elq.linking.general import settings_for
+from elq.linking.model_folder import link_model_folder, refuse_decided
 from elq.training.export import MODEL
 from elq.training.parser import ELQCLI
 from elq.training.stages import require_files
@@ -54,7 +55,7 @@ def make_untrained(values: Mapping[str, Any], folder: Path) -> None:
     )
     build = dict(data.get("build") or {})
     refuse_decided([f"data.build.{name}" for name in build], model)
-    settings = replace(settings_of_model(resolve_model(model)), **build)
+    settings = replace(settings_for(resolve_model(model)), **build)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     build_entities(data["catalogue"], data["entities"], settings, columns=data.get("columns"), device=device)
     link_model_folder(folder / MODEL, model=model, entities=data["entities"])
