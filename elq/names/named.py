@@ -12,8 +12,10 @@ from math import inf
 import torch
 from torch import Tensor
 
+from elq.types import NAME_KINDS
+
 COARSE = 3
-MATCHES = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends")  # as in elq.types.NAME_KINDS
+MATCHES = NAME_KINDS[:7]  # those in which the words are not more than the name
 TO_COARSE = (1, 2, 2, 2, 3, 3, 3)  # the coarse kind of each match
 SIZES = (150, 1_500, 15_000)  # entities at which a larger kind of catalogue begins
 PER_SIZE = 2 * len(MATCHES)  # fine kinds of one size: every match with one word, and with several words
