@@ -53,17 +53,19 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=50)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--loops", type=int, nargs="*", default=[0, 2, 4])
+    parser.add_argument("--spin", nargs="*", default=[], metavar="N", help="measure these values of GOMP_SPINCOUNT too")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         measure(given.model, given.questions)
         return
+    settings = SETTINGS | {f"spin {count}": {"GOMP_SPINCOUNT": count} for count in given.spin}
     clean = {name: value for name, value in os.environ.items() if name not in {*SLEEPING, "OMP_NUM_THREADS"}}
     command = [sys.executable, __file__, "--child", "--model", given.model, "--questions", str(given.questions)]
     for loops in given.loops:
-        medians: dict[str, list[list[float]]] = {name: [] for name in SETTINGS}
+        medians: dict[str, list[list[float]]] = {name: [] for name in settings}
         for _ in range(given.turns):
-            for name, variables in SETTINGS.items():
+            for name, variables in settings.items():
                 with busy(loops):
                     done = subprocess.run(command, env={**clean, **variables}, capture_output=True, text=True, check=True)
                 medians[name].append([float(line) for line in done.stdout.split()])

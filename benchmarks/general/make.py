@@ -10,7 +10,8 @@ from typing import Any
 
 import catalogues
 from catalogues import Record, invented
-from words import ASKED, GENERIC, NOTHING, PAIRS, SAID
+from words import ASKED, GENERIC, NOTHING, PAIRS, SAID, WORD_CODES
+from worlds import read_worlds
 
 from elq.questions.templates import misspell
 
@@ -148,6 +149,20 @@ def asked(entities: list[Record], count: int, prefix: str, draws: random.Random)
     return made
 
 
+def word_codes(draws: random.Random) -> tuple[list[Record], list[Question]]:
+    """Units whose short name is a common word in capitals, such as IT, and questions in which only the capitals say so."""
+    records, questions = [], []
+    for code, titles in WORD_CODES.items():
+        for title in titles.split("|"):
+            made = catalogues.record(f"c{len(records)}", title, draws.choice(("", "part of the company")), [code], ["unit"])
+            records.append({**made, "kind": "unit"})
+            for pattern in draws.sample([*ASKED["unit"].split("|"), *SAID, "call []", "[] please", "is [] here"], 14):
+                before, _, after = pattern.partition("[]")
+                mention = {"start": len(before), "end": len(before) + len(code), "entity": made["id"]}
+                questions.append({"id": f"code-{len(questions)}", "text": before + code + after, "mentions": [mention]})
+    return records, questions
+
+
 def without_nouns(folder: Path, count: int, draws: random.Random) -> list[Question]:
     """Example sentences of verbs, adjectives and adverbs, which name nothing."""
     found = set()
@@ -202,6 +217,9 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, required=True, help="folder with the unpacked packages")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--output", type=Path, default=Path("runs/general"))
+    parser.add_argument(
+        "--without-starter", action="store_true", help="leave out the entities of the starter's test questions (the ablation)"
+    )
     args = parser.parse_args()
     draws, found = (
         random.Random(0),
@@ -211,7 +229,8 @@ def main() -> None:
         },
     )
     inner = {name: folder / "package" if (folder / "package").is_dir() else folder for name, folder in found.items()}
-    held_out = {m["entity"] for question in load(Path("elq/starter/test.jsonl")) for m in question["mentions"]}
+    starter = load(Path("elq/starter/test.jsonl")) if args.without_starter else []
+    held_out = {m["entity"] for question in starter for m in question["mentions"]}
     wiki = list(catalogues.wikidata(args.shared, held_out))
     nouns_of, sentences = catalogues.wordnet(inner["wordnet"], draws)
     nouns = [
@@ -230,7 +249,9 @@ def main() -> None:
     sets, kept = real(args.shared, set(known), held_out)
     copies, copied = renamed(sets, known, nouns, draws)
     args.output.mkdir(parents=True, exist_ok=True)
-    everything = [*wiki, *own, *organised, *copies]
+    coded, calls = word_codes(draws)
+    worlds = [*read_worlds()]
+    everything = [*wiki, *own, *organised, *copies, *coded, *(entity for records, _ in worlds for entity in records)]
     groups = defaultdict(int)
     for entity in everything:
         groups[entity["kind"]] += 1
@@ -238,7 +259,7 @@ def main() -> None:
     if (made := args.output / "catalogue.jsonl").is_file():  # its table need not be encoded again
         earlier = {entity["id"]: entity for entity in load(made)}
         for entity in everything:
-            entity.update(earlier[entity["id"]])
+            entity.update(earlier.get(entity["id"], {}))
     save(
         args.output / "catalogue.jsonl",
         [{key: value for key, value in entity.items() if key != "kind"} for entity in everything],
@@ -249,11 +270,13 @@ def main() -> None:
     save(args.output / "nouns.jsonl", examples(sentences, draws)[:9_000])
     ours = asked(organised, 14_000, "asked", draws) + asked(own, 9_000, "own", draws)
     save(args.output / "asked_1.jsonl", ours[::2])
-    save(args.output / "asked_2.jsonl", ours[1::2])
+    save(args.output / "asked_2.jsonl", ours[1::4])
+    save(args.output / "codes.jsonl", calls)
+    save(args.output / "worlds.jsonl", [question for _, questions in worlds for question in questions])
     save(
         args.output / "nothing.jsonl", [{"id": f"nothing-{n}", "text": text, "mentions": []} for n, text in enumerate(NOTHING)]
     )
-    save(args.output / "plain.jsonl", without_nouns(inner["wordnet"], 3_000, draws))
+    save(args.output / "plain.jsonl", without_nouns(inner["wordnet"], 1_500, draws))
     save(args.output / "near.jsonl", near_misses(organised, sentences, 3_000, draws))
     save(args.output / "held_out.jsonl", kept)
     dev = load(args.shared / "questions" / "webqsp_dev.jsonl")

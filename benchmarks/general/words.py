@@ -137,3 +137,26 @@ NOTHING = (
     "where can i find cheap flights|how do i reset my phone|my back hurts|who let the dogs out|ok|sorry, wrong number|test|"
     "is there anything new|what happened yesterday|send me the link|i can not log in|change the language|delete my account"
 ).split("|")
+# titles of units whose short name is a common word in capitals
+WORD_CODES = {
+    "IT": "IT Department|Information Technology|IT Helpdesk|Infrastructure Team",
+    "OR": "Operating Room|Order Registry",
+    "US": "US Office|Unified Services|Upper School",
+    "AM": "Account Management|Asset Management",
+    "WHO": "Workplace Health Office|World Health Organization",
+    "ME": "Mechanical Engineering|Main Entrance",
+    "SO": "Social Outreach|Service Office",
+    "IS": "Information Systems|Internal Services",
+    "DO": "Dean's Office|Dispatch Office",
+    "AN": "Annex North",
+    "AS": "Accounting Services|Administrative Staff",
+    "HE": "Higher Education|Human Experience",
+    "WE": "Workshop East",
+    "BE": "Backend Engineering",
+    "AT": "Assistive Technology",
+    "BY": "Bike Yard",
+    "ON": "Operations North",
+    "TO": "Travel Office",
+    "NO": "Northern Office",
+    "ALL": "Applied Language Lab",
+}

@@ -16,6 +16,7 @@ from elq.encoding.tokens import token_finder
 from elq.names.lists import gaps
 from elq.names.lookup import NameIndex, Names
 from elq.names.named import fine_kind, is_whole_name
+from elq.names.spelling import words_of
 from elq.names.surface import FUNCTION_WORDS, is_name
 from elq.names.words import as_name, folded, key_of, words
 from elq.names.writing import collect, in_memory
@@ -129,7 +130,7 @@ class Dictionary:
         if not self.fine:
             return self._index.kind(key) + 1
         match = self._index.match(key)
-        return 0 if match < 0 else fine_kind(match, key.count(" ") + 1, self._entities)
+        return 0 if match < 0 else fine_kind(match, words_of(key), self._entities)
 
     def whole_names(self, named: Tensor) -> Tensor:
         """Which spans are names as they are in the catalogue, as bool, from the kinds of :meth:`named`."""

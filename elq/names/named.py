@@ -32,7 +32,7 @@ def fine_kind(match: int, words: int, entities: int) -> int:
 
     Args:
         match: place in ``MATCHES``.
-        words: number of words of the span.
+        words: number of words of the span (:func:`elq.names.spelling.words_of`).
         entities: number of entities of the catalogue.
 
     >>> fine_kind(0, 1, 100), fine_kind(0, 2, 100), fine_kind(6, 3, 1_000_000)
@@ -65,14 +65,26 @@ def match_and_words(named: Tensor) -> Tensor:
 
 
 def least_logits(named: Tensor) -> Tensor:
-    """The least logit of p(mention) of each span in a linker, from its fine kind; −inf: none. Any shape, fp32.
+    """The least logit of p(mention) of each span in a linker, from the fine kinds (B, T, L) of all spans; −inf: none. fp32.
 
-    >>> least_logits(torch.tensor([0, 1, 2, 3, 16, fine_kind(0, 2, 1_000_000)]))
-    tensor([   -inf, -1.0000,  1.0000, -1.5000,  1.0000,    -inf])
+    A span inside a longer span with such a logit has none: in "the drift cruiser", the name "Drift Cruiser 29" is meant, and
+    not the name "Drift".
+
+    >>> least_logits(torch.tensor([[[1, 0, 0], [2, 4, 0], [fine_kind(0, 2, 1_000_000), 0, 0]]]))
+    tensor([[[-1.0000,    -inf,    -inf],
+             [   -inf,  0.5000,    -inf],
+             [   -inf,    -inf,    -inf]]])
     """
     of_size = [least for pair in LEAST for least in pair]
     table = torch.tensor([-inf, *of_size * len(SIZES), *[-inf] * PER_SIZE], device=named.device)
-    return table[named]
+    least = table[named]  # (B, T, L)
+    starts = torch.arange(named.shape[1], device=named.device)[:, None]  # (T, 1)
+    ends = starts + torch.arange(1, named.shape[2] + 1, device=named.device)  # (T, L)
+    given = torch.where(least > -inf, ends, 0)  # (B, T, L) the ends of the spans that have a least logit
+    furthest = given.amax(-1)  # (B, T) for each first token
+    before = torch.cat([torch.zeros_like(furthest[:, :1]), furthest.cummax(1).values[:, :-1]], 1)  # (B, T) of earlier ones
+    inside = (before[..., None] >= ends) | (furthest[..., None] > ends)
+    return least.masked_fill(inside, -inf)
 
 
 def start_scores(*, fine: bool) -> list[float]:

@@ -91,6 +91,15 @@ def spelling(key: str) -> str:
     return "".join([*before, stem(ROMAN.get(last) or NUMBERS.get(last) or last if before else last)])
 
 
+def words_of(key: str) -> int:
+    """The number of words of a name without those that people add or omit, but at least 1.
+
+    >>> words_of("the drift"), words_of("newton s"), words_of("drift cruiser"), words_of("the the")
+    (1, 1, 2, 1)
+    """
+    return max(1, sum(word not in UNSPOKEN for word in key.split()))
+
+
 def reordered(key: str) -> str:
     """The words of a name in alphabetical order, in the singular and without joining words; adjacent letters become one word.
 

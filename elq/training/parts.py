@@ -27,6 +27,7 @@ from elq.types import QID, Entity, Question
 
 GOLD_SHARE = 0.8  # the largest share of a part that consists of gold entities and their namesakes
 MOST_NAMESAKES = 4  # of one mention
+BESIDE = 4  # rows before and behind a gold entity that are its neighbours
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
@@ -38,6 +39,8 @@ class PartSettings:
         smallest, largest: limits of the number of entities in a part.
         kept: the probability that the gold entity of a mention is in the part.
         namesakes: the probability that entities that the name of a mention may mean are put into the part.
+        neighbours: the probability that the entities beside the gold entity of a mention in the file are put into the part, since
+            the records of one source stand together.
         anonymous: the probability that the entities of a part have no meaningful ids: then their prior is unknown, and none is
             more famous than the others.
         no_aliases: the probability that the dictionary of a part has only titles and labels.
@@ -48,11 +51,12 @@ class PartSettings:
     largest: int = 4_000
     kept: float = 0.75
     namesakes: float = 0.5
+    neighbours: float = 0.0
     anonymous: float = 0.5
     no_aliases: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("share", "kept", "namesakes", "anonymous", "no_aliases"):
+        for name in ("share", "kept", "namesakes", "neighbours", "anonymous", "no_aliases"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ElqError(f"data.parts.{name} is {value}, but must be a number from 0 to 1: correct it")
         if not 1 <= self.smallest <= self.largest:
@@ -162,8 +166,12 @@ class PartCollator:
         for question, mention in draws.sample(gold, len(gold)):
             if len(chosen) >= GOLD_SHARE * size:
                 break
+            row = self.collator.rows[str(mention.entity)]
             if draws.random() < wanted.kept:
-                chosen.add(self.collator.rows[str(mention.entity)])
+                chosen.add(row)
+            if wanted.neighbours and draws.random() < wanted.neighbours:
+                beside = {*range(max(0, row - BESIDE), min(whole, row + BESIDE + 1))} - {row}
+                chosen.update(draws.sample(sorted(beside), min(len(beside), BESIDE)))
             if draws.random() < wanted.namesakes:
                 found = self.dictionary.name_matches([question.text[mention.start : mention.end]]).rows.flatten().tolist()
                 chosen.update(draws.sample(found, min(len(found), MOST_NAMESAKES)))
