@@ -27,19 +27,25 @@ def parser() -> argparse.ArgumentParser:
     made = ArgumentParser(
         prog="elq info", description="Print what a model or entities folder contains, how it was made, and its scores."
     )
-    made.add_argument("folder", metavar="DIR", help="a model folder, a run folder, or an entities folder of `elq build`")
+    made.add_argument(
+        "folder", metavar="DIR", help="a model folder, a run folder, an entities folder of `elq build`, or elq/general"
+    )
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print one fact in each line."""
-    folder = Path(parser().parse_args(arguments).folder)
+    given = parser().parse_args(arguments).folder
+    from elq.encoding.pretrained import GENERAL, WEIGHTS
     from elq.entities.manifest import MANIFEST, open_entities
     from elq.linking.folder import ENTITIES
 
+    folder = WEIGHTS if given == GENERAL else Path(given)
     model = folder / "model" if (folder / "model").is_dir() else folder
     if (model / "config.json").is_file():
-        facts = [*model_facts(model), *entity_facts(open_entities(model / ENTITIES))]
+        facts = [*model_facts(model)]
+        if (model / ENTITIES).is_dir() or folder != WEIGHTS:  # the model in the package links over any catalogue
+            facts += [*entity_facts(open_entities(model / ENTITIES))]
         facts += [*decision_facts(model), *score_facts(model)]
     elif (folder / MANIFEST).is_file():
         facts = list(entity_facts(open_entities(folder)))
@@ -81,6 +87,11 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
     yield "entities", f"{about.entities:,} ({names}, …)"
     megabytes = {name: f"{name} {size / 1e6:.1f} MB" for name, size in about.files.items()}
     yield "files", ", ".join(megabytes.values())
+    if about.version:
+        yield (
+            "changed",
+            f"version {about.version}: {len(about.segments)} segments, {len(entities.catalogue.removed):,} removed rows",
+        )
     yield "table", f"{about.entities:,} × {about.width} {about.dtype}, by {about.encoder} ({about.pooling}, {about.precision})"
     yield "entity text", ", ".join(f"{name} {value}" for name, value in about.text.items())
     chosen = ", ".join(f"{name}={value}" for name, value in about.index_options.items())

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, ``--catalogue``, ``--columns``, ``--scoring`` and ``--device`` to the arguments of a command."""
+    """Add ``--model`` and the options of :func:`add_catalogue_options` to the arguments of a command."""
     parser.add_argument(
         "--model",
         metavar="DIR",
         help=f"model folder or Hub name (default: {GENERAL}, the model in the package, over the starter)",
     )
+    add_catalogue_options(parser)
+
+
+def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--catalogue``, ``--columns``, ``--scoring`` and ``--device`` to the arguments of a command."""
     parser.add_argument(
         "--catalogue",
         metavar="FILE",
@@ -37,7 +42,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
-    """The linker that the options of :func:`add_model_options` choose.
+    """The linker that the model and the options of :func:`add_catalogue_options` choose.
 
     Raises:
         ElqError: ``--columns`` is given without ``--catalogue``, or the linker cannot be opened.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from elq.encoding.pretrained import FILES, resolve_encoder
+from elq.encoding.pretrained import FILES, GENERAL, resolve_encoder
 from elq.entities.build import BuildSettings, EncodedTexts
 from elq.entities.manifest import ENTITY_ENCODER, Entities, Manifest
 from elq.entities.texts import EntityText
@@ -47,14 +47,15 @@ def encoded(place: Path, opened: Entities, new: Sequence[Entity], encoder: str |
         digest = digest_of([resolve_encoder(name) / file for file in FILES])
     except ElqError as error:
         raise ElqError(f"{error} (it must be the encoder that made {place}: --encoder)") from None
-    if about.encoder_sha256 and digest != about.encoder_sha256:
+    same = digest == about.encoder_sha256
+    if about.encoder_sha256 and not same and name != GENERAL:
         raise ElqError(
             f"encoder {name} has the sha256 sum {digest[:12]}…, but that of the encoder that made {place} is"
             f" {about.encoder_sha256[:12]}…: give that encoder with --encoder, or build the entities again"
         )
     settings = settings_of(about, name)
     source = EncodedTexts(settings, device)
-    if not about.encoder_sha256:
+    if not same:  # the weights in the package change with elq, but their entity tower, which makes the vectors, does not
         _refuse_another(opened, source, name)
     made = source.vectors(new)
     if not np.isfinite(made.astype(about.dtype)).all():
@@ -63,7 +64,7 @@ def encoded(place: Path, opened: Entities, new: Sequence[Entity], encoder: str |
 
 
 def _refuse_another(opened: Entities, source: EncodedTexts, name: str) -> None:
-    """Refuse an encoder that gives other vectors than the table has, where the manifest does not say which encoder made it."""
+    """Refuse an encoder that gives other vectors than the table has, where the checksum in the manifest does not say it."""
     some = [row for row in range(0, len(opened.table), max(1, len(opened.table) // SAMPLE))][:SAMPLE]
     there = opened.table.gather(torch.tensor(some, dtype=torch.int64)).numpy()
     made = source.vectors([opened.catalogue[row] for row in some])

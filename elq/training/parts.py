@@ -39,8 +39,8 @@ class PartSettings:
         smallest, largest: limits of the number of entities in a part.
         kept: the probability that the gold entity of a mention is in the part.
         namesakes: the probability that entities that the name of a mention may mean are put into the part.
-        neighbours: the probability that the entities beside the gold entity of a mention in the file are put into the part, since
-            the records of one source stand together.
+        neighbours: the probability that the entities beside the gold entity of a mention in the file are put into the part: the
+            records of one source stand together.
         anonymous: the probability that the entities of a part have no meaningful ids: then their prior is unknown, and none is
             more famous than the others.
         no_aliases: the probability that the dictionary of a part has only titles and labels.

@@ -4,11 +4,16 @@ import hashlib
 import json
 import os
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from elq import Entity, Linker
+from elq.commands import run
 from elq.encoding.pretrained import GENERAL, WEIGHTS
+from elq.entities.build import BuildSettings, build_entities
+from elq.entities.edit import add_entities
+from elq.entities.manifest import MANIFEST
 from elq.errors import ElqError
 from elq.evaluation.evaluate import evaluate
 from elq.linking.general import STARTER, records_of, write_records
@@ -157,3 +162,27 @@ def test_the_figures_of_the_starter_hold():
     for name, value in facts["starter"].items():
         assert found[name] == pytest.approx(value, abs=0.01), name
     assert os.environ["ELQ_CACHE"] in str(linker.entities.catalogue.folder)
+
+
+def test_explain_and_info_of_the_model_in_the_package(tmp_path, capsys):
+    file = write_lines(tmp_path / "towns.jsonl", RECORDS)
+    assert run("explain", [GENERAL, QUESTIONS[0], "--catalogue", str(file)]) == 0
+    assert RECORDS[1]["title"] in capsys.readouterr().out
+    assert run("info", [GENERAL]) == 0
+    said = capsys.readouterr().out
+    assert f"{WEIGHTS}: " in said
+    assert "threshold γ" in said
+    assert "catalogue sha256" not in said
+
+
+def test_a_folder_of_earlier_weights_is_still_changed(tmp_path):
+    file = write_lines(tmp_path / "towns.jsonl", RECORDS)
+    build_entities(file, folder := tmp_path / "entities", BuildSettings(encoder=GENERAL))
+    values = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**values, "encoder_sha256": "0" * 64}))
+    assert add_entities(folder, [{"id": "new", "title": "Rome"}]).entities == len(RECORDS) + 1
+    vectors = np.load(next(folder.rglob("table.npy")), mmap_mode="r+")
+    vectors[:] = vectors[::-1].copy()  # these vectors were made by something else
+    vectors.flush()
+    with pytest.raises(ElqError, match="gives other vectors than the table has"):
+        add_entities(folder, [{"id": "newer", "title": "Oslo"}])
