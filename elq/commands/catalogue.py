@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from elq.commands.console import ArgumentParser, add_columns, parse_columns, refuse_overwriting
+from elq.commands.sources import run_other
 from elq.sources.kinds import KINDS
 
 
@@ -22,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
     made = ArgumentParser(
         prog="elq catalogue",
         description="Make a Parquet catalogue of what you have. Give the same command again after a break: it resumes."
-        " `elq catalogue check FILE` says what is doubtful in a catalogue.",
+        " `elq catalogue check FILE` says what is doubtful in a catalogue, and `elq catalogue links FILE` makes training"
+        " questions of the links in Wikipedia's articles.",
         argument_default=argparse.SUPPRESS,  # Options has the defaults
     )
     made.add_argument("source", metavar="SOURCE", help="a file, or a folder of files of one kind, also compressed")
@@ -32,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--processes", type=int, default=None, metavar="N", help="processes that parse (default: all cores)")
     add_columns(made)
     made.add_argument("--sheet", metavar="NAME", help="the sheet of a workbook (default: the first)")
+    made.add_argument("--id-prefix", metavar="P", help="what ids that are addresses lose, such as http://example.org/concept/")
     wikidata = made.add_argument_group("Wikidata")
     wikidata.add_argument("--site", help="the wiki whose page titles are the titles (default: enwiki)")
     wikidata.add_argument("--type-properties", type=names, metavar="P,…", help="properties that are types (default: P31)")
@@ -45,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Make the catalogue file."""
+    """Make the catalogue file; or, with ``check`` or ``links`` as the first argument, do what elq/commands/sources.py says."""
+    if arguments and arguments[0] in ("check", "links"):
+        return run_other(arguments[0], arguments[1:])
     options: dict[str, Any] = vars(parser().parse_args(arguments))
     source, output, kind, processes = (options.pop(name) for name in ("source", "output", "kind", "processes"))
     refuse_overwriting(output, source, options.get("redirects"))
