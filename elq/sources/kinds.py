@@ -27,7 +27,10 @@ SUFFIXES = {
 HEAD = 1 << 16  # bytes of the file that are looked at
 TABLES = ("jsonl", "ndjson", "json")
 WIKIDATA = re.compile(r'"(?:labels|claims|sitelinks)"\s*:\s*[\[{]')
-SPARQL = re.compile(r'\A\s*\{\s*"(?:head|results)"\s*:\s*\{')
+SPARQL = re.compile(  # the result as JSON, TSV and CSV, and the list of objects that the query service of Wikidata saves
+    r'\A\s*\{\s*"(?:head|results)"\s*:\s*\{|\A\?\w+(?:\t\?\w+)*\r?\n|\A"?(\w+)"?[,\t](?:[^\r\n]*[,\t])?"?\1Label\b'
+    r'|\A\s*\[\s*\{\s*"\w+"\s*:\s*(?:"https?://|\{\s*"type"\s*:\s*"uri")'
+)
 WIKIPEDIA = re.compile(r'"(?:main_entity|article_body|is_part_of|in_language)"\s*:')
 PREFIX = re.compile(r"\A\s*(?:@prefix\b|@base\b|PREFIX\b|<\S+>\s+<\S+>)|<rdf:RDF")
 GEONAMES = re.compile(r"\d+\t[^\t]+\t[^\t]*\t[^\t]*\t-?\d+(?:\.\d+)?\t-?\d+(?:\.\d+)?\t[A-Z]?\t")

@@ -34,6 +34,7 @@ class Options:
         redirects: a file of old and new ids; "" for none.
         columns: our field → the column of a table, where the names differ.
         sheet: the name of the sheet of a workbook; "" for the first.
+        id_prefix: what ids that are addresses lose, such as "http://example.org/concept/"; "" keeps them whole.
     """
 
     languages: tuple[str, ...] = ("en",)
@@ -47,6 +48,7 @@ class Options:
     redirects: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     sheet: str = ""
+    id_prefix: str = ""
 
 
 class Skips:
