@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import ClassVar
 
 from elq.errors import ElqError
-from elq.reading.lines import opened, text_lines
-from elq.sources.source import Record, Source
+from elq.reading.lines import decoded, opened, raw_lines, text_lines
+from elq.sources.source import RECORDS, Options, Record, Skips, Source
 
 log = logging.getLogger(__name__)
 
@@ -69,16 +71,17 @@ CODES = {  # the most frequent feature codes; a file featureCodes_en.txt beside 
     "VLC": "volcano",
 }
 FEATURES, COUNTRIES, REGIONS = "featureCodes_en.txt", "countryInfo.txt", "admin1CodesASCII.txt"
+Chunk = tuple[int, list[bytes]]
 KEPT = ("country", "latitude", "longitude", "feature_code")
 
 
 class GeonamesSource(Source):
     """The places of a GeoNames dump. Names of features, countries and regions are read from GeoNames' lists beside it."""
 
-    uses: ClassVar[frozenset[str]] = frozenset()
+    parallel: ClassVar[bool] = True
 
-    def records(self) -> Iterator[Record]:
-        """Yield one record a line, with constant memory."""
+    def __init__(self, path: Path, options: Options, skips: Skips) -> None:
+        super().__init__(path, options, skips)
         self.features = {key.partition(".")[2]: name for key, name in self._list(FEATURES, 0, 1)} or CODES
         self.countries, self.regions = dict(self._list(COUNTRIES, 0, 4)), dict(self._list(REGIONS, 0, 1))
         if not self.countries:
@@ -87,10 +90,27 @@ class GeonamesSource(Source):
                 " with the regions)",
                 *(self.path, COUNTRIES, REGIONS),
             )
+
+    def records(self) -> Iterator[Record]:
+        """Yield one record a line, with constant memory."""
+        for chunk in self.chunks():
+            yield from self.parse(chunk, self.skips, {})
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the number of the first line, and lines."""
         with opened(self.path) as stream:
-            for number, line in enumerate(text_lines(stream, str(self.path)), 1):
-                if (record := self._record(line.rstrip("\r\n"), number)) is not None:
-                    yield record
+            lines = raw_lines(stream, str(self.path))
+            while chunk := list(islice(lines, RECORDS)):
+                self.done += sum(len(raw) for _, raw in chunk)
+                yield chunk[0][0], [raw for _, raw in chunk]
+
+    def parse(self, chunk: Chunk, skips: Skips, others: dict[str, str]) -> Iterator[Record]:
+        """Yield the records of some lines."""
+        first, lines = chunk
+        for number, raw in enumerate(lines, first):
+            line = decoded(raw, str(self.path), number).rstrip("\r\n")
+            if (record := self._record(line, number, skips)) is not None:
+                yield record
 
     def _list(self, name: str, key: int, value: int) -> Iterator[tuple[str, str]]:
         """Two columns of a list of GeoNames, if the file is there."""
@@ -102,7 +122,7 @@ class GeonamesSource(Source):
                     if len(parts) > max(key, value) and not line.startswith("#"):
                         yield parts[key], parts[value]
 
-    def _record(self, line: str, number: int) -> Record | None:
+    def _record(self, line: str, number: int, skips: Skips) -> Record | None:
         values = line.split("\t")
         if len(values) != len(COLUMNS):
             if number == 1:
@@ -111,12 +131,12 @@ class GeonamesSource(Source):
                     " dump such as cities500.txt, or choose another --kind"
                 )
             if line.strip():
-                self.skips.add(f"in lines without {len(COLUMNS)} columns, which are cut or damaged", f"line {number}")
+                skips.add(f"in lines without {len(COLUMNS)} columns, which are cut or damaged", f"line {number}")
             return None
         row = dict(zip(COLUMNS, values, strict=True))
         name, code, population = row["name"].strip(), row["feature_code"], row["population"]
         if not name:
-            self.skips.add("without a name", f"line {number}")
+            skips.add("without a name", f"line {number}")
             return None
         kind = self.features.get(code) or CLASSES.get(row["feature_class"], "")
         others = [

@@ -192,11 +192,11 @@ class Graph:
     def _no_entity(self, identity: str, subject: Subject, preferred: bool) -> str:
         """Why a subject is no entity; "" if it is one."""
         if what := next((NO_ENTITY[kind[1:-1]] for kind in subject.kinds if kind[1:-1] in NO_ENTITY), None):
-            return f"that are {what}"
+            return f"of the kind {what}"
         if not identity.startswith("<"):
-            return "that are blank nodes, which have no id"
+            return "without an id, since they are blank nodes"
         if subject.deprecated:
-            return "that are deprecated"
+            return "marked as deprecated"
         if preferred and not subject.preferred:
             return "without a skos:prefLabel, which others in the file have"
         return "" if subject.known.labels else no_label(subject.known, self.options.languages)

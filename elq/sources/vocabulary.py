@@ -42,11 +42,11 @@ NODE_TEXTS = (SKOS_XL + "literalForm", RDF + "value")
 EVERY = frozenset({SKOS + "Concept", OWL + "NamedIndividual", OWL + "Thing", OWL + "Class", RDFS + "Class", RDFS + "Resource"})
 # What has one of these types is a part of the vocabulary, and no entity.
 NO_ENTITY = {
-    **{SKOS + name: f"SKOS {name}s" for name in ("ConceptScheme", "Collection", "OrderedCollection")},
-    **{OWL + name: f"OWL {name}s" for name in ("Restriction", "Axiom")},
-    OWL + "Ontology": "OWL ontologies",
-    **{OWL + f"{name}Property": "OWL properties" for name in ("Object", "Datatype", "Annotation")},
-    RDF + "Property": "RDF properties",
-    RDFS + "Datatype": "RDF datatypes",
-    SKOS_XL + "Label": "SKOS-XL labels",
+    **{SKOS + name: f"SKOS {name}" for name in ("ConceptScheme", "Collection", "OrderedCollection")},
+    **{OWL + name: f"OWL {name}" for name in ("Restriction", "Axiom")},
+    OWL + "Ontology": "OWL ontology",
+    **{OWL + f"{name}Property": "OWL property" for name in ("Object", "Datatype", "Annotation")},
+    RDF + "Property": "RDF property",
+    RDFS + "Datatype": "RDF datatype",
+    SKOS_XL + "Label": "SKOS-XL label",
 }

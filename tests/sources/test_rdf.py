@@ -25,6 +25,7 @@ ex:mammal a skos:Concept ; skos:prefLabel "mammal"@en, "Säugetier"@de ; skos:na
 ex:dog a skos:Concept ; skos:prefLabel "dog"@en-GB .
 ex:old a skos:Concept ; skos:prefLabel "old"@en ; owl:deprecated true .
 ex:loup a skos:Concept ; skos:prefLabel "loup"@fr .
+ex:Kind <http://www.w3.org/2000/01/rdf-schema#label> "a class of this thesaurus"@en .
 """
 TRIPLES = """<http://ex.org/t/cat> <http://www.w3.org/2004/02/skos/core#broader> <http://ex.org/t/mammal> .
 <http://ex.org/t/mammal> <http://www.w3.org/2004/02/skos/core#prefLabel> "mammal"@en .
@@ -75,8 +76,9 @@ def test_a_thesaurus(tmp_path):
     assert records["mammal"]["description"] == "has milk"
     assert records["dog"]["types"] == ["mammal"]  # by skos:narrower
     assert skips.content() == {
-        "that are SKOS ConceptSchemes": (1, "http://ex.org/t/scheme"),
-        "that are deprecated": (1, "http://ex.org/t/old"),
+        "of the kind SKOS ConceptScheme": (1, "http://ex.org/t/scheme"),
+        "marked as deprecated": (1, "http://ex.org/t/old"),
+        "without a skos:prefLabel, which others in the file have": (1, "http://ex.org/t/Kind"),
         "without a name in en (--languages chooses others)": (1, "http://ex.org/t/loup"),
     }
 
@@ -120,7 +122,7 @@ def test_an_ontology(tmp_path):
     assert records["GO_1"]["aliases"] == ["cell dying"]
     assert records["GO_1"]["description"] == "The end of a cell."
     assert records["GO_1"]["types"] == ["process"]
-    assert skips.counts == {"that are OWL properties": 1, "that are OWL Restrictions": 1}
+    assert skips.counts == {"of the kind OWL property": 1, "of the kind OWL Restriction": 1}
 
 
 def test_plain_rdf_has_the_words_of_a_class_as_type(tmp_path):
@@ -135,7 +137,7 @@ def test_labels_and_definitions_in_nodes_of_their_own(tmp_path):
     records, skips = read(written(tmp_path / "a.ttl", LABELS_IN_NODES))
     record = records["http://ex.org/c"]
     assert (record["title"], record["aliases"], record["description"]) == ("maize", ["corn"], "a cereal")
-    assert skips.counts == {"that are SKOS-XL labels": 2}
+    assert skips.counts == {"of the kind SKOS-XL label": 2}
 
 
 @pytest.mark.parametrize(
