@@ -55,7 +55,9 @@ def imported_modules(*folders: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["report"], *EXTRAS["gpu"]])
+@pytest.mark.parametrize(
+    "requirement", [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["report"], *EXTRAS["gpu"], *EXTRAS["sources"]]
+)
 def test_every_dependency_is_imported_by_the_package(requirement):
     assert set(modules_of(requirement)) <= imported_modules("elq")
 

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 from elq.errors import ElqError
 from elq.reading.lines import decoded, opened, raw_lines, text_lines
-from elq.sources.source import RECORDS, Options, Record, Skips, Source
+from elq.sources.source import RECORDS, Options, Record, Skips, Source, grouped
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +98,7 @@ class GeonamesSource(Source):
     def chunks(self) -> Iterator[Chunk]:
         """Yield the number of the first line, and lines."""
         with opened(self.path) as stream:
-            lines = raw_lines(stream, str(self.path))
-            while chunk := list(islice(lines, RECORDS)):
+            for chunk in grouped(raw_lines(stream, str(self.path)), RECORDS):
                 self.done += sum(len(raw) for _, raw in chunk)
                 yield chunk[0][0], [raw for _, raw in chunk]
 

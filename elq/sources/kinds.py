@@ -24,9 +24,10 @@ SUFFIXES = {
     **dict.fromkeys(("srj", "srx"), "sparql"),
     **dict.fromkeys(("csv", "tsv", "parquet"), "table"),
 }
+NAMES = ("labels", "descriptions", "aliases")
 HEAD = 1 << 16  # bytes of the file that are looked at
 TABLES = ("jsonl", "ndjson", "json")
-WIKIDATA = re.compile(r'"(?:labels|claims|sitelinks)"\s*:\s*[\[{]')
+WIKIDATA = re.compile(r'\A\s*\{\s*"entities"\s*:|"(?:labels|claims|sitelinks)"\s*:\s*[\[{]')
 SPARQL = re.compile(  # the result as JSON, TSV and CSV, and the list of objects that the query service of Wikidata saves
     r'\A\s*\{\s*"(?:head|results)"\s*:\s*\{|\A\?\w+(?:\t\?\w+)*\r?\n|\A"?(\w+)"?[,\t](?:[^\r\n]*[,\t])?"?\1Label\b'
     r'|\A\s*\[\s*\{\s*"\w+"\s*:\s*(?:"https?://|\{\s*"type"\s*:\s*"uri")'
@@ -45,6 +46,8 @@ def kind_of(path: Path) -> str:
         ElqError: nothing says what the file is.
     """
     head, suffix = _head(path), format_of(path)
+    if head.startswith("PAR1"):
+        return "wikidata" if _has_languages(path) else "table"
     if SPARQL.search(head):
         return "sparql"
     for name, pattern in WORDS:
@@ -71,6 +74,18 @@ def _head(path: Path) -> str:
         raise ElqError(
             f"{path} could not be read ({error or type(error).__name__}): the file is damaged or incomplete, so get it again"
         ) from None
+
+
+def _has_languages(path: Path) -> bool:
+    """Whether the names in a Parquet file are objects with a language, as in Wikidata's records."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return False  # reading the file says what is wrong
+    return any("struct<" in str(one.type) and "language: string" in str(one.type) for one in schema if one.name in NAMES)
 
 
 def source_of(kind: str, path: Path, options: Options, skips: Skips) -> Source:

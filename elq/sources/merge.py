@@ -96,7 +96,7 @@ def _without_repeated(table: pa.Table, repeated: set[str], seen: set[str], skips
     for identity in table.column("id").to_pylist():
         kept.append(identity not in seen)
         if not kept[-1]:
-            skips.add("with the id of an earlier record", identity)
+            skips.add("the id of an earlier record", identity)
         elif identity in repeated:
             seen.add(identity)
     return table.filter(pa.array(kept, pa.bool_()))
@@ -131,6 +131,6 @@ def _with_labels(table: pa.Table, labels: pa.Table) -> pa.Table:
     places = pc.index_in(types.flatten(), labels.column("id").combine_chunks())
     names = labels.column("label").combine_chunks().take(places)
     flat = iter(names.to_pylist())
-    lists = [list(dict.fromkeys(name for _ in one or () if (name := next(flat)))) for one in types.to_pylist()]
+    lists = [list(dict.fromkeys(name for _ in one or () if (name := next(flat)))) or None for one in types.to_pylist()]
     position = table.schema.get_field_index("types")
     return table.set_column(position, table.schema.field(position), pa.array(lists, table.schema.field(position).type))

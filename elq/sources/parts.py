@@ -75,13 +75,13 @@ def _checked(records: Iterable[Record], skips: Skips) -> Iterator[tuple[dict[str
     for number, record in enumerate(records, 1):
         identity = record.get("id")
         if not record.get("title") and not record.get("label"):
-            skips.add("without a title or label", str(identity))
+            skips.add("no title or label", str(identity))
             continue
         try:
             entity = entity_from_record(record)
         except ElqError as error:
             place = str(identity) if identity else f"record {number}"
-            skips.add("with a wrong value", f"{place}: {error}")
+            skips.add("a wrong value", f"{place}: {error}")
             continue
         fields = {name: getattr(entity, name) or None for name in FIELDS}
         yield fields, {name: value for name, value in entity.data.items() if name not in fields}

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 log = logging.getLogger(__name__)
 
+Item = TypeVar("Item")
 Record = dict[str, Any]
 """One entity, as a source gives it: elq's own fields (id, title, label, description: str; aliases, types: list[str];
 popularity: int), of which only the id and one name are needed. Every further key is a column of its own."""
@@ -31,6 +32,7 @@ class Options:
         has_sitelink: leave out the entities of Wikidata without a page in ``site``.
         types: if not empty, only the entities with one of these types are kept.
         without_types: the entities with one of these types are left out.
+        internal_pages: keep the items of Wikidata about disambiguation pages, categories, templates and lists.
         redirects: a file of old and new ids; "" for none.
         columns: our field → the column of a table, where the names differ.
         sheet: the name of the sheet of a workbook; "" for the first.
@@ -45,6 +47,7 @@ class Options:
     has_sitelink: bool = False
     types: tuple[str, ...] = ()
     without_types: tuple[str, ...] = ()
+    internal_pages: bool = False
     redirects: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     sheet: str = ""
@@ -62,7 +65,7 @@ class Skips:
         """Count records that are left out for one reason.
 
         Args:
-            reason: why, in words that are the same for all such records, and follow the word "records": "without a title".
+            reason: why, in words that are the same for all such records, such as "no title or label".
             place: where the record is, such as "line 7" or its id.
             count: the number of records.
         """
@@ -82,7 +85,14 @@ class Skips:
         """Say in the log how many records were left out, and why; nothing if there are none."""
         for reason, count in self.counts.most_common():
             place = f" (the first: {self.first[reason]})" if self.first[reason] else ""
-            log.warning("%s: left out %s record%s %s%s", source, f"{count:,}", "" if count == 1 else "s", reason, place)
+            log.warning("%s: left out %s record%s: %s%s", source, f"{count:,}", "" if count == 1 else "s", reason, place)
+
+
+def grouped(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of so many items; the last may be shorter."""
+    iterator = iter(items)
+    while group := list(islice(iterator, size)):
+        yield group
 
 
 class Source(ABC):
@@ -116,9 +126,7 @@ class Source(ABC):
 
     def chunks(self) -> Iterator[Any]:
         """Yield what :meth:`parse` takes: here lists of records."""
-        records = self.records()
-        while chunk := list(islice(records, RECORDS)):
-            yield chunk
+        yield from grouped(self.records(), RECORDS)
 
     def parse(self, chunk: Any, skips: Skips, others: dict[str, str]) -> Iterable[Record]:
         """The records of one chunk.

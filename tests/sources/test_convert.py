@@ -44,7 +44,7 @@ class Lines(Source):
             identity, title, types, *more = line.rstrip("\n").split("\t")
             if title.startswith("class"):
                 others[identity] = title
-                skips.add("that are classes", identity)
+                skips.add("a class", identity)
             else:
                 yield {
                     "id": identity,
@@ -77,7 +77,7 @@ def test_records_become_a_catalogue_with_all_columns(tmp_path, caplog):
     assert entities[4].types == ("class 1",)
     assert entities[5].types == ("a kind",)
     assert entities[4].data == {"year": "4"}
-    assert "left out 2 records that are classes (the first: C0)" in caplog.text
+    assert "left out 2 records: a class (the first: C0)" in caplog.text
     assert "1 of 4 types have no record with a label" in caplog.text
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
@@ -86,9 +86,9 @@ def test_bad_records_are_counted(tmp_path, caplog):
     source = tmp_path / "a.txt"
     source.write_text("Q1\tone\t\nQ2\t\t\nNIL\tnothing\t\nQ1\tagain\t\n\tno id\t\n", encoding="utf-8")
     assert convert(source, tmp_path / "c.parquet", kind="lines") == 1
-    assert "left out 1 record without a title or label (the first: Q2)" in caplog.text
-    assert "left out 2 records with a wrong value (the first: NIL: an entity has the id NIL" in caplog.text
-    assert "left out 1 record with the id of an earlier record (the first: Q1)" in caplog.text
+    assert "left out 1 record: no title or label (the first: Q2)" in caplog.text
+    assert "left out 2 records: a wrong value (the first: NIL: an entity has the id NIL" in caplog.text
+    assert "left out 1 record: the id of an earlier record (the first: Q1)" in caplog.text
 
 
 def test_a_source_without_a_good_record_makes_no_file(tmp_path):
