@@ -47,6 +47,8 @@ def convert(
         require_file(path, str(path), f"give the path of a file that has one of the kinds of `elq catalogue {path}`")
     if output.suffix != ".parquet":
         raise ElqError(f"the output {output} must end in .parquet, since `elq catalogue` writes Parquet: give such a name")
+    if processes is not None and processes < 1:
+        raise ElqError(f"--processes is {processes}, but must be 1 or more: give 1 or leave it out")
     if not kind:
         kind = kind_of(path)
         log.info("%s is read as %s (--kind chooses another kind)", path, kind)

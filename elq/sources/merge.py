@@ -121,7 +121,11 @@ def _labels(folder: Path, paths: list[Path]) -> pa.Table:
         or [pa.table({"id": used, "label": used})]
     ).combine_chunks()
     if missing := len(used) - len(pc.unique(found.column("id"))):
-        log.info("%s of %s types have no record with a label, and are left out", f"{missing:,}", f"{len(used):,}")
+        log.info(
+            "%s of %s types are left out, since the source has no entity with a label for them",
+            f"{missing:,}",
+            f"{len(used):,}",
+        )
     return found
 
 

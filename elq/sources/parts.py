@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from elq.entities.catalogue_files import entity_from_record
-from elq.entities.columns import FIELDS
+from elq.entities.columns import FIELDS, Layout
 from elq.errors import ElqError
 from elq.files import replacing
 from elq.sources.source import Record, Skips
 
+LAYOUT = Layout()
 SKIPS = b"elq.skips"  # key of the metadata of a part: the records that were left out of it
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema(
@@ -78,7 +79,7 @@ def _checked(records: Iterable[Record], skips: Skips) -> Iterator[tuple[dict[str
             skips.add("no title or label", str(identity))
             continue
         try:
-            entity = entity_from_record(record)
+            entity = entity_from_record(record, layout=LAYOUT)
         except ElqError as error:
             place = str(identity) if identity else f"record {number}"
             skips.add("a wrong value", f"{place}: {error}")

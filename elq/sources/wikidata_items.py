@@ -36,14 +36,14 @@ def terms(value: object, language: str) -> list[str]:
     >>> terms({"en": [{"language": "en", "value": "Berlin"}]}, "en"), terms([{"language": "en", "value": "Ex"}], "en")
     (['Berlin'], ['Ex'])
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         found = value.get(language)
         entries = found if isinstance(found, list) else [found]
     elif isinstance(value, list):
-        entries = [one for one in value if isinstance(one, Mapping) and one.get("language") == language]
+        entries = [one for one in value if isinstance(one, dict) and one.get("language") == language]
     else:
         return []
-    texts = (one.get("value") if isinstance(one, Mapping) else one for one in entries)
+    texts = (one.get("value") if isinstance(one, dict) else one for one in entries)
     return [text.strip() for text in texts if isinstance(text, str) and text.strip()]
 
 
@@ -58,13 +58,13 @@ def statements(item: Mapping[str, Any], key: str, *, best: bool = True) -> Itera
         best: leave out normal statements if others are preferred.
     """
     claims = item.get("claims") or item.get("statements")
-    found = claims.get(key) if isinstance(claims, Mapping) else None
+    found = claims.get(key) if isinstance(claims, dict) else None
     kept = (
-        [one for one in found if not (isinstance(one, Mapping) and one.get("rank") == "deprecated")]
+        [one for one in found if not (isinstance(one, dict) and one.get("rank") == "deprecated")]
         if isinstance(found, list)
         else []
     )
-    preferred = [one for one in kept if isinstance(one, Mapping) and one.get("rank") == "preferred"]
+    preferred = [one for one in kept if isinstance(one, dict) and one.get("rank") == "preferred"]
     for one in (best and preferred) or kept:
         if text := one if isinstance(one, str) else _value_text(one):
             yield text
@@ -73,8 +73,8 @@ def statements(item: Mapping[str, Any], key: str, *, best: bool = True) -> Itera
 def _value_text(statement: object) -> str:
     """The value of a statement as a text; "" if it has none."""
     for key in ("mainsnak", "datavalue", "value"):
-        statement = statement.get(key) if isinstance(statement, Mapping) else None
-    if isinstance(statement, Mapping):
+        statement = statement.get(key) if isinstance(statement, dict) else None
+    if isinstance(statement, dict):
         number = statement.get("numeric-id")
         texts = (statement.get(key) for key in ("id", "text", "amount", "time"))
         text = next((text for text in texts if isinstance(text, str)), "")
@@ -85,15 +85,15 @@ def _value_text(statement: object) -> str:
 def page_title(item: Mapping[str, Any], site: str) -> str:
     """The title of the item's page in a wiki; "" if it has none."""
     pages = item.get("sitelinks")
-    page = pages.get(site) if isinstance(pages, Mapping) else None
-    title = page.get("title") if isinstance(page, Mapping) else page
+    page = pages.get(site) if isinstance(pages, dict) else None
+    title = page.get("title") if isinstance(page, dict) else page
     return title.strip() if isinstance(title, str) else ""
 
 
 def sitelinks(item: Mapping[str, Any]) -> int:
     """The number of pages about the item in all wikis."""
     pages = item.get("sitelinks")
-    return sum(page is not None for page in pages.values()) if isinstance(pages, Mapping) else 0
+    return sum(page is not None for page in pages.values()) if isinstance(pages, dict) else 0
 
 
 @dataclass
@@ -121,7 +121,7 @@ class ItemReader:
             skips: counts the items that are left out.
             others: id → label of the items that are left out, but may be types of others.
         """
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict):
             skips.add("not a JSON object", place)
             return None
         identity = item.get("id")

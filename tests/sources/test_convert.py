@@ -78,7 +78,7 @@ def test_records_become_a_catalogue_with_all_columns(tmp_path, caplog):
     assert entities[5].types == ("a kind",)
     assert entities[4].data == {"year": "4"}
     assert "left out 2 records: a class (the first: C0)" in caplog.text
-    assert "1 of 4 types have no record with a label" in caplog.text
+    assert "1 of 4 types are left out" in caplog.text
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
 

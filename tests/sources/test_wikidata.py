@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elq.commands import run
 from elq.entities.catalogue_files import read_entities
 from elq.errors import ElqError
 from elq.sources import dump
@@ -418,3 +419,32 @@ def test_the_nested_records_of_users_are_read(tmp_path, name, wanted, caplog):
     entities = made(SHARED / "cases" / name, tmp_path)
     assert [(one.id, one.title, one.aliases) for one in entities] == wanted
     assert "is read as wikidata" in caplog.text
+
+
+def test_the_command_makes_a_catalogue_and_says_mistakes_in_one_sentence(tmp_path, capsys):
+    path, output = tmp_path / "dump.json", tmp_path / "c.parquet"
+    path.write_text(array_of(ITEMS), encoding="utf-8")
+    options = ["--languages", "de,en", "--site", "dewiki", "--min-sitelinks", "1", "--without-types", "Q5"]
+    assert run("catalogue", [str(path), "--output", str(output), *options]) == 0
+    assert [one.title for one in read_entities(output)] == ["T", "T"]
+    for arguments, said in (
+        ([str(path), "--output", str(path)], "is read by this command"),
+        ([str(path), "--output", str(output), "--processes", "0"], "--processes is 0, but must be 1 or more"),
+        ([str(path), "--output", str(output), "--types", "human"], "--types has 'human'"),
+        ([str(path), "--output", str(output), "--types", "Q5"], "has no record that can be an entity"),
+    ):
+        assert run("catalogue", arguments) == 2
+        assert said in capsys.readouterr().err
+    assert run("predict", ["--catalogue", str(path), "who?"]) == 2
+    assert "make one by `elq catalogue" in capsys.readouterr().err
+
+
+def test_progress_says_how_much_was_read(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "dump.json"
+    path.write_text(array_of(ITEMS * 50), encoding="utf-8")
+    monkeypatch.setattr(dump, "CHUNK", 30_000)
+    monkeypatch.setattr("elq.progress.LOG_SECONDS", 0)
+    monkeypatch.delenv("ELQ_NO_PROGRESS", raising=False)
+    convert(path, tmp_path / "c.parquet", processes=1)
+    assert f"{path}: 0 MB of 0 MB read, 0 entities, 0 minutes to go" in caplog.text
