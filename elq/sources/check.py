@@ -13,7 +13,7 @@ from elq.entities.columns import Layout, layout_of
 from elq.entities.tally import LIKE_ID
 from elq.errors import ElqError
 from elq.names.records import keys_of
-from elq.names.surface import FUNCTION_WORDS
+from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.progress import track
 from elq.reading.records import read_records
 from elq.sources.findings import LONG_DESCRIPTION, LONG_NAME, MANY_ALIASES, SPAN_TOKENS, Findings
@@ -78,8 +78,8 @@ class Checker:
             self.names.scripts[script_of(name)] += 1
             for kind in _doubts_about(name):
                 self.findings.add(kind, f"{name[:LONG_NAME]!r} of {entity.id}")
-            if len(name) > SHORT:
-                self._waiting.append((name, entity.id))
+            if len(short := without_brackets(name)) > SHORT:
+                self._waiting.append((short, entity.id))
         if len(self._waiting) >= BATCH:
             self._count_tokens()
 
