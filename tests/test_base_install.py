@@ -12,7 +12,7 @@ from tests.test_packaging import PROJECT, ROOT
 OPTIONAL = (
     *("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets"),
     *("matplotlib", "jinja2"),
-    *("orjson", "rapidgzip"),
+    *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -158,3 +158,17 @@ def test_a_training_command_names_the_extra_that_it_needs(command):
     done = command_on_a_base_install(command, "+experiment=starter")
     assert done.returncode == 2
     assert "elq[train]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "content"),
+    [
+        ("pyoxigraph", "a.ttl", '<http://a> <http://www.w3.org/2000/01/rdf-schema#label> "a" .'),
+        ("openpyxl", "a.xlsx", "PK"),
+    ],
+)
+def test_a_source_names_the_extra_that_it_needs(tmp_path, library, name, content):
+    (tmp_path / name).write_text(content)
+    done = command_on_a_base_install("catalogue", str(tmp_path / name), "--output", str(tmp_path / "c.parquet"))
+    assert done.returncode == 2
+    assert f"this command needs {library}, which is not installed: pip install 'elq[sources]'" in done.stderr

@@ -1,13 +1,15 @@
 """Excel: reads one sheet of a workbook (.xlsx, .xlsm), whose header row is found."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, ClassVar
 from xml.etree import ElementTree
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from elq.errors import ElqError
+from elq.reading.records import listing
 from elq.sources.joined import Cell, Row, joined
 from elq.sources.shown import shown
 from elq.sources.source import Record, Source
@@ -26,20 +28,27 @@ class ExcelSource(Source):
 
     def records(self) -> Iterator[Record]:
         """Yield the records, in the order in which the ids come first."""
+        import openpyxl  # noqa: F401 (a missing library is no damaged file)
+
         try:
             with self.path.open("rb") as stream:
                 yield from self._from_workbook(stream)
-        except (BadZipFile, KeyError, ElementTree.ParseError, EOFError) as error:
+        except ElqError:
+            raise
+        except Exception as error:  # openpyxl and zipfile raise many kinds of errors for a damaged file
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ElqError(
-                f"{self.path} is not a workbook that can be read ({error or type(error).__name__}): if it is an old .xls or an"
-                " .ods file, or has a password, save it as .xlsx or CSV; if it is incomplete, get it again"
+                f"{self.path} is not a workbook that can be read ({reason}): if it is an old .xls or an .ods file, or has a"
+                " password, save it as .xlsx or CSV; if it is incomplete, get it again"
             ) from None
 
     def _from_workbook(self, stream: Any) -> Iterator[Record]:
         import openpyxl
 
         self.errors: list[str] = []
-        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about parts of the workbook that are not read, such as rules for input
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
         try:
             sheet = self._sheet(book)
             lines = self._lines(sheet)
@@ -118,9 +127,17 @@ class ExcelSource(Source):
         return found
 
     def _rows(self, names: Sequence[str], lines: Iterator[Line]) -> Iterator[tuple[str, Row]]:
+        filled: set[str] = set()
         for number, texts in lines:
             if row := {name: Cell(text) for name, text in zip(names, texts, strict=False) if name and text}:
+                filled |= row.keys()
                 yield f"row {number}", row
+        if empty := [name for name in names if name and name not in filled]:
+            log.warning(
+                "%s: columns without any value: %s; if they have formulas, open the workbook in a spreadsheet and save it, so"
+                " that it has their results",
+                *(self.path, listing(empty)),
+            )
 
 
 def header_of(rows: Sequence[Sequence[str]]) -> int | None:

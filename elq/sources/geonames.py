@@ -106,7 +106,11 @@ class GeonamesSource(Source):
         """Yield the records of some lines."""
         first, lines = chunk
         for number, raw in enumerate(lines, first):
-            line = decoded(raw, str(self.path), number).rstrip("\r\n")
+            try:
+                line = decoded(raw, str(self.path), number).rstrip("\r\n")
+            except ElqError:
+                skips.add("in lines that are not UTF-8", f"line {number}")
+                continue
             if (record := self._record(line, number, skips)) is not None:
                 yield record
 

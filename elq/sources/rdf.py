@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from elq.errors import ElqError
 from elq.reading.lines import DAMAGED, format_of, opened
 from elq.sources.gathered import Gathered, no_label, rank_of
 from elq.sources.joined import id_of
-from elq.sources.source import Options, Record, Skips, Source
+from elq.sources.source import Options, Record, Skips, Source, grouped
 from elq.sources.vocabulary import (
     ALIASES,
     CODES,
@@ -46,6 +46,7 @@ FORMATS = {  # suffix → the name of the format in pyoxigraph
 BASE = "file:///"  # the address of a file whose addresses are relative
 WORDS = re.compile(r"[/#]([A-Z][A-Za-z]{2,})>$")  # the end of <http://schema.org/MusicGroup>
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+LINES, TOGETHER = ("N_TRIPLES", "N_QUADS"), 10_000  # formats with one triple a line, and lines that are parsed together
 STEP = 1000  # between the ranks of two predicates; the ranks of languages lie between
 PLACE = {
     name: (field, place)
@@ -76,23 +77,21 @@ class RdfSource(Source):
     def records(self) -> Iterator[Record]:
         """Yield the records, in the order in which the subjects come first."""
         graph = Graph(self.options)
-        for triple in triples(self.path):
+        for triple in triples(self.path, self.skips):
             graph.add(triple)
         yield from graph.records(self.skips)
 
 
-def triples(path: Path) -> Iterator[Any]:
-    """The triples of a file, compressed or not.
+def triples(path: Path, skips: Skips) -> Iterator[Any]:
+    """The triples of a file, compressed or not. Broken lines of N-Triples and N-Quads are counted and passed over.
 
     Raises:
         ElqError: the file is not valid, or ends in the middle; the message has the line.
     """
-    import pyoxigraph
-
     name = FORMATS.get(format_of(path)) or _format_by_content(path)
     with opened(path) as stream:
         try:
-            yield from pyoxigraph.parse(stream, format=getattr(pyoxigraph.RdfFormat, name), base_iri=BASE, lenient=True)
+            yield from _of_lines(stream, name, skips) if name in LINES else _parsed(stream, name)
         except (SyntaxError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ElqError(
@@ -104,6 +103,29 @@ def triples(path: Path) -> Iterator[Any]:
                 f"{path} could not be read to its end ({error or type(error).__name__}): the file is damaged or incomplete, so"
                 " get it again"
             ) from None
+
+
+def _parsed(content: IO[bytes] | bytes, name: str) -> Iterator[Any]:
+    import pyoxigraph
+
+    yield from pyoxigraph.parse(content, format=getattr(pyoxigraph.RdfFormat, name), base_iri=BASE, lenient=True)
+
+
+def _of_lines(stream: IO[bytes], name: str, skips: Skips) -> Iterator[Any]:
+    """The triples of a format with one triple a line, many lines at a time."""
+    number = 0
+    for lines in grouped(stream, TOGETHER):
+        try:
+            found = [*_parsed(b"".join(lines), name)]
+        except SyntaxError:
+            found = []
+            for place, line in enumerate(lines, number + 1):
+                try:
+                    found += _parsed(line, name)
+                except SyntaxError as error:
+                    skips.add("in lines that are not valid (statements, not records)", f"line {place}: {error.msg}")
+        yield from found
+        number += len(lines)
 
 
 def _format_by_content(path: Path) -> str:

@@ -148,3 +148,13 @@ def test_values_are_shown_as_people_see_them(value, form, text):
 
 def test_a_workbook_becomes_a_catalogue(book, tmp_path):
     assert convert(book, tmp_path / "c.parquet") == 3
+
+
+def test_formulas_without_results_are_said(tmp_path, caplog):
+    made = openpyxl.Workbook()
+    for row in (["id", "name", "total"], [1, "a", "=1+1"], [2, "b", "=2+2"]):
+        made.active.append(row)
+    made.save(tmp_path / "a.xlsx")
+    records, _ = read(tmp_path / "a.xlsx")
+    assert "total" not in records["1"]
+    assert "columns without any value: total; if they have formulas" in caplog.text

@@ -60,3 +60,10 @@ def test_a_cut_line_is_counted(tmp_path):
 def test_another_file_is_refused(tmp_path):
     with pytest.raises(ElqError, match="the line has 2 columns, but a GeoNames dump has 19"):
         read(written(tmp_path / "a.txt", "id\tname\n"), kind="geonames")
+
+
+def test_a_line_in_another_encoding_is_counted(tmp_path):
+    path = written(tmp_path / "a.txt", b"\n".join((PARIS.encode(), KOLN.encode("latin-1"), TEXAS.encode())))
+    records, skips = read(path)
+    assert len(records) == 2
+    assert skips.content() == {"in lines that are not UTF-8": (1, "line 2")}

@@ -144,7 +144,6 @@ def test_labels_and_definitions_in_nodes_of_their_own(tmp_path):
     ("name", "content", "said"),
     [
         ("cut.ttl", THESAURUS[:400].encode(), "not valid TURTLE .*line"),
-        ("broken.nt", b'<http://a> <http://b> "c" .\n<http://a <http://b> "c" .\n', "not valid N-TRIPLES .*line 2"),
         ("cut.rdf", XML[:300].encode(), "not valid RDF-XML"),
         ("cut.ttl.gz", gzip.compress(THESAURUS.encode() * 20)[:300], "could not be read"),
     ],
@@ -152,3 +151,13 @@ def test_labels_and_definitions_in_nodes_of_their_own(tmp_path):
 def test_a_broken_file_is_one_sentence(tmp_path, name, content, said):
     with pytest.raises(ElqError, match=said):
         read(written(tmp_path / name, content), kind="rdf")
+
+
+def test_broken_lines_of_n_triples_are_counted(tmp_path):
+    path = written(
+        tmp_path / "a.nt", TRIPLES.replace("<http://ex.org/t/cat> <http", "<http://ex.org/t/cat <http", 1) + "<http://cut"
+    )
+    records, skips = read(path, kind="rdf")
+    assert [record["types"] for record in records.values()] == [[], []]
+    assert skips.counts == {"in lines that are not valid (statements, not records)": 2}
+    assert next(iter(skips.first.values())).startswith("line 1: ")
