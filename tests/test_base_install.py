@@ -12,6 +12,7 @@ from tests.test_packaging import PROJECT, ROOT
 OPTIONAL = (
     *("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets"),
     *("matplotlib", "jinja2"),
+    *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -117,6 +118,7 @@ print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))
         "datasets",
         "matplotlib",
         "jinja2",
+        "rapidgzip",
     ],
 )
 def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):
@@ -127,7 +129,7 @@ def test_no_module_of_the_base_imports_anything_else_that_a_base_install_lacks(m
     assert {module: lacks for module, lacks in missing.items() if lacks not in OPTIONAL} == {}
 
 
-@pytest.mark.parametrize("command", ["predict", "build", "info", "compare"])
+@pytest.mark.parametrize("command", ["predict", "build", "info", "compare", "catalogue"])
 def test_the_help_of_a_command_needs_no_extra(command):
     done = command_on_a_base_install(command, "--help")
     assert done.returncode == 0, done.stderr
@@ -144,8 +146,29 @@ def test_an_entities_folder_is_built_without_any_extra(encoder_folder, tmp_path,
     assert (tmp_path / "entities" / "table.npy").is_file()
 
 
+def test_a_dump_names_the_extra_that_it_needs(tmp_path):
+    (tmp_path / "d.json").write_text('[\n{"id": "Q64", "labels": {"en": {"language": "en", "value": "Berlin"}}}\n]\n')
+    done = command_on_a_base_install("catalogue", str(tmp_path / "d.json"), "--output", str(tmp_path / "c.parquet"))
+    assert done.returncode == 2
+    assert "this command needs orjson, which is not installed: pip install 'elq[sources]'" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["train", "fit"])
 def test_a_training_command_names_the_extra_that_it_needs(command):
     done = command_on_a_base_install(command, "+experiment=starter")
     assert done.returncode == 2
     assert "elq[train]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "content"),
+    [
+        ("pyoxigraph", "a.ttl", '<http://a> <http://www.w3.org/2000/01/rdf-schema#label> "a" .'),
+        ("openpyxl", "a.xlsx", "PK"),
+    ],
+)
+def test_a_source_names_the_extra_that_it_needs(tmp_path, library, name, content):
+    (tmp_path / name).write_text(content)
+    done = command_on_a_base_install("catalogue", str(tmp_path / name), "--output", str(tmp_path / "c.parquet"))
+    assert done.returncode == 2
+    assert f"this command needs {library}, which is not installed: pip install 'elq[sources]'" in done.stderr

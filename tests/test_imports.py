@@ -18,7 +18,7 @@ LEVELS = (  # the lowest first; what stands on one level does not import what st
     ("names",),
     ("entities",),
     ("model",),
-    ("linking", "questions"),
+    ("linking", "questions", "sources"),
     ("evaluation",),
     ("report", "training", "released"),
     ("commands",),

@@ -55,14 +55,16 @@ def imported_modules(*folders: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["report"], *EXTRAS["gpu"]])
+@pytest.mark.parametrize(
+    "requirement", [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["report"], *EXTRAS["gpu"], *EXTRAS["sources"]]
+)
 def test_every_dependency_is_imported_by_the_package(requirement):
     assert set(modules_of(requirement)) <= imported_modules("elq")
 
 
 def test_every_library_that_the_package_imports_is_a_dependency():
     named = {"elq", *sys.stdlib_module_names}
-    for requirement in [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["report"]]:
+    for requirement in [*PROJECT["dependencies"], *EXTRAS["train"], *EXTRAS["report"], *EXTRAS["sources"]]:
         named |= {*modules_of(requirement)}
     assert imported_modules("elq") - named == set()
 
@@ -90,7 +92,7 @@ TOOLS = {
     "build": ("Makefile", "-m build"),
     "hatchling": ("pyproject.toml", 'build-backend = "hatchling.build"'),
     "airportsdata": ("tests/test_docs.py", 'importorskip("airportsdata")'),
-    "elq": ("pyproject.toml", '"elq[train,report]"'),
+    "elq": ("pyproject.toml", '"elq[train,report,sources]"'),
 }
 
 
@@ -106,7 +108,7 @@ def test_every_development_tool_is_used(requirement):
 
 def test_development_brings_training_and_reports():
     [own] = [Requirement(text) for text in EXTRAS["dev"] if Requirement(text).name == "elq"]
-    assert own.extras == {"train", "report"}
+    assert own.extras == {"train", "report", "sources"}
 
 
 def test_every_dependency_has_a_lower_bound():
@@ -117,7 +119,8 @@ def test_every_dependency_has_a_lower_bound():
 def test_every_dependency_is_pinned_by_make_venv():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines if not line.startswith("#")}
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["train"], *EXTRAS["report"]]):
+    named = [*PROJECT["dependencies"], *(text for extra in ("dev", "train", "report", "sources") for text in EXTRAS[extra])]
+    for requirement in map(Requirement, named):
         if requirement.name != "elq":
             [exact] = pins[canonicalize_name(requirement.name)].specifier
             assert exact.operator == "=="

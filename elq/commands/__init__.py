@@ -18,6 +18,7 @@ COMMANDS = {
     "fit": "train from one config file (Lightning CLI): --config runs/…/config.yaml",
     "validate": "measure a checkpoint on the development questions (Lightning CLI)",
     "test": "measure a checkpoint on a test file (Lightning CLI)",
+    "catalogue": "make a catalogue file of a dump, a thesaurus or a table: Wikidata, SPARQL results, RDF, …; or check one",
     "build": "make the entities folder of a catalogue, with the table of entity vectors and its index",
     "update": "give a model or an entities folder the entities of a changed catalogue file",
     "add": "add entities to a model or an entities folder",

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from elq.entities.cells import split_cell
-from elq.entities.columns import Layout, layout_of, require_fields
+from elq.entities.columns import Layout, layout_of, require_fields, wikidata_found
 from elq.entities.tally import Tally
 from elq.errors import ElqError
 from elq.files import SURROGATES
 from elq.reading.ids import id_text, is_empty
-from elq.reading.lines import COMPRESSED, format_of, require_file
+from elq.reading.lines import COMPRESSED, DAMAGED, format_of, opened, require_file
 from elq.reading.records import listing, read_records
 from elq.types import NIL, Entity
 
@@ -24,6 +24,10 @@ FORMATS = ("jsonl", "csv", "parquet", "json", "ndjson", "tsv")
 SUFFIXES = tuple(f".{name}" for name in FORMATS)
 NOTHING: tuple[object, ...] = (None, "", [])  # values that are no value
 SAMPLE = 10_000  # records from which the layout of a file is found
+HEAD = 1 << 16  # bytes of a file that say whether it is a dump
+DUMP = re.compile(
+    rb'\A\s*\[?\s*\{\s*"entities"\s*:\s*\{|"(?:labels|descriptions|aliases)"\s*:\s*\{\s*"[a-z-]+"\s*:\s*\[?\s*\{\s*"language"'
+)
 WIKI_TITLE = re.compile(r"\S+_\(\S+\)")  # "Titanic_(1997_film)", as Wikipedia writes a title in an address
 
 
@@ -127,7 +131,8 @@ def require_catalogue(path: str | Path, columns: Mapping[str, str] | None = None
     """Check the path of a catalogue, and the fields of a mapping of columns, before anything is read.
 
     Raises:
-        ElqError: the file is missing, is a folder, or has a suffix of no format, or a field in ``columns`` is unknown.
+        ElqError: the file is missing, is a folder, has a suffix of no format, or is a dump, or a field in ``columns`` is
+            unknown.
     """
     if format_of(path) not in FORMATS and not Path(path).is_dir():
         raise ElqError(
@@ -136,6 +141,20 @@ def require_catalogue(path: str | Path, columns: Mapping[str, str] | None = None
         )
     require_file(path, f"catalogue {path}", f"give the path of a file in one of the formats {', '.join(SUFFIXES)}")
     require_fields(columns or {})
+    _refuse_dump(Path(path))
+
+
+def _refuse_dump(path: Path) -> None:
+    """Refuse a Wikidata dump before it is read, since a whole one has more than a terabyte of JSON."""
+    if not path.is_file() or format_of(path) not in ("json", "jsonl", "ndjson"):
+        return
+    try:
+        with opened(path) as stream:
+            head = stream.read(HEAD)
+    except DAMAGED:
+        return  # reading the file says more
+    if DUMP.search(head):
+        raise ElqError(wikidata_found(str(path), "names are objects with a language"))
 
 
 def read_entities(path: str | Path, columns: Mapping[str, str] | None = None) -> Iterator[Entity]:

@@ -162,11 +162,15 @@ def _refuse_wikidata(record: Mapping[str, Any], mapping: Mapping[str, str], sour
         value = next(iter(value.values()), None) if isinstance(value, dict) and "value" not in value else value
         value = value[0] if isinstance(value, list) and value else value
         if isinstance(value, dict) and {"language", "value"} <= value.keys():
-            raise ElqError(
-                f"{source} has the records of a Wikidata dump ({name} are objects with a language), which elq does not read:"
-                " write for each entity a record with its id, its title (the value of labels.en), its description (that of"
-                " descriptions.en) and its aliases (a list of the values of aliases.en)"
-            )
+            raise ElqError(wikidata_found(source, f"{name} are objects with a language"))
+
+
+def wikidata_found(source: str, sign: str) -> str:
+    """The message for records of Wikidata where a catalogue is wanted. ``sign`` says how they were recognised."""
+    return (
+        f"{source} has the records of a Wikidata dump ({sign}), which is no catalogue yet: make one by `elq catalogue"
+        " DUMP --output CATALOGUE.parquet`, and give that file"
+    )
 
 
 def _splitting(name: str, records: Sequence[Mapping[str, Any]], layout: Layout) -> Splitting | None:

@@ -108,6 +108,23 @@ def _records(path: Path) -> Iterator[tuple[str, object]]:
     return read_json(path) if format_of(path) in JSON else ((f"line {line}", record) for line, record in read_jsonl(path))
 
 
+def question_of(record: object, number: int, catalogue: "Catalogue | None") -> Question:
+    """Check one raw record, in our format or in that of the released questions (EL4QA), and convert it to a question.
+
+    Raises:
+        ElqError: the record is bad, or is a released question and there is no catalogue.
+    """
+    if not isinstance(record, dict):
+        raise ElqError(f'the question is {record!r}, but must be an object with "text" and "mentions": correct it')
+    if "label_id" not in record:
+        return question_from_record(record, number)
+    if catalogue is None:
+        raise ElqError(
+            "label_id is a row of a catalogue, but no catalogue was given: give a model or entities folder (--model)"
+        )
+    return question_from_el4qa(record, number, catalogue)
+
+
 def read_questions(path: str | Path, catalogue: "Catalogue | None" = None) -> list[Question]:
     """Read a question file, in our format or in that of the released questions (EL4QA).
 
@@ -120,18 +137,8 @@ def read_questions(path: str | Path, catalogue: "Catalogue | None" = None) -> li
     """
     questions = []
     for place, record in _records(Path(path)):
-        number = int(place.rpartition(" ")[2])
         try:
-            if not isinstance(record, dict):
-                raise ElqError(f'the question is {record!r}, but must be an object with "text" and "mentions": correct it')
-            if "label_id" not in record:
-                questions.append(question_from_record(record, number))
-            elif catalogue is not None:
-                questions.append(question_from_el4qa(record, number, catalogue))
-            else:
-                raise ElqError(
-                    "label_id is a row of a catalogue, but no catalogue was given: give a model or entities folder (--model)"
-                )
+            questions.append(question_of(record, int(place.rpartition(" ")[2]), catalogue))
         except ElqError as error:
             raise ElqError(f"{path}, {place}: {error}") from None
     if not questions:

@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from elq.errors import ElqError
 
-COMPRESSED = (".gz", ".bz2", ".xz")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError)
 
@@ -47,7 +47,7 @@ def require_file(path: str | Path, name: str, remedy: str) -> None:
 
 
 def unpacked(stream: IO[bytes]) -> IO[bytes]:
-    """The content of a stream, unpacked if its first bytes are those of gzip, bzip2 or xz. The name of a file plays no part."""
+    """The content of a stream, unpacked if it begins as gzip, bzip2, xz or zstd. The name of a file plays no part."""
     buffered = cast(io.BufferedReader, stream) if hasattr(stream, "peek") else io.BufferedReader(cast(io.RawIOBase, stream))
     head = buffered.peek(10)[:10]
     if head.startswith(b"\x1f\x8b"):
@@ -56,6 +56,10 @@ def unpacked(stream: IO[bytes]) -> IO[bytes]:
         return bz2.BZ2File(buffered)
     if head.startswith(b"\xfd7zXZ\x00"):
         return lzma.LZMAFile(buffered)
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        import pyarrow as pa
+
+        return cast(IO[bytes], io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(buffered, "r"), "zstd"), 1 << 20))
     return buffered
 
 

@@ -27,7 +27,8 @@ from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.training.held_out import check_development, held_out
 from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
-from elq.training.stages import Stage, check_stages, require_files
+from elq.training.stages import Source, Stage, check_stages, require_files
+from elq.training.stored import StoredQuestions, Together, is_large
 from elq.types import Question
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class QuestionData(LightningDataModule):
         self.dev_file, self.test_file, self.dev_templates, self.dev_share = dev, test, dev_templates, dev_share
         self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
-        self._training: list[list[Question]] = []
+        self._training: list[Together] = []
         self._held_out: frozenset[str] = frozenset()  # texts of training questions that are development questions
         self._told = False  # whether the kinds of template questions are in the log
         self._rows: dict[str, int] = {}  # entity → row, looked up once, because it is slow for millions of entities
@@ -154,18 +155,28 @@ class QuestionData(LightningDataModule):
         log.info("%d of the training questions are held out as development questions (data.dev gives others)", len(drawn))
         return drawn
 
-    def _questions(self, number: int, stage: Stage) -> list[Question]:
-        questions: list[Question] = []
+    def _questions(self, number: int, stage: Stage) -> Together:
+        questions: list[Sequence[Question]] = []
         for source in stage.sources:
+            if is_large(source.file):
+                questions += [self._stored(source)] * source.repeat
+                continue
             read = [question for question in self._read(source.file) if question.text not in self._held_out]
             if source.partial and self.dictionary is not None:
                 read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)
-            questions += read * source.repeat
+            questions += [read] * source.repeat
         if stage.templates:
-            questions += self._templates(stage, self.seed * 1_000_003 + number)
-        log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(questions):,}", stage.epochs)
-        return questions
+            questions.append(self._templates(stage, self.seed * 1_000_003 + number))
+        together = Together(questions)
+        log.info("stage %d: %s questions for %d epochs", number + 1, f"{len(together):,}", stage.epochs)
+        return together
+
+    def _stored(self, source: Source) -> StoredQuestions:
+        silver = self.dictionary if source.partial else None
+        stored = StoredQuestions(source.file, self.entities.catalogue, silver=silver, without=self._held_out)
+        self._find(source.file, [(question, entity) for entity, question in stored.first.items()])
+        return stored
 
     def _templates(self, stage: Stage, seed: int) -> list[Question]:
         catalogue, count = self.entities.catalogue, stage.templates
@@ -189,7 +200,14 @@ class QuestionData(LightningDataModule):
         return questions
 
     def _find_rows(self, source: str, questions: Sequence[Question]) -> None:
-        ids = [(q.id, m.entity) for q in questions for m in q.mentions if m.entity is not None]
+        self._find(source, [(q.id, m.entity) for q in questions for m in q.mentions if m.entity is not None])
+        if self.parts.share:  # further entities are put into parts of the catalogue too
+            others = sorted({entity for question in questions for entity in question.other_entities} - self._rows.keys())
+            found = zip(others, self.entities.catalogue.rows(others).tolist(), strict=True)
+            self._rows |= {entity: row for entity, row in found if row >= 0}
+
+    def _find(self, source: str, ids: Sequence[tuple[str, str]]) -> None:
+        """Find the rows of entities. ``ids`` are pairs of a question and an entity in it."""
         rows = self.entities.catalogue.rows([entity for _, entity in ids])
         if (unknown := rows < 0).any():
             question, entity = ids[int(unknown.argmax())]
@@ -199,10 +217,6 @@ class QuestionData(LightningDataModule):
                 f" ({int(unknown.sum())} such mentions): correct it, or write null for a mention without an entry"
             )
         self._rows |= dict(zip((entity for _, entity in ids), rows.tolist(), strict=True))
-        if self.parts.share:  # further entities are put into parts of the catalogue too
-            others = sorted({entity for question in questions for entity in question.other_entities} - self._rows.keys())
-            found = zip(others, self.entities.catalogue.rows(others).tolist(), strict=True)
-            self._rows |= {entity: row for entity, row in found if row >= 0}
 
     def stage_of(self, epoch: int) -> int:
         """Number of the stage that an epoch belongs to.
@@ -221,7 +235,7 @@ class QuestionData(LightningDataModule):
     def batches(self, epoch: int) -> ShuffledBatches:
         """The batches of an epoch on this process."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sizes = [len(question.text) for question in self._training[self.stage_of(epoch)]]
+        sizes = self._training[self.stage_of(epoch)].sizes
         return ShuffledBatches(sizes, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -281,7 +281,7 @@ def test_wikidata_s_nested_records_are_recognised(tmp_path):
         {"id": "Q64", "title": "x", "aliases": [value]},
         {"id": "Q64", "title": "x", "aliases": {"en": [value]}},
     ):
-        with pytest.raises(ElqError, match="has the records of a Wikidata dump .* write for each entity a record with its id"):
+        with pytest.raises(ElqError, match="has the records of a Wikidata dump .* make one by `elq catalogue"):
             read(tmp_path, "c.json", json.dumps([record]))
 
 
