@@ -20,7 +20,7 @@ LEVELS = (  # the lowest first; what stands on one level does not import what st
     ("model",),
     ("linking", "questions"),
     ("evaluation",),
-    ("report", "training", "released"),
+    ("report", "training", "released", "public"),
     ("commands",),
     ("cli", "__main__", "__init__"),
 )

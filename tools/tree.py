@@ -17,7 +17,7 @@ BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 # The flow of a question, then what is made beforehand, training, measuring, the released format and the commands.
 PACKAGES = (
     *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions"),
-    *("configuration", "training", "evaluation", "report", "released", "commands"),
+    *("configuration", "training", "evaluation", "report", "released", "public", "commands"),
 )
 ABOVE = {
     "train.py, predict.py": "in a clone, the same as `elq train` and `elq predict`",
@@ -57,7 +57,7 @@ def modules(folder: Path) -> list[Path]:
 
 def data_files(folder: Path) -> list[str]:
     """The names of the files of a package that are no modules, in alphabetical order."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix in (".yaml", ".html"))
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".yaml", ".html", ".tsv"))
 
 
 def packages(package: Path) -> list[Path]:
