@@ -269,3 +269,14 @@ def test_the_list_has_no_test_split_and_every_file_a_checksum_and_a_licence():
     assert len(rows) == len({source.place for source in rows}) > 300
     assert all(len(source.blob) == 40 and len(source.commit) == 40 and source.licence for source in rows)
     assert not [source.path for source in rows if source.set != "catalogue" and "test" in source.path.lower()]
+
+
+def test_the_experiment_trains_on_what_was_downloaded(web, tmp_path, encoder_folder, monkeypatch):
+    """The whole way with the tiny encoder: download, entities folder, one epoch, exported model."""
+    monkeypatch.chdir(tmp_path)
+    assert run("download", ["webqsp", "--mirror", web.url]) == 0
+    small = [f"model.encoder={encoder_folder}", "trainer.precision=32-true", "trainer.max_epochs=2", "data.train.0.templates=20"]
+    assert run("train", ["+experiment=webqsp", *small, "hydra.run.dir=run", "+trainer.limit_train_batches=2"]) == 0
+    assert (tmp_path / "run" / "model").is_dir()
+    questions = ["--questions", "runs/public/webqsp_dev.jsonl"]
+    assert run("evaluate", ["--model", "run/model", *questions, "--baseline", "dictionary"]) == 0
