@@ -275,8 +275,9 @@ def test_the_experiment_trains_on_what_was_downloaded(web, tmp_path, encoder_fol
     """The whole way with the tiny encoder: download, entities folder, one epoch, exported model."""
     monkeypatch.chdir(tmp_path)
     assert run("download", ["webqsp", "--mirror", web.url]) == 0
-    small = [f"model.encoder={encoder_folder}", "trainer.precision=32-true", "trainer.max_epochs=2", "data.train.0.templates=20"]
-    assert run("train", ["+experiment=webqsp", *small, "hydra.run.dir=run", "+trainer.limit_train_batches=2"]) == 0
+    small = ["trainer.precision=32-true", "trainer.max_epochs=2", "trainer.limit_train_batches=2", "data.train.0.templates=20"]
+    arguments = ["+experiment=webqsp", f"model.encoder={encoder_folder}", "hydra.run.dir=run", *small]
+    assert run("train", arguments) == 0
     assert (tmp_path / "run" / "model").is_dir()
     questions = ["--questions", "runs/public/webqsp_dev.jsonl"]
     assert run("evaluate", ["--model", "run/model", *questions, "--baseline", "dictionary"]) == 0
