@@ -136,6 +136,12 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def need_room(target: Path, size: int) -> None:
+    """Raise ElqError if the disk of a file has no space for ``size`` more bytes."""
+    if size > (free := shutil.disk_usage(target.parent).free):
+        raise ElqError(f"{target} needs {size:,} more bytes, but the disk has {free:,}: free space or give another --output")
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Make a hard link to a file, which needs no disk space; copy the file if the file system has no hard links."""
     try:

@@ -209,6 +209,8 @@ def test_training_commands_run(block, tmp_path_factory):
             (place / name).symlink_to(ROOT / name)
         if (ROOT.parent / "shared").is_dir():
             (place.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
+            (place / "runs" / "public").mkdir(parents=True)  # as after `elq download webqsp`, which has the same questions
+            (place / "runs" / "public" / "webqsp_dev.jsonl").symlink_to(place.parent / "shared/questions/webqsp_dev.jsonl")
         airports = pytest.importorskip("airportsdata")
         shutil.copy(Path(airports.__file__).parent / "airports.csv", place)
         (place / "products.csv").write_text(products())

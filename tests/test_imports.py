@@ -14,13 +14,13 @@ PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
     ("types", "errors", "progress"),
     ("tensors", "files", "configuration", "cache", "reading", "threads"),
-    ("search", "encoding"),
-    ("names",),
+    ("search", "encoding", "transfer"),
+    ("names", "downloads"),
     ("entities",),
     ("model",),
     ("linking", "questions", "sources"),
     ("evaluation",),
-    ("report", "training", "released"),
+    ("report", "training", "released", "public"),
     ("commands",),
     ("cli", "__main__", "__init__"),
 )

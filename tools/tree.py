@@ -1,7 +1,7 @@
 """Write what is where into README.md and CONTRIBUTING.md, from the first lines of the docstrings: ``make tree``.
 
-README.md gets one entry for each package, with the names of its modules; CONTRIBUTING.md gets one line for each module. Both
-stand between two comments, and everything outside them stays as it is.
+README.md gets one line for each package, and CONTRIBUTING.md one line for each module. Both stand between two comments, and
+everything outside them stays as it is.
 """
 
 import argparse
@@ -17,7 +17,7 @@ BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 # The flow of a question, then what is made beforehand, training, measuring, the released format and the commands.
 PACKAGES = (
     *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
-    *("configuration", "training", "evaluation", "report", "released", "commands"),
+    *("configuration", "training", "evaluation", "report", "released", "public", "commands"),
 )
 ABOVE = {
     "train.py, predict.py": "in a clone, the same as `elq train` and `elq predict`",
@@ -55,11 +55,6 @@ def modules(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 
 
-def data_files(folder: Path) -> list[str]:
-    """The names of the files of a package that are no modules, in alphabetical order."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix in (".yaml", ".html"))
-
-
 def packages(package: Path) -> list[Path]:
     """The packages below elq/, in the order in which one reads them.
 
@@ -80,12 +75,10 @@ def lines_of(entries: dict[str, str], indent: str = "", room: int = 0) -> list[s
 
 
 def short_tree(root: Path) -> list[str]:
-    """Every package with its purpose, and the names of its modules below it."""
+    """Every package with its purpose."""
     lines = lines_of(ABOVE, room=20)
     for folder in packages(root / "elq"):
         lines += lines_of({f"{folder.name}/": purpose(folder / "__init__.py")}, "  ", room=18)
-        names = ", ".join([*(path.stem for path in modules(folder)), *data_files(folder)])
-        lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 22, subsequent_indent=" " * 22)
     lines += lines_of({"starter/": STARTER, "weights/": WEIGHTS}, "  ", room=18)
     lines += lines_of({"modules of elq": ", ".join(path.stem for path in modules(root / "elq"))}, "  ", room=18)
     return lines + lines_of(BELOW, room=20)

@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from elq.configuration.data_folder import public_file
 from elq.configuration.overrides import normalised
 from elq.configuration.renamed import renamed_arguments
 from elq.errors import ElqError
@@ -23,6 +24,7 @@ from elq.errors import ElqError
 log = logging.getLogger(__name__)
 
 # ${elq:FILE} in conf/ is a file of the package itself
+OmegaConf.register_new_resolver("public", public_file, replace=True)  # ${public:NAME} is a file of `elq download webqsp`
 OmegaConf.register_new_resolver("elq", lambda name: str(Path(__file__).resolve().parent.parent / name), replace=True)
 HERE = Path(__file__).resolve().parent.parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in the wheel, or in a checkout

@@ -3,11 +3,31 @@
 Some gold entities of a question have no annotated span. A silver mention is a span whose text is a name of such an entity.
 """
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.names.dictionary import Dictionary
-from elq.types import Mention, Question
+from elq.names.writing import collect, in_memory
+from elq.types import Entity, Mention, Question
+
+
+@contextmanager
+def dictionary_of(entities: Iterable[Entity]) -> Iterator[Dictionary]:
+    """The names of records that are in no entities folder: row n is the n-th record.
+
+    Raises:
+        ElqError: there are no records, or an id occurs twice.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "catalogue.arrow"
+        write_catalogue(entities, path)
+        catalogue = Catalogue(path)
+        catalogue.names = in_memory(collect(catalogue.all_rows()), catalogue.removed)
+        yield Dictionary(catalogue)
 
 
 def with_silver(questions: Sequence[Question], dictionary: Dictionary) -> list[Question]:

@@ -5,24 +5,19 @@ github.com/facebookresearch/BLINK, folder elq.
 """
 
 import gzip
-import hashlib
 import logging
-import os
 import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-from filelock import FileLock
-
+from elq.downloads import SUMS, alone, base_address, digests, parse_sums, record, recorded
 from elq.errors import ElqError
-from elq.files import replacing, replacing_folder, writing
+from elq.files import need_room, replacing_folder
 from elq.progress import track
-from elq.released.transfer import AGAIN, MB, SCHEMES, About, Patience, need_room, neighbours, read_small, receive
+from elq.transfer import AGAIN, MB, About, Patience, neighbours, read_whole, receive
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +32,9 @@ SETS = {
     "el4qa-data": ("elq/EL4QA_data.tar.gz",),
     "elq-wiki-training-data": ("elq/wiki_all_ents.tar.gz",),
 }
-ARCHIVE, SUMS, STAMP, LOCK = ".tar.gz", "SHA256SUMS", ".elq-archive-sha256", ".elq-download.lock"
-SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?(.+)")
+ARCHIVE, STAMP = ".tar.gz", ".elq-archive-sha256"
 MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
 PATIENCE = Patience()
-
-
-def parse_sums(text: str) -> dict[str, str]:
-    """File name → sha256, from the output of sha256sum(1). Other lines are ignored.
-
-    >>> parse_sums("0" * 64 + "  entity.jsonl\\n<html>")["entity.jsonl"][:4]
-    '0000'
-    """
-    found = (SUM_LINE.fullmatch(line) for line in text.splitlines())
-    return {match[2]: match[1].lower() for match in found if match}
-
-
-def _recorded(output: Path) -> dict[str, str]:
-    path = output / SUMS
-    return parse_sums(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
 
 
 def _choose(name: str, only: Sequence[str]) -> list[str]:
@@ -70,37 +49,13 @@ def _choose(name: str, only: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _base(mirror: str) -> str:
-    """The address to which the paths of the files are appended."""
-    try:
-        parts = urlsplit(mirror)
-        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0 and not parts.query + parts.fragment
-    except ValueError:  # the port is not a number, or an IPv6 address is incomplete
-        usable = False
-    if not usable or not re.fullmatch("[!-~]+", mirror):
-        raise ElqError(f"--mirror is {mirror!r}, but must be the http or https address of a folder, such as {OFFICIAL}")
-    return mirror.rstrip("/") + "/"
-
-
-def _digests(path: Path, kinds: Sequence[str]) -> list[str]:
-    """The checksums of a file in hexadecimal. First its bytes are flushed from memory to the disk."""
-    made = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-        blocks = iter(lambda: stream.read(MB), b"")
-        for block in track(blocks, f"checking {path.name}, MB", path.stat().st_size // MB + 1):
-            for digest in made:
-                digest.update(block)
-    return [digest.hexdigest() for digest in made]
-
-
 def _check(partial: Path, about: About, published: str | None, etag: bool) -> tuple[str, str]:
     """The sha256 of a complete file, and a sentence part that says what was compared.
 
     A file that differs from the server's SHA256SUMS is removed. A file that only differs from its ETag is kept, because some
     servers have ETags of 32 hexadecimal digits that are not an MD5.
     """
-    sha256, md5 = _digests(partial, ("sha256", "md5"))
+    sha256, md5 = digests(partial, ("sha256", "md5"))
     tag = MD5_ETAG.fullmatch(about.etag)
     kind, found, expected, source = "sha256", sha256, published, f"the server's {SUMS}"
     if published is None:
@@ -121,23 +76,22 @@ def _provide(target: Path, url: str, published: dict[str, dict[str, str]], patie
 
     ``published`` keeps the checksums of each folder on the server.
     """
-    recorded = _recorded(target.parent).get(target.name)
+    known = recorded(target.parent).get(target.name)
     if target.exists():
-        if recorded is None:
+        if known is None:
             raise ElqError(f"{target} was not put there by `elq download`: move it away or give another --output")
-        if _digests(target, ["sha256"]) == [recorded]:
+        if digests(target, ["sha256"]) == [known]:
             log.info("%s is up to date: its sha256 is the one that was recorded after the download", target)
-            return recorded
+            return known
         log.warning("%s has changed since it was downloaded: it is downloaded again", target)
     folder, _, name = url.rpartition("/")
     if folder not in published:
-        published[folder] = parse_sums(read_small(f"{folder}/{SUMS}", target, patience))
+        body = read_whole(f"{folder}/{SUMS}", target, patience, MB)
+        published[folder] = parse_sums((body or b"").decode("utf-8", "replace"))
     about = receive(url, target, patience)
     partial, note = neighbours(target)
     sha256, compared = _check(partial, about, published[folder].get(name), etag)
-    records = {**_recorded(target.parent), target.name: sha256}
-    with replacing(target.with_name(SUMS)) as stream:  # first, because a file without a record is never replaced
-        stream.writelines(f"{records[name]}  {name}\n" for name in sorted(records))
+    record(target, sha256)  # first, because a file without a record is never replaced
     partial.replace(target)
     note.unlink(missing_ok=True)
     log.info("%s: %s bytes; %s", target, f"{about.size:,}", compared)
@@ -188,15 +142,6 @@ def _unpack(archive: Path, folder: Path) -> None:
         raise ElqError(f"{archive} cannot be extracted ({error}): {remedy}") from None
 
 
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Make a folder and lock it against other downloads. Raises ElqError if it cannot be written."""
-    with writing(output):
-        output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / LOCK):
-            yield
-
-
 def download(
     name: str,
     output: str | Path | None = None,
@@ -227,10 +172,10 @@ def download(
         ElqError: the name is unknown, the address is bad, there is no connection, no such file or no disk space, a checksum is
             wrong, or an archive is damaged or has a path outside its folder.
     """
-    files, base, output = _choose(name, only), _base(mirror), Path(output or name)
+    files, base, output = _choose(name, only), base_address(mirror, OFFICIAL), Path(output or name)
     published: dict[str, dict[str, str]] = {}
     made = {}
-    with _alone(output):
+    with alone(output):
         for file in files:
             target = output / PurePosixPath(file).name
             made[target] = _provide(target, base + file, published, patience, etag)

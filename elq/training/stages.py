@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from elq.configuration.data_folder import remedy
 from elq.errors import ElqError
 
 EPOCHS = 6  # of question files that are given by their paths alone; the best epoch is exported
@@ -71,4 +72,5 @@ def require_files(files: Sequence[str | None]) -> None:
     if folders := [file for file in wanted if Path(file).is_dir()]:
         raise ElqError(f"{folders[0]!r} is a folder, but must be a file: give another path, such as data.catalogue=FILE")
     if missing := [file for file in wanted if not Path(file).is_file()]:
-        raise ElqError(f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE")
+        paths = f"data files are missing: {', '.join(missing)}; correct their paths, such as data.catalogue=FILE"
+        raise ElqError(paths + remedy(missing))

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from elq import __version__
 from elq.errors import ElqError
-from elq.files import write_json
+from elq.files import need_room, write_json
 from elq.progress import track
 
 log = logging.getLogger(__name__)
@@ -75,12 +74,6 @@ class _Redirects(HTTPRedirectHandler):
 
 
 OPENER = build_opener(_Redirects)
-
-
-def need_room(target: Path, size: int) -> None:
-    """Raise ElqError if the disk of a file has no space for ``size`` more bytes."""
-    if size > (free := shutil.disk_usage(target.parent).free):
-        raise ElqError(f"{target} needs {size:,} more bytes, but the disk has {free:,}: free space or give another --output")
 
 
 def _size(path: Path) -> int:
@@ -156,7 +149,7 @@ def _answered(answer: HTTPResponse, begun: About) -> tuple[About, int]:
     return About(begun.url, int(length), *names), 0
 
 
-def _receive(target: Path, url: str, timeout: float) -> About:
+def _receive(target: Path, url: str, timeout: float, quiet: bool) -> About:
     """Append the missing bytes of a file to its hidden file, over one connection."""
     partial, note = neighbours(target)
     begun, position = _begun(target, url)
@@ -178,14 +171,16 @@ def _receive(target: Path, url: str, timeout: float) -> About:
             log.info(
                 "%s starts again from zero, because the file has changed or the server sends only whole files", target.name
             )
-        log.info("downloading %s: %s of %s bytes", url, f"{about.size - start:,}", f"{about.size:,}")
+        told = logging.DEBUG if quiet else logging.INFO
+        log.log(told, "downloading %s: %s of %s bytes", url, f"{about.size - start:,}", f"{about.size:,}")
         with partial.open("ab" if start else "wb") as stream:
             if not start:  # the file on the disk must be empty before the note names a new version
                 os.fsync(stream.fileno())
                 write_json(note, asdict(about))
             need_room(target, about.size - start)
             steps = _copy(answer, stream, about, start)
-            for _ in track(steps, f"downloading {target.name}, MB", about.size // MB - start // MB):
+            megabytes = about.size // MB - start // MB
+            for _ in steps if quiet else track(steps, f"downloading {target.name}, MB", megabytes):
                 pass
     return about
 
@@ -207,32 +202,45 @@ def _copy(answer: HTTPResponse, stream: IO[bytes], about: About, position: int) 
         raise _BrokenError(f"{about.url} broke off after {position:,} of {about.size:,} bytes")
 
 
-def read_small(url: str, target: Path, patience: Patience) -> str:
-    """The first megabyte of a text file beside a file; empty if the server says that there is none.
+def read_whole(url: str, target: Path, patience: Patience, most: int, headers: dict[str, str] | None = None) -> bytes | None:
+    """The body of an answer, of which at most ``most`` bytes are read; None if the server says that there is no such file.
+
+    Args:
+        url: the address.
+        target: the file for which it is read; a hidden file beside it may have its first bytes.
+        patience: seconds to wait for a server, and between attempts.
+        most: bytes to read.
+        headers: headers of the request.
 
     Raises:
         ElqError: as in :func:`receive`.
     """
 
-    def attempt() -> str:
+    def attempt() -> bytes | None:
         try:
-            with _open(url, patience.timeout, {}, ABSENT) as answer, _connection(url):
-                text = answer.read(MB)
-                if answer.length and len(text) < MB:  # read() does not report a body that ends too early
-                    raise _BrokenError(f"{url} broke off after {len(text):,} bytes")
-                return text.decode("utf-8", "replace")
+            with _open(url, patience.timeout, headers or {}, ABSENT) as answer, _connection(url):
+                body = answer.read(most)
+                if answer.length and len(body) < most:  # read() does not report a body that ends too early
+                    raise _BrokenError(f"{url} broke off after {len(body):,} bytes")
+                return body
         except HTTPError as error:
             error.close()
-            return ""
+            return None
 
     return _persist(attempt, neighbours(target)[0], patience)
 
 
-def receive(url: str, target: Path, patience: Patience) -> About:
+def receive(url: str, target: Path, patience: Patience, *, quiet: bool = False) -> About:
     """Download the missing bytes of a file into its hidden file, which is then complete. Only its size has been checked.
+
+    Args:
+        url: the address.
+        target: the file, to whose hidden neighbour the bytes are written.
+        patience: seconds to wait for a server, and between attempts.
+        quiet: neither log nor progress, for one of many small files.
 
     Raises:
         ElqError: another attempt cannot help (404, no size, too many bytes), the disk has no space, or the connection brings no
             more bytes.
     """
-    return _persist(lambda: _receive(target, url, patience.timeout), neighbours(target)[0], patience)
+    return _persist(lambda: _receive(target, url, patience.timeout, quiet), neighbours(target)[0], patience)

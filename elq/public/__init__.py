@@ -1,0 +1,1 @@
+"""Public: downloads questions and a catalogue from public repositories."""
