@@ -18,7 +18,7 @@ LEVELS = (  # the lowest first; what stands on one level does not import what st
     ("names", "downloads"),
     ("entities",),
     ("model",),
-    ("linking", "questions", "sources"),
+    ("linking", "questions", "sources", "checking"),
     ("evaluation",),
     ("report", "training", "released", "public"),
     ("commands",),

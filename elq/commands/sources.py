@@ -40,8 +40,8 @@ def links_parser() -> argparse.ArgumentParser:
 def check(arguments: Sequence[str]) -> None:
     """Print the results of a check."""
     options = check_parser().parse_args(arguments)
-    from elq.sources.advice import lines_of, report_of
-    from elq.sources.check import check_catalogue
+    from elq.checking.advice import lines_of, report_of
+    from elq.checking.check import check_catalogue
 
     report = report_of(check_catalogue(options.file, parse_columns(options.columns)), options.file)
     print(json.dumps(report, ensure_ascii=False, indent=2) if options.json else "\n".join(lines_of(report)))

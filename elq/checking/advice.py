@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from elq.sources.check import FIELDS, Checker
+from elq.checking.check import FIELDS, Checker
 
 MOST = 5  # names, scripts and languages that are shown
 RARE = 0.0005  # smaller shares of a script are not shown in words

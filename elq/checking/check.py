@@ -8,6 +8,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from elq.checking.findings import LONG_DESCRIPTION, LONG_NAME, MANY_ALIASES, SPAN_TOKENS, Findings
+from elq.checking.scripts import language_of, script_of
 from elq.entities.catalogue_files import SAMPLE, entity_from_record, require_catalogue
 from elq.entities.columns import Layout, layout_of
 from elq.entities.tally import LIKE_ID
@@ -16,8 +18,6 @@ from elq.names.records import keys_of
 from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.progress import track
 from elq.reading.records import read_records
-from elq.sources.findings import LONG_DESCRIPTION, LONG_NAME, MANY_ALIASES, SPAN_TOKENS, Findings
-from elq.sources.scripts import language_of, script_of
 from elq.types import QID, Entity
 
 FIELDS = ("description", "aliases", "types", "popularity")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from elq.checking.advice import lines_of, report_of
+from elq.checking.check import check_catalogue
+from elq.checking.findings import KINDS
 from elq.commands import catalogue
 from elq.errors import ElqError
-from elq.sources.advice import lines_of, report_of
-from elq.sources.check import check_catalogue
-from elq.sources.findings import KINDS
 from tests.sources.reading import written
 
 GOOD = {"title": "Paris", "description": "capital of France", "aliases": ["City of Light"], "types": ["city"]}

@@ -1,0 +1,1 @@
+"""Checks a catalogue file, and says what is doubtful in it and what should be added first."""
