@@ -13,7 +13,7 @@ from catalogues import Record, invented
 from words import ASKED, GENERIC, NOTHING, PAIRS, SAID, WORD_CODES
 from worlds import read_worlds
 
-from elq.questions.templates import misspell
+from elq.questions.languages import misspell
 
 Question = dict[str, Any]
 
