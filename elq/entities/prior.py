@@ -15,11 +15,10 @@ from elq.errors import ElqError
 from elq.tensors import Array
 from elq.types import QID, Entity
 
-PRIORS = ("qid", "popularity", "fields")
+PRIORS = ("qid", "popularity")
 COLUMNS = 2  # columns of each feature: its value, and whether the value is unknown
 UNKNOWN = (0.0, 1.0)  # the columns of a feature whose value is unknown
 LARGEST = math.log10(200_000_000)  # a number larger than all current Wikidata ids
-MANY_FIELDS = math.log(16)  # with 15 aliases and further fields, a record has the value 1
 
 
 def prior_columns(features: Sequence[str]) -> int:
@@ -38,24 +37,18 @@ def prior_of(entity: Entity, features: Sequence[str]) -> list[float]:
     """The P columns of an entity: for each feature a value from 0 (obscure) to about 1 (famous), then 1 if it is unknown.
 
     The Wikidata id is the better feature: famous entities have low ids, since their entries were made first, while the number
-    of page views is unknown for most entities. Where neither is known, the aliases and further fields of a record say a little:
-    people have written more about what is asked for more often.
+    of page views is unknown for most entities.
 
     >>> [round(value, 2) for value in prior_of(Entity("Q90", "Paris", "Paris"), ("qid", "popularity"))]
     [0.76, 0.0, 0.0, 1.0]
-    >>> prior_of(Entity("EGLL", "London Heathrow Airport", "", aliases=("LHR",)), ("fields",))
-    [0.25, 0.0]
     """
-    match = QID.fullmatch(entity.id)
-    values = {
-        "qid": 1 - math.log10(int(match[1])) / LARGEST if match and int(match[1]) else None,
-        "popularity": math.log10(1 + entity.popularity) / 7 if entity.popularity else None,
-    }
-    if all(value is None for value in values.values()):
-        values["fields"] = min(1.0, math.log(1 + len(entity.aliases) + len(entity.data)) / MANY_FIELDS)
     made: list[float] = []
     for feature in features:
-        value = values.get(feature)
+        if feature == "qid":
+            match = QID.fullmatch(entity.id)
+            value = 1 - math.log10(int(match[1])) / LARGEST if match and int(match[1]) else None
+        else:
+            value = math.log10(1 + entity.popularity) / 7 if entity.popularity else None
         made += UNKNOWN if value is None else [value, 0.0]
     return made
 

@@ -34,23 +34,13 @@ def test_fame_is_a_low_number_or_many_page_views():
     assert early[1] == late[1] == 0  # known
     seen, famous = (prior_of(Entity("Q1", "x", "x", popularity=views), ("popularity",)) for views in (7, 1_000_000))
     assert 1 > famous[0] > seen[0] > 0
-    unknown = prior_of(Entity("KJFK", "x", "x"), ("qid", "popularity"))
-    assert unknown == [0.0, 1.0, 0.0, 1.0]  # neither is known, which has its own column
+    assert prior_of(Entity("KJFK", "x", "x"), PRIORS) == [0.0, 1.0, 0.0, 1.0]  # neither is known, which has its own column
     assert prior_of(Entity("Q1", "x", "x"), ()) == []
     assert prior_of(Entity("Q" + "9" * 5_000, "x", "x"), ("qid",)) == [0.0, 1.0]  # no number that Wikidata gave
 
 
-def test_the_fields_of_a_record_count_only_where_nothing_better_is_known():
-    few, many = (prior_of(Entity("KJFK", "x", "x", aliases=("a",) * count), ("fields",)) for count in (1, 9))
-    assert 1 > many[0] > few[0] > 0 == few[1]
-    assert prior_of(Entity("KJFK", "x", "x", data={"iata": "JFK"}), ("fields",)) == few  # a further column counts as much
-    assert prior_of(Entity("KJFK", "x", "x", aliases=("a",) * 900), ("fields",)) == [1.0, 0.0]
-    for known in (Entity("Q1", "x", "x", aliases=("a",)), Entity("KJFK", "x", "x", aliases=("a",), popularity=3)):
-        assert prior_of(known, ("fields",)) == [0.0, 1.0]
-
-
 def test_an_unknown_feature_is_refused():
-    with pytest.raises(ElqError, match="prior names the feature 'fame', but the features are qid, popularity, fields"):
+    with pytest.raises(ElqError, match="prior names the feature 'fame', but the features are qid, popularity"):
         BuildSettings(prior=("fame",))
 
 
@@ -71,21 +61,21 @@ def test_a_score_is_the_likeness_and_the_weighted_prior(with_prior, encoder_fold
     with torch.no_grad():
         plain = model.mention_vectors(hidden, spans)
         assert not plain[:, 32:].any()  # it starts without a say
-        model.pooler.prior[:] = torch.tensor([0.5, -0.1, 0.25, 0.0, 0.3, 0.0])
+        model.pooler.prior[:] = torch.tensor([0.5, -0.1, 0.25, 0.0])
         vectors = model.mention_vectors(hidden, spans)
     scores, rows = opened.index.search(vectors, 7)
     for q in range(2):
         for score, row in zip(scores[q], rows[q], strict=True):
             prior = torch.tensor(prior_of(opened.catalogue[int(row)], PRIORS))
             likeness = plain[q, :32] @ torch.from_numpy(opened.table.vectors[int(row), :32].copy())
-            expected = likeness + SINGLE_SCALE * (prior @ torch.tensor([0.5, -0.1, 0.25, 0.0, 0.3, 0.0]))
+            expected = likeness + SINGLE_SCALE * (prior @ torch.tensor([0.5, -0.1, 0.25, 0.0]))
             torch.testing.assert_close(score, expected, atol=1e-4, rtol=1e-5)
 
 
 def test_a_model_without_prior_does_not_fit_a_table_with_one(with_prior, encoder_folder, tokenizer):
     for prior in ((), ("popularity", "qid")):
         model = ELQ.from_encoder(encoder_folder, max_span_tokens=3, prior=prior)
-        with pytest.raises(ElqError, match=r"the entity table has \['qid', 'popularity', 'fields'\]: build the"):
+        with pytest.raises(ElqError, match=r"the entity table has \['qid', 'popularity'\]: build the entities with `elq build"):
             Linker(model, tokenizer, with_prior, threshold=-1.0)
 
 
