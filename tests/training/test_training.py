@@ -90,8 +90,42 @@ class Break(Callback):
             raise RuntimeError("broken")
 
 
-def test_a_resumed_fit_ends_with_the_weights_of_the_unbroken_one(values, tmp_path):
-    short = {**values, "trainer": {**values["trainer"], "max_epochs": 4}}
+AVERAGING = {"class_path": "elq.training.averaging.MovingMean", "init_args": {"decay": 0.75}}
+
+
+class Weights(Callback):
+    """Keeps the weights after each step."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.steps.append({name: value.clone() for name, value in module.model.state_dict().items()})
+
+
+def test_averaged_weights_are_the_moving_mean_of_the_steps(values, tmp_path):
+    values = {**values, "model": {**values["model"], "frozen_words": True}}
+    trainer = {**values["trainer"], "max_epochs": 2, "callbacks": [AVERAGING], "default_root_dir": str(tmp_path / "run")}
+    cli = ELQCLI({**values, "trainer": trainer}, run=False)
+    cli.trainer.callbacks.append(kept := Weights())
+    before = cli.model.model.encoder.state_dict()
+    words = next(name for name in before if "word_embeddings" in name)
+    before = before[words].clone()
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    for name, mean in kept.steps[0].items():
+        for step in kept.steps[1:]:
+            mean = 0.75 * mean + 0.25 * step[name]
+        torch.testing.assert_close(saved[f"model.{name}"], mean, rtol=1e-4, atol=1e-6)
+    assert len(kept.steps) > 6
+    assert torch.equal(saved[f"model.encoder.{words}"], before)  # frozen in every bit
+    moved = [name for name, last in kept.steps[-1].items() if not torch.equal(saved[f"model.{name}"], last)]
+    assert len(moved) > 10  # the mean is not the last step
+
+
+@pytest.mark.parametrize("callbacks", [[], [AVERAGING]], ids=["plain", "averaged"])
+def test_a_resumed_fit_ends_with_the_weights_of_the_unbroken_one(values, tmp_path, callbacks):
+    short = {**values, "trainer": {**values["trainer"], "max_epochs": 4, "callbacks": callbacks}}
     fit(short, tmp_path / "whole")
     part = {**short, "trainer": {**short["trainer"], "default_root_dir": str(tmp_path / "part")}}
     cli = ELQCLI(part, run=False)
