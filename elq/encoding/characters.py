@@ -5,9 +5,10 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-# Controls that are no spaces, soft hyphens, joiners, direction marks, variation selectors, byte-order marks, lone surrogates.
+# Controls but no spaces, soft hyphens, joiners, direction marks, Arabic tatweel, variation selectors, byte-order marks,
+# lone surrogates.
 INVISIBLE = (
-    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u0640\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
 ESCAPE = (
@@ -67,26 +68,32 @@ def _plain(character: str) -> str:
     return normal if normal.isalnum() or ord(character) in FULL_WIDTH else character
 
 
-def plain(text: str, gaps: Collection[int] = ()) -> PlainText | None:
+def plain(text: str, gaps: Collection[int] = (), cuts: Collection[int] = ()) -> PlainText | None:
     """The plain form of a text, or None if the text is plain already.
 
     Ligatures and letters of full width become ordinary letters (NFKC). Invisible characters and escape sequences are removed.
     Underscores, and the asterisks and backticks of Markdown, become spaces. A tab between words becomes " | ". So does each of
-    ``gaps``, the places of spaces between names that do not belong together.
+    ``gaps``, the places of spaces between names that do not belong together. A space is put before each of ``cuts``.
 
     >>> found = plain("\\ufb01nland_\\uff54\\uff49\\u200btan")
     >>> found.text, found.origin(0, 7), found.origin(8, 13)
     ('finland titan', (0, 6), (7, 13))
     >>> plain("who directed titanic?") is None, plain("Rome\\tParis").text, plain("Rome Paris", [4]).text
     (True, 'Rome | Paris', 'Rome | Paris')
+    >>> plain("東京はどこ", cuts=[2]).text
+    '東京 はどこ'
     """
-    if ODD.search(text) is None and not gaps:
+    if ODD.search(text) is None and not gaps and not cuts:
         return None
     gaps = {*gaps, *(match.start() for match in TAB.finditer(text))}
     gone = hidden(text)
     marks = {place for match in MARKUP.finditer(text) for place in range(*match.span())}
     pieces, starts, ends = [], [], []
     for place, character in enumerate(text):
+        if place in cuts:
+            pieces.append(" ")
+            starts.append(place)
+            ends.append(place)
         if place not in gone:
             piece = GAP if place in gaps else " " if place in marks else _plain(character)
             pieces.append(piece)

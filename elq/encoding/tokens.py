@@ -6,6 +6,7 @@ File format: ``tokenizer.json`` of the tokenizers library.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from unicodedata import category
 
 import torch
 from tokenizers import Encoding, Tokenizer
@@ -17,6 +18,8 @@ from elq.types import Mention
 
 BATCH = 1024  # names that are tokenised at once
 SPACE = "▁"  # a piece that is only a space before a word
+
+Row = tuple[list[int], list[int], tuple[tuple[int, int], ...]]  # ids, special-token mask and offsets of the tokens of one text
 
 
 class QuestionTokenizer:
@@ -76,7 +79,12 @@ class QuestionTokenizer:
         found = (self._tokenizer.encode_batch_fast(long[at : at + BATCH]) for at in range(0, len(long), BATCH))
         return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for part in found for one in part)
 
-    def __call__(self, texts: Sequence[str], gaps: Sequence[Collection[int]] | None = None) -> TokenBatch:
+    def __call__(
+        self,
+        texts: Sequence[str],
+        gaps: Sequence[Collection[int]] | None = None,
+        cuts: Sequence[Collection[int]] | None = None,
+    ) -> TokenBatch:
         """Tokenise B texts, padded to the longest of them.
 
         The encoder reads the plain form of a text (elq/encoding/characters.py).
@@ -84,21 +92,18 @@ class QuestionTokenizer:
         Args:
             texts: the texts.
             gaps: for each text, the places of spaces between names that do not belong together; none by default.
+            cuts: for each text, the places at which a token must begin or end; where one of them is inside a token, the encoder
+                reads a space. None by default.
 
         Returns:
             ids (B, T), masks (B, T), and offsets in characters of the original texts (code points, end exclusive).
         """
         forms = [*map(plain, texts)] if gaps is None else [*map(plain, texts, gaps)]
-        try:
-            encodings = self._tokenizer.encode_batch(
-                [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
-            )
-        except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
-            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
-        rows = [
-            _kept(encoding, self.max_tokens, text, form, self._space)
-            for encoding, text, form in zip(encodings, texts, forms, strict=True)
-        ]
+        rows = self._rows(texts, forms)
+        for b, places in enumerate(cuts or ()):
+            if any(start < place < end for place in places for start, end in rows[b][2]):
+                form = plain(texts[b], () if gaps is None else gaps[b], places)
+                (rows[b],) = self._rows(texts[b : b + 1], [form])
         width = max((len(ids) for ids, *_ in rows), default=0)
 
         def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
@@ -114,6 +119,19 @@ class QuestionTokenizer:
             blank = text & (ids == self._space)
             blank = blank if blank.any() else None
         return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
+
+    def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
+        """The tokens of B texts, which the encoder reads in their plain forms."""
+        read = [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
+        try:
+            encodings = self._tokenizer.encode_batch(read)
+        except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
+            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
+        kept = (
+            _kept(encoding, self.max_tokens, text, form, self._space)
+            for encoding, text, form in zip(encodings, texts, forms, strict=True)
+        )
+        return [(ids, special, _with_marks(text, found)) for text, (ids, special, found) in zip(texts, kept, strict=True)]
 
 
 def _cut(length: int, closing: int, limit: int | None) -> list[int]:
@@ -136,9 +154,7 @@ def _closing(special: Sequence[int]) -> int:
     return next((count for count, mask in enumerate(reversed(special[1:])) if not mask), len(special) - 1)
 
 
-def _kept(
-    encoding: Encoding, limit: int | None, text: str, form: PlainText | None, space: int | None
-) -> tuple[list[int], list[int], tuple[tuple[int, int], ...]]:
+def _kept(encoding: Encoding, limit: int | None, text: str, form: PlainText | None, space: int | None) -> Row:
     """The ids, the special-token mask and the characters of the tokens that are kept, in the text as the user wrote it.
 
     A special token, a sign for a gap, and a token that is only a space have no characters: the offsets of such a token are both
@@ -147,7 +163,7 @@ def _kept(
     ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # each access copies a list
     cut = _cut(len(ids), _closing(special), limit)
     if space is not None and not text.isascii():
-        found = with_marks(text if form is None else form.text, found)
+        found = _composed(text if form is None else form.text, found)
     if form is not None:
         special = [1 if place[0] in form.signs else mask for mask, place in zip(special, found, strict=True)]
         found = [form.origin(*place) for place in found]
@@ -158,10 +174,10 @@ def _kept(
     return [ids[t] for t in cut], [special[t] for t in cut], tuple(offsets)
 
 
-def with_marks(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _composed(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Offsets in which a token also has the characters after it that became one letter with the letter before them.
 
-    >>> with_marks("cafe\u0301 au", [(0, 4), (6, 8)])
+    >>> _composed("cafe\u0301 au", [(0, 4), (6, 8)])
     [(0, 5), (6, 8)]
     """
     made, limit = [], len(text)
@@ -172,6 +188,25 @@ def with_marks(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int,
         made.append((start, longer))
         limit = start if start < end else limit
     return made[::-1]
+
+
+def _with_marks(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The characters of the tokens with the marks behind them, which many tokenizers remove.
+
+    >>> _with_marks("le\u0301a\u0301", [(0, 0), (0, 2), (3, 4), (4, 4)])
+    ((0, 0), (0, 3), (3, 5), (5, 5))
+    """
+    if text.isascii():
+        return tuple(offsets)
+    starts, found = [*(start for start, end in offsets if start < end), len(text)], list[tuple[int, int]]()
+    reached, place = 0, 0
+    for start, end in offsets:
+        place += start < end
+        while start < end < max(end, starts[place]) and category(text[end])[0] == "M":
+            end += 1
+        reached = max(reached, end)
+        found.append((start, end) if start < end else (reached, reached))
+    return tuple(found)
 
 
 def token_span(mention: Mention, offsets: Sequence[tuple[int, int]], text_mask: Sequence[bool]) -> tuple[int, int] | None:

@@ -25,6 +25,7 @@ from elq.errors import ElqError
 from elq.files import digest_of, replacing
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.config import read_config
+from elq.names.words import FOLDING
 from elq.types import Entity
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def open_catalogue(
     parent = writable_cache() / CATALOGUES
     parent.mkdir(parents=True, exist_ok=True)
     encoder = resolve_encoder(str(settings.encoder))
-    chosen = json.dumps([sorted((columns or {}).items()), asdict(settings)], sort_keys=True)
+    chosen = json.dumps([sorted((columns or {}).items()), asdict(settings), FOLDING], sort_keys=True)
     given = isinstance(source, str | Path)
     file = Path(str(source)) if given else parent / f".{os.getpid()}.{id(source)}.jsonl"
     if given:

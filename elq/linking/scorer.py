@@ -60,7 +60,7 @@ class Scorer:
         dictionary, config = self.retriever.dictionary, self.model.config
         if dictionary is None or not config.names:
             return self.tokenizer(texts)
-        tokens = self.tokenizer(texts, [*map(dictionary.gaps, texts)])
+        tokens = self.tokenizer(texts, [*map(dictionary.gaps, texts)], [*map(dictionary.cuts, texts)])
         return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
 
     def batches(

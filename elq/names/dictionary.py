@@ -16,8 +16,9 @@ from elq.encoding.tokens import token_finder
 from elq.names.lists import gaps
 from elq.names.lookup import NameIndex, Names
 from elq.names.named import fine_kind, is_whole_name
+from elq.names.scripts import unspaced
 from elq.names.surface import FUNCTION_WORDS, is_name
-from elq.names.words import as_name, folded, key_of, words
+from elq.names.words import as_name, borders, folded, key_of, words
 from elq.names.writing import collect, in_memory
 from elq.tensors import Array, NameMatches, Spans, TokenBatch
 from elq.types import Entity
@@ -74,9 +75,17 @@ class Dictionary:
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
         """Yield every sequence of at most ``most`` words that may be a name: its characters [start, end) and folded words."""
         found, most = words(text), self.names.longest if most is None else min(most, self.names.longest)
+        no_start, no_end = borders(text, found)
+        silent = {place for place, word in enumerate(found) if not word.alone}
         for first in range(len(found)):
+            if first in no_start:
+                continue
             for after in range(first + 1, min(first + most, len(found)) + 1):
-                yield found[first].start, found[after - 1].end, key_of(found[first:after])
+                if after in no_end:
+                    continue
+                key = key_of(found[first:after])
+                if not (first in silent and silent.issuperset(range(first, after)) and key not in self.names):
+                    yield found[first].start, found[after - 1].end, key
 
     def matches(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield every name in a text, also names inside other names: characters [start, end), row of its most famous entity."""
@@ -106,6 +115,12 @@ class Dictionary:
         found = [(start, end) for start, end, rows in self._names(text) if row in rows]
         return sorted(found, key=lambda span: span[0] - span[1])
 
+    def cuts(self, text: str) -> frozenset[int]:
+        """The places at which a name begins or ends in a text that may have names inside words; none for another text."""
+        if not unspaced(text):
+            return frozenset()
+        return frozenset(place for start, end, _ in self._names(text) for place in (start, end))
+
     def gaps(self, text: str) -> list[int]:
         """The places of the spaces between the names of a text that consists of names only (elq/names/lists.py)."""
         return gaps(text, {(start, end) for start, end, _ in self._names(text)})
@@ -118,7 +133,8 @@ class Dictionary:
         grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
         for b, text in enumerate(texts):
             find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
-            for start, end, key in self._phrases(text, max_tokens):  # every word has at least one token, so L words suffice
+            most = None if unspaced(text) else max_tokens  # elsewhere every word has at least one token, so L words suffice
+            for start, end, key in self._phrases(text, most):
                 if (kind := self._kind(key) if is_name(key) else 0) > 0:
                     span = find(start, end)
                     if span is not None and span[1] - span[0] <= max_tokens:

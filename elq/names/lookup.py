@@ -16,6 +16,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from elq.names.ordered import backwards
+from elq.names.scripts import unspaced
 from elq.names.spelling import COUNTED, reordered, roots, singular, spelling
 
 MOST_MATCHES = 16  # entities of one kind that are used
@@ -174,7 +175,7 @@ class NameIndex:
         ending = self._ending(key if self._count(BACKWARD, backwards(key)) else one, MOST_NAMES)
         beginning = self._beginning(key if self._count(FORWARD, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
-        if not rest or first in self._silent:
+        if not rest or first in self._silent or unspaced(first):  # the words of Chinese are short: many names share two
             return ending, beginning, ()
         last = f" {rest.rpartition(' ')[2]}"
         around = [name for name in self._beginning(first, MOST_SCANNED) if name.endswith(last) and name != key]

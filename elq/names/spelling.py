@@ -5,6 +5,8 @@ They take and return folded names (elq/names/words.py).
 
 from itertools import pairwise
 
+from elq.names.scripts import unspaced
+
 ROMAN = {  # 1 to 49
     tens + ones: str(10 * ten + one)
     for ten, tens in enumerate(("", "x", "xx", "xxx", "xl"))
@@ -94,11 +96,14 @@ def spelling(key: str) -> str:
 def reordered(key: str) -> str:
     """The words of a name in alphabetical order, in the singular and without joining words; adjacent letters become one word.
 
-    The result is "" for fewer than two words, and if a word is a number, since the order of numbers has a meaning.
+    The result is "" for fewer than two words, and if a word is a number, since the order of numbers has a meaning. It is
+    also "" in scripts without spaces, in which other words have the same letters in another order.
 
     >>> reordered("president of the us"), reordered("u s presidents"), reordered("the king"), reordered("season 1 episode 2")
     ('president us', 'president us', '', '')
     """
+    if unspaced(key):
+        return ""
     words: list[str] = []
     letters = False
     for word in key.split():

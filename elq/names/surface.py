@@ -1,7 +1,9 @@
 """Surface forms: the names in an entity's record, and which words can be a name."""
 
 import re
+from unicodedata import normalize
 
+from elq.names.scripts import ALONE
 from elq.types import Entity
 
 IN_BRACKETS = re.compile(r"[\s_]+\([^()]*\)$")
@@ -16,6 +18,14 @@ FUNCTION_WORDS = frozenset(  # "may" and "up" are none: they are a month and a f
         " so too also very just then than thus hence here now only even again still yet ever never always often quite rather"
         " maybe perhaps but nor because since until unless while whether although though into onto upon among between through"
         " during before after above below under over within without against toward towards per via"
+    ).split()
+)
+# Chinese and Japanese words of several characters, each of which is a word (elq/names/words.py).
+UNSPACED_WORDS = frozenset(
+    normalize("NFD", " ".join(word))
+    for word in (
+        "什么 哪里 哪儿 怎么 怎样 怎么样 为什么 多少 几个 我们 你们 他们 她们 这个 那个 这里 那里 因为 所以 但是 可以 没有 现在"
+        " 时候 どこ だれ なに いつ なぜ どう どの これ それ あれ この その です ます ですか から まで こと もの"
     ).split()
 )
 
@@ -47,9 +57,11 @@ def is_name(key: str) -> bool:
     A single letter or a single English function word may not, unless its key has capitals (elq/names/single.py). Many
     aliases in Wikidata are codes ("IN" for India, "IT" for Italy), and a possessive leaves the word "s": without this rule
     nearly every question without an entity gets a link. On webqsp_dev the rule raises precision a little (.748 to .753), and
-    recall does not fall.
+    recall does not fall. A single character of a script without spaces and a Korean particle may not either.
 
     >>> is_name("the who"), is_name("who"), is_name("WHO"), is_name("c"), is_name("C")
     (True, False, True, False, True)
     """
+    if not key.isascii() and (key in UNSPACED_WORDS or ALONE.fullmatch(key)):
+        return False
     return key not in FUNCTION_WORDS and (len(key) > 1 or key.isupper())

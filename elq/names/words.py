@@ -4,16 +4,19 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from elq.encoding.characters import TRADE, hidden
+from elq.names.function_words import FOREIGN, silent_words
+from elq.names.scripts import ASCII_WORD, KEPT, WORD, particle_of
 from elq.names.single import NOTHING, Piece, alone, single
 from elq.names.surface import FUNCTION_WORDS
 
-NO_SPACES = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese, Japanese
-WORD = re.compile(rf"[{NO_SPACES}]|[^\W\d_](?:\+\+|#)(?!\w)|[^\W_{NO_SPACES}]+")  # also C++ and C#; "_" is no letter
+FOLDING = 2  # how names are folded: another number if stored names have to be made again
 ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent
     {"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
+    | {"ى": "ي", "ی": "ي", "ک": "ك"}  # forms of Arabic yeh and kaf, the last two Persian
 )
 
 
@@ -35,7 +38,8 @@ def words(text: str) -> list[Word]:
 
     Folding may make a text longer ("ß" → "ss") or shorter (a combining accent is removed), so the origin of every folded
     character is stored. A removed accent belongs to the character before it, and the last period of "U.S." to its last letter.
-    A character of Chinese or Japanese is a word, since these texts have no spaces.
+    In Chinese, Japanese, Thai, Lao, Burmese and Khmer a letter with its marks is a word, since these texts have no spaces. The
+    particles of a Korean word are words.
 
     >>> [(word.text, word.start, word.end) for word in words("_Zoë's_ U.S.")]
     [('zoe', 1, 4), ('s', 5, 6), ('u', 8, 9), ('s', 10, 12)]
@@ -45,14 +49,15 @@ def words(text: str) -> list[Word]:
         periods = {match.end() - 1 for match in ABBREVIATION.finditer(text)}
         found = [Piece(word, start, end + (end in periods)) for word, start, end in found]
     shouted = text.isupper() and sum(piece.word.isalpha() for piece in found) > 1
+    silent = silent_words([piece.word for piece in found])
     sides = zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False)
-    return [Word(*piece, alone(text, piece, before, after, shouted)) for before, piece, after in sides]
+    return [Word(*piece, alone(text, piece, before, after, shouted, silent)) for before, piece, after in sides]
 
 
 def _cut(text: str) -> list[Piece]:
     """The folded words of a text, each with its characters [start, end)."""
     if text.isascii() and text.isprintable():  # nearly all texts of a catalogue; this way is six times faster
-        return [Piece(match[0], *match.span()) for match in WORD.finditer(text.lower())]
+        return [Piece(match[0], *match.span()) for match in ASCII_WORD.finditer(text.lower())]
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -67,12 +72,34 @@ def _cut(text: str) -> list[Piece]:
         starts += [position] * len(piece)
         ends += [position + 1] * len(piece)
     found = WORD.finditer("".join(pieces))
-    return [Piece(match[0], starts[match.start()], ends[match.end() - 1]) for match in found]
+    return [Piece(_ordered(match[0]), starts[match.start()], ends[match.end() - 1]) for match in found]
+
+
+def _ordered(word: str) -> str:
+    """The word with its marks in the order of Unicode's canonical forms."""
+    return word if word.isascii() else unicodedata.normalize("NFD", word)
+
+
+def borders(text: str, found: Sequence[Word]) -> tuple[frozenset[int], frozenset[int]]:
+    """The places between the words of a text before which no name begins, and those at which none ends.
+
+    A character such as "㍿" has several words, which belong together. A name does not begin with the particle of another word.
+
+    >>> [[*sorted(places)] for places in borders("㍿", words("㍿"))], borders("a b", words("a b"))
+    ([[1, 2, 3], [1, 2, 3]], (frozenset(), frozenset()))
+    """
+    if text.isascii():
+        return frozenset(), frozenset()
+    pairs = [(place, before, word) for place, (before, word) in enumerate(pairwise(found), 1)]
+    shared = frozenset(place for place, before, word in pairs if word.start < before.end)
+    glued = {place for place, before, word in pairs if word.start == before.end and particle_of(before.text, word.text)}
+    return shared | glued, shared
 
 
 def _fold(text: str) -> str:
     parts = unicodedata.normalize("NFKD", text.translate(TRADE))
-    return "".join(part for part in parts if not unicodedata.category(part).startswith("M")).casefold().translate(LETTERS)
+    spoken = "".join(part for part in parts if part in KEPT or not unicodedata.category(part).startswith("M"))
+    return spoken.casefold().translate(LETTERS)
 
 
 def key_of(found: Sequence[Word]) -> str:
@@ -96,7 +123,7 @@ def as_name(text: str, start: int, end: int) -> str:
     """
     written = text[start:end]
     key = folded(written)
-    if " " in key or not (len(key) == 1 or key.isdigit() or key.lower() in FUNCTION_WORDS):
+    if " " in key or not (len(key) == 1 or key.isdigit() or key.lower() in FUNCTION_WORDS or key in FOREIGN):
         return written
     return next((word.alone for word in words(text) if start < word.end and word.start < end), written)
 
@@ -110,8 +137,9 @@ def folded(name: str) -> str:
     ('IT', 'It', 'it crowd', 'new york', 'c++', 'C')
     """
     if name.isascii() and name.isprintable():
-        found = WORD.findall(name.lower())
+        found = ASCII_WORD.findall(name.lower())
     else:
         gone = hidden(name)
-        found = WORD.findall(_fold("".join(character for place, character in enumerate(name) if place not in gone)))
+        plain = _fold("".join(character for place, character in enumerate(name) if place not in gone))
+        found = [_ordered(word) for word in WORD.findall(plain)]
     return single(name, found[0]) if len(found) == 1 else " ".join(found)

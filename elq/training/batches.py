@@ -83,7 +83,7 @@ class Collator:
         The batch of no questions (the empty share of a smaller batch) has one empty text, which has no span and so no loss.
         """
         texts = [question.text for question in questions] or [""]
-        tokens = self.tokenizer(texts)
+        tokens = self.tokenizer(texts, cuts=None if self.dictionary is None else [*map(self.dictionary.cuts, texts)])
         if not questions:
             tokens = replace(
                 tokens, text_mask=torch.zeros_like(tokens.text_mask)
@@ -131,7 +131,7 @@ class QuestionCollator:
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch."""
         texts = [question.text for question in questions]
-        tokens = self.tokenizer(texts)
+        tokens = self.tokenizer(texts, cuts=None if self.dictionary is None else [*map(self.dictionary.cuts, texts)])
         if self.dictionary is not None:
             tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
         none = torch.empty(0, dtype=torch.int64)

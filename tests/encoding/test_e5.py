@@ -268,6 +268,8 @@ def check_text(
             if start < end:
                 low, high = min(s for s, _ in own), max(e for _, e in own)
                 low, high = (low, high) if form is None else form.origin(low, high)
+                while high < len(text) and unicodedata.category(text[high])[0] == "M":
+                    high += 1  # the marks behind a letter belong to it
                 assert low <= start < end <= high, (text, piece)
             else:
                 assert piece in "▁|", (text, piece)

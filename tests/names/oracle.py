@@ -13,6 +13,7 @@ from torch import Tensor
 
 from elq.encoding.tokens import token_finder
 from elq.entities.catalogue import Catalogue
+from elq.names.scripts import unspaced
 from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
 from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
 from elq.names.words import folded, key_of, words
@@ -138,7 +139,7 @@ class NameIndex:
         ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
         beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
-        if not rest or first in self._silent:
+        if not rest or first in self._silent or unspaced(first):
             return ending, beginning, ()
         last = f" {rest.rpartition(' ')[2]}"
         around = [name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last) and name != key]

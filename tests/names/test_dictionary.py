@@ -105,10 +105,11 @@ def test_an_id_of_any_length_is_one(build: Build) -> None:
     assert found(build(long, entity("b", "Paris")), "paris")[0][1] == long.id
 
 
-def test_the_places_of_a_name_that_ends_within_a_character(build: Build) -> None:
-    dictionary = build(entity("Q1", "81"))  # "½" is "1⁄2", two words
-    assert dictionary.spans_of("who directed 8½", 0) == [(13, 15)]
-    assert found(dictionary, "who directed 8½") == [("8½", "Q1")]
+def test_no_name_ends_within_a_character(build: Build) -> None:
+    dictionary = build(entity("Q1", "81"), entity("Q2", "8½"))  # "½" is "1⁄2", two words
+    assert dictionary.spans_of("who directed 8½", 0) == []
+    assert dictionary.spans_of("who directed 8½", 1) == [(13, 15)]
+    assert found(dictionary, "who directed 8½") == [("8½", "Q2")]
 
 
 def test_a_single_letter_or_function_word_is_no_name(build: Build) -> None:
