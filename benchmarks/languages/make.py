@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from sentences import SENTENCES
 
+from elq.questions import frames as elq_frames
 from elq.questions.frames import load_frames
 from elq.questions.templates import misspell
 from elq.types import Entity
@@ -31,6 +33,7 @@ WORDS = {
     "currency": ("currency", "Währung", "moneda", "monnaie", "货币"),
     "city": ("city", "Stadt", "ciudad", "ville", "城市"),
 }
+OTHER_KINDS = {"place": "settlement", "thing": "generic"}  # our kind → that of the template sentences, where the names differ
 HAN = re.compile("^[\u4e00-\u9fff·]+$")
 LATIN = re.compile("^[A-Za-zÀ-ÿ' -]+$")
 GENITIVE = {
@@ -212,6 +215,19 @@ def as_record(entity: Record, draws: random.Random) -> Record:
     }
 
 
+def templates(language: str) -> tuple[dict[str, list[str]], list[str]]:
+    """The template sentences of elq in a language: of each kind, and those without a name."""
+    file = Path(elq_frames.__file__).with_name("template_sentences") / f"{language}.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    made = defaultdict(list)
+    for kind, section in content["kinds"].items():
+        for line in section.get("frames", "").splitlines():
+            line = line.replace("{entity}", "{n}").replace("{other}", "{m}")
+            if "{other" not in line and "{n}" in line:
+                made[kind].append(line)
+    return made, content["no_mention"].splitlines() if isinstance(content["no_mention"], str) else content["no_mention"]
+
+
 class Author:
     """Writes questions in four languages."""
 
@@ -225,20 +241,37 @@ class Author:
             for entity in pool:
                 getattr(self, name)[entity["kind"]].append(entity)
         self.frames = {key: {kind: text.splitlines() for kind, text in kinds.items()} for key, kinds in SENTENCES.items()}
+        self.kinds = load_frames()
+        self.templates = {key: templates(key) for key in SENTENCES}
 
     def write(self, language: str, number: int) -> Record:
         draws, frames = self.draws, self.frames[language]
         if draws.random() < 0.13:
-            return self.finish(language, number, draws.choice(frames["none"]), [])
+            return self.finish(language, number, draws.choice(draws.choice((frames["none"], self.templates[language][1]))), [])
         pool = "english" if draws.random() < (0.12 if language == "zh" else 0.3) else "own"
         kind = draws.choices(*zip(*((k, len(v) ** 0.5) for k, v in getattr(self, pool).items()), strict=True))[0]
         entity = draws.choice(getattr(self, pool)[kind])
         kinds = [kind] * 4 + (["place"] if kind == "country" else ["thing"])
         frame = draws.choice(frames[draws.choice(kinds)])
+        if draws.random() < 0.5:
+            frame = self.template(language, entity) or frame
         if language == "de" and draws.random() < 0.12:
             frame = draws.choice(GENITIVE.get(kind, [frame]))
         other = draws.choice(getattr(self, pool)[kind])
         return self.finish(language, number, frame, [entity, other])
+
+    def template(self, language: str, entity: Record) -> str:
+        """A template sentence of elq for the kind of an entity, or for a wider kind; "" if there is none."""
+        known = self.templates[language][0]
+        own = OTHER_KINDS.get(entity["kind"], entity["kind"])
+        fine = self.kinds.kind_of(Entity("x", "x", "x", entity["about"]))
+        line = [
+            kind
+            for kind in self.kinds.lineage(fine if fine != "generic" else own if own in self.kinds.parents else "generic")
+            if known.get(kind)
+        ]
+        place = 0 if self.draws.random() < 0.7 else self.draws.randrange(len(line)) if line else 0
+        return self.draws.choice(known[line[place]]) if line else ""
 
     def name(self, entity: Record, language: str) -> str:
         names = entity["names"].get(language) or entity["names"]["en"]
@@ -356,7 +389,7 @@ def main() -> None:
         if (
             (entity := first.get(key) or first.get(fold(record["label"])))
             and entity["id"] not in merged
-            and not entity["id"].startswith("Q")
+            and entity["id"][0] in "cln"
         ):
             entity["about"], entity["old"], entity["id"] = record["description"] or entity["about"], entity["id"], record["id"]
             entity["names"]["en"] = [*dict.fromkeys([record["label"], *entity["names"]["en"], *record["aliases"][:3]])]
@@ -370,7 +403,7 @@ def main() -> None:
     absent = {e["id"] for e in draws.sample(entities, 400) if e["id"] not in merged and e["id"] not in asked}
     catalogue = [as_record(entity, draws) for entity in entities if entity["id"] not in absent]
     english = [
-        {"id": r["id"], "kind": kind, "names": {"en": [r["label"], *r["aliases"][:2]]}}
+        {"id": r["id"], "kind": kind, "about": r["description"], "names": {"en": [r["label"], *r["aliases"][:2]]}}
         for r, kind in real
         if r["id"] not in merged
     ]
