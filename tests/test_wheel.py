@@ -40,7 +40,7 @@ def test_conf_and_frames_travel_in_the_wheel(venv):
     for name in (
         "conf/train.yaml",
         "conf/experiment/webqsp.yaml",
-        "questions/template_sentences.yaml",
+        *(f"questions/template_sentences/{language}.yaml" for language in ("de", "en", "es", "fr", "zh")),
         "report/page.html",
         "py.typed",
     ):

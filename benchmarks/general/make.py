@@ -12,7 +12,7 @@ import catalogues
 from catalogues import Record, invented
 from words import ASKED, GENERIC, NOTHING, PAIRS, SAID
 
-from elq.questions.templates import misspell
+from elq.questions.languages import misspell
 
 Question = dict[str, Any]
 

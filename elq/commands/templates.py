@@ -46,7 +46,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--frames",
         metavar="FILE",
-        help="YAML file with your own template sentences, in the form of elq/questions/template_sentences.yaml",
+        help="YAML file with your own template sentences, in the form of elq/questions/template_sentences/en.yaml",
+    )
+    made.add_argument(
+        "--language",
+        default="en",
+        metavar="L,…",
+        help="languages of the template sentences: de, en, es, fr, zh; several with commas (default: en)",
     )
     made.add_argument(
         "--knobs",
@@ -73,7 +79,10 @@ def main(arguments: Sequence[str]) -> None:
         mapped = Path(folder) / "catalogue.arrow"
         write_catalogue(track(read_entities(options.catalogue, columns), "reading the catalogue"), mapped)
         catalogue, count, seed = Catalogue(mapped), options.count, options.seed
-        questions = template_questions(catalogue, count, seed=seed, frames=options.frames, without=(), tell_kinds=True, **knobs)
+        languages = [language.strip() for language in options.language.split(",")]
+        questions = template_questions(
+            catalogue, count, seed=seed, frames=options.frames, languages=languages, without=(), tell_kinds=True, **knobs
+        )
         with replacing(options.output) as stream:
             for question in track(questions, "writing questions", count):
                 mentions = [{"start": m.start, "end": m.end, "entity": m.entity} for m in question.mentions]

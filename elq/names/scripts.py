@@ -44,7 +44,8 @@ _KOREAN = rf"(?<=[\u1161-\u11c2]){_PARTICLE}|{_SYLLABLE}+(?!{_PARTICLE}){_SYLLAB
 _CHARACTER = rf"[{UNSPACED}](?:[{_SIGNS}]|(?<=[{STACKERS}])[{UNSPACED}])*"
 _LETTER = rf"[^\W_{UNSPACED}{JAMO}]"
 _SIGNED = r"[^\W\d_](?:\+\+|#)(?!\w)"  # C++ and C#
-WORD = re.compile(rf"{_SIGNED}|{_LETTER}+(?:[{_MARKS}]{_LETTER}*)*|{_CHARACTER}|{_KOREAN}")  # in a folded text
+_STRAY = f"[{_MARKS}{_SIGNS}]"  # a mark that belongs to no letter before it is a word
+WORD = re.compile(rf"{_SIGNED}|{_LETTER}+(?:[{_MARKS}]{_LETTER}*)*|{_CHARACTER}|{_KOREAN}|{_STRAY}")  # in a folded text
 ASCII_WORD = re.compile(rf"{_SIGNED}|[^\W_]+")  # the same for a text of ASCII characters, but quicker
 ALONE = re.compile(rf"{_CHARACTER}|{_PARTICLE}")  # no name: one character, or a particle
 ANY_UNSPACED = re.compile(rf"[{UNSPACED}{JAMO}\uac00-\ud7a3]")

@@ -6,7 +6,7 @@ they are about.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,11 @@ import yaml
 from elq.errors import ElqError
 from elq.types import Entity
 
-OWN_FRAMES = Path(__file__).with_name("template_sentences.yaml")
+SENTENCES = Path(__file__).with_name("template_sentences")  # a folder with one file for each language
+LANGUAGES = tuple(sorted(path.stem for path in SENTENCES.glob("*.yaml")))
+ENGLISH = "en"
+OWN_FRAMES = SENTENCES / f"{ENGLISH}.yaml"  # it has the kinds too
+MARK = re.compile(r"\s?[?？]$")  # French has a space before it
 ROOT = "generic"  # the kind of entities without a known keyword, and the last ancestor of every kind
 SLOT = re.compile(r"\{([^{}]*)\}")
 HEAD_END = re.compile(  # the words before which the head of a description ends: "1997 film | by James Cameron"
@@ -32,13 +36,15 @@ HEAD_END = re.compile(  # the words before which the head of a description ends:
 class Frame:
     """A template sentence, cut at its slots: parts at even places are text, parts at odd places are "entity" or "other".
 
-    ``asks`` says whether the sentence may end in "?". ``other`` is the kind of the second entity ("" means the kind of the
-    first entity), or None if there is no second slot.
+    ``asks`` says whether the sentence may end in "?", and ``mark`` how its language writes this. ``other`` is the kind of the
+    second entity ("" means the kind of the first entity), or None if there is no second slot.
     """
 
     parts: tuple[str, ...]
     asks: bool
     other: str | None = None
+    mark: str = field(default="?", repr=False)
+    language: str = field(default=ENGLISH, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,14 @@ class Frames:
             line.append(parent)
         return line
 
-    def add(self, content: dict[str, Any]) -> None:
-        """Add the content of a YAML file. A keyword that two kinds have belongs to the later one."""
+    def add(self, content: dict[str, Any], language: str = ENGLISH, *, sentences: bool = True) -> None:
+        """Add the content of a YAML file. A keyword that two kinds have belongs to the later one.
+
+        Args:
+            content: the content.
+            language: the language of its sentences.
+            sentences: False adds the kinds alone.
+        """
         sections = {
             str(name): _mapping(section, f"kind {name!r}", {"types", "parent", "frames"})
             for name, section in _mapping(content.get("kinds") or {}, "kinds").items()
@@ -95,12 +107,18 @@ class Frames:
             words = _strings(section.get("types"), f"types of {name}")
             self.keywords.update({word.lower(): name for word in words})
             self.sizes.update(len(word.split()) for word in words)
-        for name, section in sections.items():
-            for frame in (parse_frame(text, self.parents) for text in _strings(section.get("frames"), f"frames of {name}")):
+        for name, section in sections.items() if sentences else ():
+            for text in _strings(section.get("frames"), f"frames of {name}"):
+                frame = parse_frame(text, self.parents, language)
                 (self.single if frame.other is None else self.pairs)[name].append(frame)
-        self.no_mention.extend(parse_frame(text, ()) for text in _strings(content.get("no_mention"), "no_mention"))
+        if sentences:
+            without = _strings(content.get("no_mention"), "no_mention")
+            self.no_mention.extend(parse_frame(text, (), language) for text in without)
         for name in self.parents:
             self.lineage(name)
+
+    def check(self) -> None:
+        """Refuse frames from which no question can be made."""
         if not (self.single[ROOT] and self.no_mention):
             raise ElqError(
                 f"the kind {ROOT} (with one slot) or no_mention has no frame, but both need at least one: add a frame to each"
@@ -119,12 +137,13 @@ def head_phrases(text: str) -> tuple[str, ...]:
     return tuple(phrase.strip(" .") for phrase in re.split(r"[,;/]|\band\b", head) if phrase.strip(" ."))
 
 
-def parse_frame(text: str, kinds: Collection[str]) -> Frame:
+def parse_frame(text: str, kinds: Collection[str], language: str = ENGLISH) -> Frame:
     """Cut a template sentence (frame) at its slots.
 
     Args:
         text: the sentence, with {entity}, {other} or {other:kind} as slots.
         kinds: the kinds that may follow ``other:``; empty for a sentence that must have no slots.
+        language: the language of the sentence.
 
     Raises:
         ElqError: a slot is missing, repeated or unknown, or the braces do not match.
@@ -132,7 +151,8 @@ def parse_frame(text: str, kinds: Collection[str]) -> Frame:
     >>> parse_frame("When did {entity} join {other:team}?", ["team"])
     Frame(parts=('When did ', 'entity', ' join ', 'other', ''), asks=True, other='team')
     """
-    parts = SLOT.split(text.removesuffix("?"))
+    mark = MARK.search(text)
+    parts = SLOT.split(MARK.sub("", text))
     slots = sorted(slot.partition(":")[0] for slot in parts[1::2])
     if slots not in ([["entity"], ["entity", "other"]] if kinds else [[]]) or set("{}") & set("".join(parts[::2])):
         needs = (
@@ -145,7 +165,7 @@ def parse_frame(text: str, kinds: Collection[str]) -> Frame:
     if others and others[0] not in ("", *kinds):
         raise ElqError(f"frame {text!r} names the kind {others[0]!r}, but the kinds are {', '.join(kinds)}: use one of them")
     parts[1::2] = [slot.partition(":")[0] for slot in parts[1::2]]
-    return Frame(tuple(parts), text.endswith("?"), others[0] if others else None)
+    return Frame(tuple(parts), mark is not None, others[0] if others else None, mark[0] if mark else "?", language)
 
 
 def _strings(value: Any, name: str) -> list[str]:
@@ -169,26 +189,42 @@ def _mapping(value: Any, name: str, known: Collection[str] = ()) -> dict[Any, An
     return value
 
 
-def load_frames(path: str | Path | None = None) -> Frames:
+def load_frames(path: str | Path | None = None, languages: Sequence[str] = (ENGLISH,)) -> Frames:
     """Our template sentences (frames), extended by those of a YAML file.
 
     Args:
-        path: a file in the form of elq/questions/template_sentences.yaml. With ``replace: true`` in it, it replaces our frames.
+        path: a file in the form of elq/questions/template_sentences/en.yaml. With ``replace: true`` in it, it replaces ours.
+        languages: the languages of our sentences. The file's sentences are in the first of them.
 
     Raises:
-        ElqError: the file cannot be read, a frame is bad, a parent is unknown or circular, or ``generic`` has no frames.
+        ElqError: the file cannot be read, a frame is bad, a parent is unknown or circular, ``generic`` has no frames, or a
+            language is unknown.
     """
+    if unknown := [language for language in languages if language not in LANGUAGES]:
+        raise ElqError(f"there are no template sentences in {unknown[0]!r}: the languages are {', '.join(LANGUAGES)}")
+    if not languages:
+        raise ElqError(f"no language of the template sentences is given: give at least one of {', '.join(LANGUAGES)}")
     frames = Frames()
-    for file in [OWN_FRAMES] if path is None else [OWN_FRAMES, Path(path)]:
-        try:
-            content = _mapping(yaml.safe_load(file.read_text(encoding="utf-8")), "the file", {"kinds", "no_mention", "replace"})
-            frames = Frames() if content.get("replace") is True else frames
-            frames.add(content)
-        except ElqError as error:
-            raise ElqError(f"frames file {file}: {error}") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise ElqError(
-                f"frames file {file} cannot be read as YAML ({reason}): correct the file or give the path of another"
-            ) from None
+    frames.add(_content(OWN_FRAMES), sentences=False)
+    for language in languages:
+        frames.add(_content(SENTENCES / f"{language}.yaml"), language)
+    if path is None:
+        frames.check()
+        return frames
+    try:
+        content = _content(Path(path))
+        frames = Frames() if content.get("replace") is True else frames
+        frames.add(content, languages[0])
+        frames.check()
+    except ElqError as error:
+        raise ElqError(f"frames file {path}: {error}") from None
     return frames
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ElqError(f"it cannot be read as YAML ({reason}): correct the file or give the path of another") from None
+    return _mapping(read, "the file", {"kinds", "no_mention", "replace"})

@@ -10,15 +10,16 @@ import random
 import re
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from string import ascii_lowercase
 
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
+from elq.names.scripts import unspaced
 from elq.names.surface import FUNCTION_WORDS, without_brackets
-from elq.questions.frames import ROOT, Frame, Frames, load_frames
+from elq.questions.frames import ENGLISH, ROOT, Frame, Frames, load_frames
+from elq.questions.languages import before_name, in_script, misspell
 from elq.types import Entity, Mention, Question
 
 log = logging.getLogger(__name__)
@@ -80,30 +81,15 @@ def usable_names(entity: Entity) -> list[str]:
     """
     label = without_brackets(entity.label) or entity.label
     taken = FUNCTION_WORDS | {label.casefold()}  # "CAN" would turn the question word into a mention
-    long = [alias for alias in entity.aliases if len(alias) > 2 and alias.casefold() not in taken]
+    long = [alias for alias in entity.aliases if len(alias) > 2 - unspaced(alias) and alias.casefold() not in taken]
     return [label, *(alias for alias in long if any(map(str.isalpha, alias)))]
-
-
-def misspell(name: str, draws: random.Random) -> str:
-    """The name with one error after its first letter: a letter is dropped, doubled, replaced or swapped with the next one.
-
-    >>> misspell("Philadelphia", random.Random(1))
-    'Phiadelphia'
-    """
-    places = [place for place, letter in enumerate(name) if letter.isalpha()][1:]
-    wrong = name
-    while wrong in (name, "") or wrong != wrong.strip():
-        place = draws.choice(places)
-        before, here, after = name[:place], name[place], name[place + 1 :]
-        misspellings = (after, here * 2 + after, draws.choice(ascii_lowercase) + after, after[:1] + here + after[1:])
-        wrong = before + draws.choice(misspellings)
-    return wrong
 
 
 class _Author:
     """Draws entities and writes questions. It stores the names and the rows of each kind, but not the records."""
 
     def __init__(self, catalogue: Catalogue, frames: Frames, knobs: Knobs, seed: int, without: Collection[str]) -> None:
+        self.several = any(frame.language != ENGLISH for frame in frames.no_mention)
         self.catalogue, self.frames, self.knobs, self.draws = catalogue, frames, knobs, random.Random(seed)
         self.first: dict[str, int] = {}  # case-folded name → its first row
         self.rows = {kind: array("I") for kind in frames.parents}  # kind → rows of its entities and of those of its children
@@ -182,22 +168,28 @@ class _Author:
             if frame is not None and self.rows[frame.other or kind]:
                 other, second = self.draw(frame.other or kind)
                 if other.id != entity.id and second.casefold() != name.casefold():
-                    return frame, {"entity": (entity, name), "other": (other, second)}
+                    return frame, {"entity": self.said(entity, name, frame), "other": self.said(other, second, frame)}
         single = self.pick(kind, self.frames.single)
         assert single is not None  # load_frames refuses an empty generic
-        return single, {"entity": (entity, name)}
+        return single, {"entity": self.said(entity, name, single)}
+
+    def said(self, entity: Entity, name: str, frame: Frame) -> tuple[Entity, str]:
+        """An entity with its name: the drawn one, or one in the script of the sentence where not all are English."""
+        if not self.several or name in (fitting := in_script(usable_names(entity), frame.language)):
+            return entity, name
+        return entity, self.draws.choice(fitting)
 
     def write(self, number: int) -> Question:
         """Write one question. Each part is lower-cased before offsets are counted, since "İ".lower() has two characters."""
         frame, chosen = self.compose()
         small, bare = self.chance(self.knobs.lower_case), self.chance(self.knobs.bare_possessive)
-        text, mentions, name = "", [], ""
+        text, mentions, name = "", list[Mention](), ""
         for place, part in enumerate(frame.parts):
             if place % 2:
                 entity, name = chosen[part]
-                text = re.sub(r"\ba $", "an ", text) if name[0] in "aeiouAEIOU" else text
+                text = before_name(text, name, frame.language)
                 name = name.lower() if small else name
-                if sum(map(str.isalpha, name)) >= 5 and self.chance(self.knobs.misspelling):
+                if sum(map(str.isalpha, name)) >= 5 and not unspaced(name) and self.chance(self.knobs.misspelling):
                     name = misspell(name, self.draws)
                 mentions.append(Mention(len(text), len(text) + len(name), entity.id))
                 text += name
@@ -206,7 +198,9 @@ class _Author:
                     ending = "'" if name.endswith("s") else "'s"
                     part = (ending.replace("'", "") if bare else ending) + part.removeprefix("'s")
                 text += part.lower() if small else part
-        mark = "?" if frame.asks and self.chance(self.knobs.question_mark) else ""
+        mark = frame.mark if frame.asks and self.chance(self.knobs.question_mark) else ""
+        if text.startswith("¿") and not mark:
+            text, mentions = text[1:], [Mention(m.start - 1, m.end - 1, m.entity) for m in mentions]
         return Question(f"template-{number}", text + mark, tuple(mentions))
 
 
@@ -216,6 +210,7 @@ def template_questions(
     *,
     seed: int = 0,
     frames: str | Path | None = None,
+    languages: Sequence[str] = (ENGLISH,),
     without: Collection[str] = (),
     tell_kinds: bool = False,
     **knobs: float,
@@ -229,7 +224,8 @@ def template_questions(
         catalogue: its entities, which should be ordered by fame, the most famous first.
         count: number of questions, at least 1.
         seed: another seed gives other questions.
-        frames: a YAML file in the form of elq/questions/template_sentences.yaml, which extends or replaces ours.
+        frames: a YAML file in the form of elq/questions/template_sentences/en.yaml, which extends or replaces ours.
+        languages: the languages of our sentences. All questions are drawn from the sentences of all of them.
         without: ids of entities that no question is about, such as those of a test set.
         tell_kinds: log the kinds of the entities, each with an example, so that a person sees where a kind is wrong.
         knobs: see :class:`Knobs`.
@@ -244,7 +240,7 @@ def template_questions(
         raise ElqError(
             f"{unknown[0]!r} is not a knob of the template questions: the knobs are {', '.join(known)}, so use these"
         )
-    author = _Author(catalogue, load_frames(frames), Knobs(**knobs), seed, frozenset(without))
+    author = _Author(catalogue, load_frames(frames, languages), Knobs(**knobs), seed, frozenset(without))
     if tell_kinds:
         author.tell_kinds()
     return map(author.write, range(count))

@@ -7,6 +7,7 @@ stage. Its order depends only on the seed and the epoch, so a resumed run sees t
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
@@ -49,6 +50,7 @@ class QuestionData(LightningDataModule):
         dev_share: share of the training questions that is held out as development questions, if neither ``dev`` nor
             ``dev_templates`` is given; at least 20 questions, but at most half.
         frames: YAML file with your own template sentences.
+        languages: the languages of the template sentences: de, en, es, fr or zh; English by default.
         batch_size: number of questions per batch and device.
         parts: batches over random parts of the catalogue, for a model that must not know its catalogue.
         settings: the settings of the model, such as L, whether it uses names, and where it cuts questions.
@@ -69,6 +71,7 @@ class QuestionData(LightningDataModule):
         encoder: str = DEFAULT,
         columns: dict[str, str] | None = None,
         frames: str | None = None,
+        languages: list[str] | None = None,
         batch_size: int = 64,
         parts: PartSettings | None = None,
         settings: ModelSettings | None = None,
@@ -90,7 +93,7 @@ class QuestionData(LightningDataModule):
             raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior is {[*prior]}: set model.prior only")
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
-        self.columns, self.stages, self.frames = columns, train, frames
+        self.columns, self.stages, self.frames, self.languages = columns, train, frames, languages or ["en"]
         self.dev_file, self.test_file, self.dev_templates, self.dev_share = dev, test, dev_templates, dev_share
         self.batch_size, self.seed = batch_size, seed
         self.dictionary: Dictionary | None = None
@@ -177,9 +180,8 @@ class QuestionData(LightningDataModule):
             if m.entity is not None
         }
         tell, self._told = not self._told, True
-        made = list(
-            template_questions(catalogue, count, seed=seed, frames=self.frames, without=known, tell_kinds=tell, **stage.knobs)
-        )
+        chosen: dict[str, Any] = {"frames": self.frames, "languages": self.languages, "without": known, **stage.knobs}
+        made = list(template_questions(catalogue, count, seed=seed, tell_kinds=tell, **chosen))
         self._find_rows("template questions", made)
         return made
 

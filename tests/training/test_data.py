@@ -124,6 +124,20 @@ def test_template_questions_may_stand_in_for_a_dev_file(data):
             data(**settings)
 
 
+def test_template_questions_are_in_the_languages(data):
+    def texts(languages: list[str] | None) -> list[str]:
+        made = data(dev=None, dev_templates=1, train=[Stage(templates=60)], languages=languages)
+        made.prepare_data()
+        made.setup("fit")
+        return [question.text for question in made._training[0]]
+
+    german = texts(["de"])
+    assert sum("wie " in text.lower() or "wer " in text.lower() for text in german) > 5
+    assert german != texts(None) == texts(["en"])
+    with pytest.raises(ElqError, match="'xx'"):
+        texts(["xx"])
+
+
 def test_every_bad_setting_is_one_sentence(data, tmp_path, question_file, catalogue_file):
     with pytest.raises(ElqError, match="needs stages"):
         data(train=[])
