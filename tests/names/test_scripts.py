@@ -1,6 +1,7 @@
 """Names in many scripts: what is found in texts without spaces, and that no offset is wrong."""
 
 import random
+import re
 import sys
 import unicodedata
 from functools import cache
@@ -52,7 +53,7 @@ PLAIN = {"ı": "i", "đ": "d", "ى": "ي"}
 def obvious(text: str) -> str:
     """A slow oracle: the letters, digits and vowel signs of a text, without accents, case and spaces."""
     kept = ""
-    for character in unicodedata.normalize("NFKD", text.replace("\u0640", "")):
+    for character in unicodedata.normalize("NFKD", re.sub("[\u0640™℠]", "", text)):
         mark = unicodedata.category(character).startswith("M") and unicodedata.combining(character) != 230
         asian = any(first <= ord(character) < after for first, after in ASIAN)
         if (mark and asian) or character.isalnum():

@@ -11,6 +11,7 @@ from elq.names.words import folded
 from elq.questions.annotated import read_questions
 
 TEST = Path(__file__).parents[1] / "data" / "languages"
+DEVELOPMENT = Path(__file__).parents[2] / "benchmarks" / "languages" / "development"
 LANGUAGES = ("en", "de", "es", "fr", "zh")
 
 
@@ -36,3 +37,12 @@ def test_test_questions(language):
     assert len(absent) >= 5
     assert not set(absent) & set(chain.from_iterable(map(folded, names_of(entity)) for entity in known.values()))
     assert linked >= 40, "nearly all mentions are names of their entity"
+
+
+def test_development_questions_are_about_other_entities():
+    ids = [{entity.id for entity in read_entities(folder / "catalogue.jsonl")} for folder in (TEST, DEVELOPMENT)]
+    assert not ids[0] & ids[1]
+    for language in LANGUAGES:
+        test, questions = (read_questions(folder / f"questions_{language}.jsonl") for folder in (TEST, DEVELOPMENT))
+        assert not {question.text for question in test} & {question.text for question in questions}
+        assert {mention.entity for question in questions for mention in question.mentions} <= {None, *ids[1]}
