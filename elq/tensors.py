@@ -24,11 +24,12 @@ class TokenBatch:
     text_mask: Tensor  # (B, T) bool, True on tokens of the text: neither special ([CLS], [SEP]) nor padding
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
     named: Tensor | None = None  # (B, T, L) int64, the kind of name of each span (elq/names/named.py); None if unknown
+    blank: Tensor | None = None  # (B, T) bool, tokens of the text without characters, such as "▁" alone; None if there are none
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
-        named = None if self.named is None else self.named.to(target)
-        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, named)
+        named, blank = (None if part is None else part.to(target) for part in (self.named, self.blank))
+        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, named, blank)
 
 
 @dataclass(frozen=True, slots=True)

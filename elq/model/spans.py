@@ -27,6 +27,18 @@ def span_mask(text_mask: Tensor, max_tokens: int) -> Tensor:
     return windows.cummin(-1).values  # (B, T, L)
 
 
+def blank_edges(blank: Tensor, max_tokens: int) -> Tensor:
+    """The spans that begin or end with a token without characters: (B, T) bool → (B, T, L) bool.
+
+    >>> blank_edges(torch.tensor([[True, False, False]]), 2).int()
+    tensor([[[1, 1],
+             [0, 0],
+             [0, 0]]], dtype=torch.int32)
+    """
+    ends = nn.functional.pad(blank, (0, max_tokens - 1)).unfold(1, max_tokens, 1)  # (B, T, L)
+    return ends | blank.unsqueeze(-1)  # (B, T, L)
+
+
 def span_logits(start: Tensor, end: Tensor, inside: Tensor, mask: Tensor) -> Tensor:
     """Equation 1: s_start(i) + s_end(j) + Σ_{t=i..j} s_inside(t), as logits.
 

@@ -144,7 +144,9 @@ class Dictionary:
                 if (kind := self._kind(key) if is_name(key) else 0) > 0:
                     span = find(start, end)
                     if span is not None and span[1] - span[0] <= max_tokens:
-                        grid[b, span[0], span[1] - span[0] - 1] = kind
+                        place = (b, span[0], span[1] - span[0] - 1)
+                        if not 0 < int(grid[place]) <= kind:  # several phrases may lie in one token: the best match counts
+                            grid[place] = kind
         return grid
 
     def _kind(self, key: str) -> int:

@@ -87,6 +87,10 @@ class PartDictionary:
         found = self._dictionary.name_matches(names)
         return NameMatches(self._rows[found.rows], found.kinds)
 
+    def cuts(self, text: str) -> frozenset[int]:
+        """The places at which a name begins or ends in a text without spaces."""
+        return self._dictionary.cuts(text)
+
     def whole_names(self, named: Tensor) -> Tensor:
         """Which spans are names as they are in the catalogue, as bool."""
         return self._dictionary.whole_names(named)

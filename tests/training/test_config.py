@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 
 from elq.commands import run
 from elq.commands.train import CONF, plain_values
+from elq.encoding import e5
 from elq.errors import ElqError
 from elq.training.parser import ELQCLI
 
@@ -67,6 +68,14 @@ def test_epochs_are_the_sum_of_the_stages(experiment):
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_every_trainer_parses(trainer):
     parsed(composed("+experiment=webqsp", f"trainer={trainer}"))
+
+
+@pytest.mark.parametrize("experiment", ["general", "own_data", "starter", "webqsp"])
+def test_an_experiment_takes_the_multilingual_encoder(experiment):
+    values = composed(f"+experiment={experiment}", "model=multilingual")
+    assert values["model"]["encoder"] == e5.NAME
+    assert values["model"]["frozen_words"] is True
+    parsed(values)
 
 
 def test_an_experiment_keeps_the_checkpoint_and_the_data_have_the_model_s_settings(encoder_folder):
