@@ -47,5 +47,5 @@ def test_conf_and_frames_travel_in_the_wheel(venv):
         assert (package / name).is_file(), name
     # the libraries of this environment beside the installed wheel: its own conf/ must be the one that is composed
     composed = elq(venv, "train", "+experiment=webqsp", "--cfg", "job", PYTHONPATH=sysconfig.get_paths()["purelib"])
-    assert "webqsp_train.jsonl" in composed
+    assert "${public:webqsp_train}" in composed
     assert str(package / "conf") in elq(venv, "train", "--info", "searchpath", PYTHONPATH=sysconfig.get_paths()["purelib"])

@@ -211,8 +211,9 @@ def load_frames(path: str | Path | None = None, languages: Sequence[str] = (ENGL
     if path is None:
         frames.check()
         return frames
+    read = _read(Path(path))
     try:
-        content = _content(Path(path))
+        content = _checked(read)
         frames = Frames() if content.get("replace") is True else frames
         frames.add(content, languages[0])
         frames.check()
@@ -222,9 +223,16 @@ def load_frames(path: str | Path | None = None, languages: Sequence[str] = (ENGL
 
 
 def _content(file: Path) -> dict[str, Any]:
+    return _checked(_read(file))
+
+
+def _checked(read: object) -> dict[str, Any]:
+    return _mapping(read, "the file", {"kinds", "no_mention", "replace"})
+
+
+def _read(file: Path) -> object:
     try:
-        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise ElqError(f"it cannot be read as YAML ({reason}): correct the file or give the path of another") from None
-    return _mapping(read, "the file", {"kinds", "no_mention", "replace"})
+        raise ElqError(f"frames file {file} cannot be read as YAML ({reason}): correct the file or give another path") from None

@@ -25,6 +25,7 @@ from elq.configuration.mistakes import explain
 from elq.configuration.renamed import renamed_arguments, renamed_hyperparameters, renamed_values
 from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.errors import ElqError
+from elq.training.averaging import MovingMean
 from elq.training.data import QuestionData
 from elq.training.export import MODEL, finish, keep_log
 from elq.training.module import ELQModule
@@ -161,6 +162,8 @@ class ELQCLI(LightningCLI):
         # is not the best so far. It must come after the callback of the best epoch, because it stores that callback's state.
         last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
         trainer.callbacks.append(last)  # type: ignore[attr-defined]
+        if self.subcommand in (None, "fit") and (decay := self._get(self.config, "model.moving_mean")):
+            trainer.callbacks.insert(0, MovingMean(decay))  # type: ignore[attr-defined]
         return trainer
 
     def instantiate_classes(self) -> None:

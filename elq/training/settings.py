@@ -59,6 +59,8 @@ class OptimiserSettings:
         lr_heads: peak learning rate of the heads: mention scorer, pooler, name bonus and NIL.
         weight_decay: weight decay of matrices; vectors (biases, norms, the scale) have none.
         warmup_steps: number of optimiser steps of linear warm-up; then the learning rate falls linearly to 0.
+        moving_mean: the weights that are validated and exported are the moving mean of the steps, of which this share stays at
+            each step; 0.999 looks back some thousand steps, 0 takes the weights themselves (elq/training/averaging.py).
     """
 
     frozen_words: bool = False
@@ -66,6 +68,13 @@ class OptimiserSettings:
     lr_heads: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 100
+    moving_mean: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.moving_mean < 1:
+            raise ElqError(
+                f"model.moving_mean is {self.moving_mean}, but must be at least 0 and below 1: set it to 0.999, or leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +113,7 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
     def __post_init__(self) -> None:
         NetworkSettings.__post_init__(self)
         LossSettings.__post_init__(self)
+        OptimiserSettings.__post_init__(self)
         DecisionSettings.__post_init__(self)
         if (self.names or self.nil) and (self.table_sharding or self.loss == "released"):
             raise ElqError(

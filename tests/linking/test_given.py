@@ -13,6 +13,7 @@ from elq.linking import restriction
 from elq.linking.calibration import Calibration
 from elq.linking.restriction import allowed_rows, best_allowed
 from elq.model.network import ELQ
+from elq.names.words import as_name
 from elq.tensors import Spans
 from tests.conftest import QUESTIONS, RECORDS
 
@@ -56,7 +57,7 @@ def oracle(linker, text, start, end, k, allowed=None):
         scores = (linker.entities.table.tensor() @ model.mention_vectors(hidden, span)[0]).tolist()
         nil = model.nil_scores(model.mention_vectors(hidden, span), span, tokens)
     if model.name_bonus is not None:
-        name = text[tokens.offsets[0][first][0] : tokens.offsets[0][after - 1][1]]
+        name = as_name(text, tokens.offsets[0][first][0], tokens.offsets[0][after - 1][1])
         matches = linker.dictionary.name_matches([name])
         for row, kind in zip(matches.rows[0].tolist(), matches.kinds[0].tolist(), strict=True):
             scores[row] += 20 * model.name_bonus.weight[kind].item()
