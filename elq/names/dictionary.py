@@ -75,6 +75,11 @@ class Dictionary:
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
         """Yield every sequence of at most ``most`` words that may be a name: its characters [start, end) and folded words."""
         found, most = words(text), self.names.longest if most is None else min(most, self.names.longest)
+        if text.isascii() and all(word.alone for word in found):  # most English texts: without the checks below
+            for first in range(len(found)):
+                for after in range(first + 1, min(first + most, len(found)) + 1):
+                    yield found[first].start, found[after - 1].end, key_of(found[first:after])
+            return
         no_start, no_end = borders(text, found)
         silent = {place for place, word in enumerate(found) if not word.alone}
         for first in range(len(found)):

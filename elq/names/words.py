@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
 from elq.encoding.characters import TRADE, hidden
 from elq.names.function_words import FOREIGN, silent_words
@@ -13,6 +14,7 @@ from elq.names.single import NOTHING, Piece, alone, single
 from elq.names.surface import FUNCTION_WORDS
 
 FOLDING = 2  # how names are folded: another number if stored names have to be made again
+SAID = itemgetter(0)  # the word of a piece
 ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent
     {"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
@@ -49,7 +51,7 @@ def words(text: str) -> list[Word]:
         periods = {match.end() - 1 for match in ABBREVIATION.finditer(text)}
         found = [Piece(word, start, end + (end in periods)) for word, start, end in found]
     shouted = text.isupper() and sum(piece.word.isalpha() for piece in found) > 1
-    silent = silent_words([piece.word for piece in found])
+    silent = silent_words([*map(SAID, found)])
     sides = zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False)
     return [Word(*piece, alone(text, piece, before, after, shouted, silent)) for before, piece, after in sides]
 
