@@ -420,11 +420,6 @@ def main() -> None:
         for question in sets:
             question["mentions"] = [m if m["entity"] in known else {**m, "entity": None} for m in question["mentions"]]
         save(args.output / f"{name}.jsonl", sets)
-    few = asked | {
-        record["id"] for record in random.Random(1).sample([r for r in catalogue if r["id"][0] != "Q"], 300 - len(asked))
-    }
-    save(args.output / "dev_catalogue.jsonl", [record for record in catalogue if record["id"] in few])
-    save(args.output / "dev_own.jsonl", dev)
     save(args.output / "test_in_english.jsonl", [{**record, "aliases": []} for record in test])
     nothing = [
         {"id": f"nothing-{n}-{i}", "text": text, "mentions": []}
