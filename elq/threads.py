@@ -8,7 +8,9 @@ from pathlib import Path
 
 from elq.errors import ElqError
 
-SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}  # OpenMP reads them once, when torch is loaded
+# OpenMP reads them once, when torch is loaded. A waiting thread takes its core for a fraction of a millisecond and then sleeps:
+# that is as quick as the default on an idle machine, and ten times as quick on a busy one (benchmarks/RESULTS.md).
+SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
 NUMBERS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # torch and faiss, and the tokenizers
 
 
@@ -73,7 +75,7 @@ def prepare(environment: MutableMapping[str, str] = os.environ, root: Path = Pat
 def set_threads(number: int | None = None) -> int:
     """Choose how many threads torch, faiss and the tokenizers use for one call, in this process.
 
-    That waiting threads sleep cannot be chosen here: ``OMP_WAIT_POLICY=PASSIVE`` and ``GOMP_SPINCOUNT=0`` must be in the
+    That waiting threads sleep cannot be chosen here: ``OMP_WAIT_POLICY=PASSIVE`` and ``GOMP_SPINCOUNT=10000`` must be in the
     environment before torch is loaded. The command ``elq`` sets them itself.
 
     Args:
