@@ -4,9 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elq.checking.findings import LONG_DESCRIPTION, LONG_NAME, MANY_ALIASES, SPAN_TOKENS, Findings
 from elq.checking.scripts import language_of, script_of
@@ -19,6 +20,9 @@ from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.progress import track
 from elq.reading.records import read_records
 from elq.types import QID, Entity
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 FIELDS = ("description", "aliases", "types", "popularity")
 MARKUP = re.compile(r"</?[a-zA-Z][^>]*>|&(?:#\d+|[a-z]+);|\[\[|\]\]|''")
@@ -127,18 +131,24 @@ def _doubts_about(name: str) -> list[str]:
     return [kind for kind, found in tests.items() if found]
 
 
-def token_counts(names: Sequence[str]) -> list[int]:
-    """The numbers of tokens of names, as the general model cuts them."""
-    if not names:
-        return []
+@cache
+def _tokenizer() -> "Tokenizer":
+    """The tokenizer of the general model, without its limits."""
     from tokenizers import Tokenizer
 
     from elq.encoding.pretrained import GENERAL, resolve_encoder
 
-    tokenizer = Tokenizer.from_file(str(resolve_encoder(GENERAL) / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(names), add_special_tokens=False)]
+    made = Tokenizer.from_file(str(resolve_encoder(GENERAL) / "tokenizer.json"))
+    made.no_truncation()
+    made.no_padding()
+    return made
+
+
+def token_counts(names: Sequence[str]) -> list[int]:
+    """The numbers of tokens of names, as the general model cuts them."""
+    if not names:
+        return []
+    return [len(encoding.ids) for encoding in _tokenizer().encode_batch(list(names), add_special_tokens=False)]
 
 
 def check_catalogue(path: str | Path, columns: Mapping[str, str] | None = None) -> Checker:
@@ -169,7 +179,9 @@ def check_catalogue(path: str | Path, columns: Mapping[str, str] | None = None) 
 def _look(checker: Checker, place: str, record: Any, layout: Layout) -> None:
     try:
         if not isinstance(record, Mapping):
-            raise ElqError(f"the record is {str(record)[:LONG_NAME]!r}, but must be an object with id and title")
+            raise ElqError(
+                f"the record is {str(record)[:LONG_NAME]!r}, but must be an object with id and title: correct it or remove it"
+            )
         entity = entity_from_record(record, layout=layout, number=place.rpartition(" ")[2])
         checker.add(place, entity, {name: layout.value(record, name) for name in ("aliases", "types")})
     except ElqError as error:

@@ -56,9 +56,7 @@ def parser() -> argparse.ArgumentParser:
     options = describe_options().replace("%", "%%")  # argparse formats with %
     made.add_argument("--index-options", metavar="O=V,…", help=f"options of the index, with their defaults: {options}")
     made.add_argument(
-        "--prior",
-        metavar="F,…",
-        help="measures of fame that a model with model.prior needs: qid,popularity,fields (default: none)",
+        "--prior", metavar="F,…", help="measures of fame that a model with model.prior needs: qid,popularity (default: none)"
     )
     made.add_argument(
         "--text",

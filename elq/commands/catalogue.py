@@ -4,18 +4,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from elq.commands.console import ArgumentParser, add_columns, parse_columns, refuse_overwriting
-from elq.commands.sources import run_other
+from elq.commands.console import ArgumentParser, add_columns, parse_columns, parse_names, refuse_overwriting
+from elq.commands.sources import OTHERS
 from elq.sources.kinds import KINDS
-
-
-def names(text: str) -> tuple[str, ...]:
-    """The names in a list such as ``en,de``.
-
-    >>> names("en, de")
-    ('en', 'de')
-    """
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,19 +21,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("source", metavar="SOURCE", help="a file, or a folder of files of one kind, also compressed")
     made.add_argument("--output", required=True, metavar="FILE.parquet", help="the catalogue to make")
     made.add_argument("--kind", default="", help=f"what the source is (default: guessed): {', '.join(KINDS)}")
-    made.add_argument("--languages", type=names, metavar="L,…", help="languages, the preferred one first (default: en)")
+    made.add_argument("--languages", type=parse_names, metavar="L,…", help="languages, the preferred one first (default: en)")
     made.add_argument("--processes", type=int, default=None, metavar="N", help="processes that parse (default: all cores)")
     add_columns(made)
     made.add_argument("--sheet", metavar="NAME", help="the sheet of a workbook (default: the first)")
     made.add_argument("--id-prefix", metavar="P", help="what ids that are addresses lose, such as http://example.org/concept/")
     wikidata = made.add_argument_group("Wikidata")
     wikidata.add_argument("--site", help="the wiki whose page titles are the titles (default: enwiki)")
-    wikidata.add_argument("--type-properties", type=names, metavar="P,…", help="properties that are types (default: P31)")
-    wikidata.add_argument("--external-ids", type=names, metavar="P,…", help="properties kept as columns (default: P646)")
+    wikidata.add_argument("--type-properties", type=parse_names, metavar="P,…", help="properties that are types (default: P31)")
+    wikidata.add_argument("--external-ids", type=parse_names, metavar="P,…", help="properties kept as columns (default: P646)")
     wikidata.add_argument("--min-sitelinks", type=int, metavar="N", help="leave out entities with fewer pages in all wikis")
     wikidata.add_argument("--has-sitelink", action="store_true", help="leave out entities without a page in --site")
-    wikidata.add_argument("--types", type=names, metavar="Q,…", help="keep only entities of these types")
-    wikidata.add_argument("--without-types", type=names, metavar="Q,…", help="leave out entities of these types")
+    wikidata.add_argument("--types", type=parse_names, metavar="Q,…", help="keep only entities of these types")
+    wikidata.add_argument("--without-types", type=parse_names, metavar="Q,…", help="leave out entities of these types")
     wikidata.add_argument("--internal-pages", action="store_true", help="keep disambiguations, categories, templates and lists")
     wikidata.add_argument("--redirects", metavar="FILE", help="old and new ids; the old ids become the column old_ids")
     return made
@@ -50,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> None:
     """Make the catalogue file; or, with ``check`` or ``links`` as the first argument, do what elq/commands/sources.py says."""
-    if arguments and arguments[0] in ("check", "links"):
-        return run_other(arguments[0], arguments[1:])
+    if arguments and arguments[0] in OTHERS:
+        return OTHERS[arguments[0]](arguments[1:])
     options: dict[str, Any] = vars(parser().parse_args(arguments))
     source, output, kind, processes = (options.pop(name) for name in ("source", "output", "kind", "processes"))
     refuse_overwriting(output, source, options.get("redirects"))

@@ -115,6 +115,15 @@ def parse_pairs(text: str, option: str, form: str) -> dict[str, str]:
     return {left.strip(): right.strip() for left, _, right in pairs}
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """The names in a list such as ``en,de``.
+
+    >>> parse_names("en, de")
+    ('en', 'de')
+    """
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def parse_columns(text: str) -> dict[str, str]:
     """Read pairs of a field of elq and a column of the user's file from ``id=qid,title=name``.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from elq.commands.console import ArgumentParser, add_columns, parse_columns, refuse_overwriting
+from elq.questions.records import record_of
 
 if TYPE_CHECKING:
     from elq.names.dictionary import Dictionary
@@ -34,8 +35,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _record(question: "Question") -> dict[str, object]:
-    mentions = [{"start": one.start, "end": one.end, "entity": one.entity, "silver": True} for one in question.mentions]
-    return {"id": question.id, "text": question.text, "mentions": mentions, "other_entities": [*question.other_entities]}
+    record = record_of(question)
+    silver = [{**mention, "silver": True} for mention in record["mentions"]]
+    return {**record, "mentions": silver, "other_entities": [*question.other_entities]}
 
 
 def _tell(output: str, read: "Read", questions: Sequence["Question"], dictionary: "Dictionary") -> None:

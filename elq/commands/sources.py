@@ -54,6 +54,7 @@ def links(arguments: Sequence[str]) -> None:
     from elq.entities.catalogue_files import read_entities
     from elq.files import replacing
     from elq.progress import track
+    from elq.questions.records import record_of
     from elq.reading.lines import require_file
     from elq.sources.article_links import article_questions
     from elq.sources.source import Skips
@@ -68,18 +69,15 @@ def links(arguments: Sequence[str]) -> None:
     known = None if ids is None else ids.__contains__
     with replacing(options.output) as stream:
         for question in track(article_questions(Path(options.file), skips, known), "writing questions"):
-            found = [{"start": m.start, "end": m.end, "entity": m.entity} for m in question.mentions]
-            stream.write(json.dumps({"id": question.id, "text": question.text, "mentions": found}, ensure_ascii=False) + "\n")
-            count, mentions = count + 1, mentions + len(found)
+            stream.write(json.dumps(record_of(question), ensure_ascii=False) + "\n")
+            count, mentions = count + 1, mentions + len(question.mentions)
         skips.report(options.file)
         if not count:
-            raise ElqError(f"{options.file} has no paragraph with a link to an entity: give articles with their sections")
+            raise ElqError(
+                f"{options.file} has no paragraph with a link to an entity: give a file of articles that has their sections and"
+                " links"
+            )
     print(f"{count:,} questions with {mentions:,} mentions: train on them with partial: true, since other names have no link")
 
 
 OTHERS: dict[str, Callable[[Sequence[str]], None]] = {"check": check, "links": links}
-
-
-def run_other(name: str, arguments: Sequence[str]) -> None:
-    """Run ``elq catalogue check`` or ``elq catalogue links``."""
-    OTHERS[name](arguments)

@@ -2,11 +2,9 @@
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from elq.commands.console import ArgumentParser, parse_columns, refuse_overwriting
+from elq.commands.console import ArgumentParser, parse_columns, parse_names, refuse_overwriting
 from elq.errors import ElqError
 
 RENAMED_KNOBS = {"partial": "name_part"}  # an old name works for one more release
@@ -69,22 +67,18 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     refuse_overwriting(options.output, options.catalogue, options.frames)
     columns, knobs = parse_columns(options.columns), parse_knobs(options.knobs)
-    from elq.entities.catalogue import Catalogue, write_catalogue
+    from elq.entities.catalogue import temporary_catalogue
     from elq.entities.catalogue_files import read_entities
     from elq.files import replacing
     from elq.progress import track
+    from elq.questions.records import record_of
     from elq.questions.templates import template_questions
 
-    with tempfile.TemporaryDirectory() as folder:
-        mapped = Path(folder) / "catalogue.arrow"
-        write_catalogue(track(read_entities(options.catalogue, columns), "reading the catalogue"), mapped)
-        catalogue, count, seed = Catalogue(mapped), options.count, options.seed
-        languages = [language.strip() for language in options.language.split(",")]
+    with temporary_catalogue(track(read_entities(options.catalogue, columns), "reading the catalogue")) as catalogue:
+        count, seed, languages = options.count, options.seed, parse_names(options.language)
         questions = template_questions(
             catalogue, count, seed=seed, frames=options.frames, languages=languages, without=(), tell_kinds=True, **knobs
         )
         with replacing(options.output) as stream:
             for question in track(questions, "writing questions", count):
-                mentions = [{"start": m.start, "end": m.end, "entity": m.entity} for m in question.mentions]
-                record = {"id": question.id, "text": question.text, "mentions": mentions}
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+                stream.write(json.dumps(record_of(question), ensure_ascii=False) + "\n")

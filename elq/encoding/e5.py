@@ -62,7 +62,7 @@ class Content:
 
 
 def encoder_folder() -> Path:
-    """The encoder folder in the cache (90 MB). It is made when it is first needed, which takes seconds.
+    """The encoder folder in the cache (75 MB). It is made when it is first needed, which takes seconds.
 
     Raises:
         ElqError: the wheel is not installed, the sha256 sum of its file is wrong, or the disk is full.

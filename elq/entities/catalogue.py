@@ -6,7 +6,9 @@ row n of the catalogue, of the table and of the index is the same entity.
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -191,3 +193,15 @@ def _places(wanted: pa.Array, among: pa.ChunkedArray) -> np.ndarray[Any, np.dtyp
 def _entity(record: dict[str, Any]) -> Entity:
     lists = {"aliases": tuple(record["aliases"]), "types": tuple(record["types"]), "data": dict(record.get("data") or ())}
     return Entity(**{**record, **lists})
+
+
+@contextmanager
+def temporary_catalogue(entities: Iterable[Entity]) -> Iterator[Catalogue]:
+    """A catalogue of records in a temporary file, without stored names.
+
+    Raises:
+        ElqError: there are no records, or an id occurs twice.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_catalogue(entities, path := Path(folder) / "catalogue.arrow")
+        yield Catalogue(path)

@@ -205,9 +205,10 @@ def load_frames(path: str | Path | None = None, languages: Sequence[str] = (ENGL
     if not languages:
         raise ElqError(f"no language of the template sentences is given: give at least one of {', '.join(LANGUAGES)}")
     frames = Frames()
-    frames.add(_content(OWN_FRAMES), sentences=False)
+    own = _content(OWN_FRAMES)
+    frames.add(own, sentences=False)
     for language in languages:
-        frames.add(_content(SENTENCES / f"{language}.yaml"), language)
+        frames.add(own if language == ENGLISH else _content(SENTENCES / f"{language}.yaml"), language)
     if path is None:
         frames.check()
         return frames

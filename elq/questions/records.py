@@ -3,6 +3,19 @@
 from collections.abc import Container, Sequence
 from typing import Any
 
+from elq.types import Question
+
+
+def record_of(question: Question) -> dict[str, Any]:
+    """The object of a question, as elq reads it.
+
+    >>> from elq.types import Mention
+    >>> record_of(Question("1", "Who is Ada?", (Mention(7, 10, "Q7259"),)))
+    {'id': '1', 'text': 'Who is Ada?', 'mentions': [{'start': 7, 'end': 10, 'entity': 'Q7259'}]}
+    """
+    mentions = [{"start": one.start, "end": one.end, "entity": one.entity} for one in question.mentions]
+    return {"id": question.id, "text": question.text, "mentions": mentions}
+
 
 def question_record(
     identity: str,

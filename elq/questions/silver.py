@@ -3,13 +3,11 @@
 Some gold entities of a question have no annotated span. A silver mention is a span whose text is a name of such an entity.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
-from elq.entities.catalogue import Catalogue, write_catalogue
+from elq.entities.catalogue import temporary_catalogue
 from elq.names.dictionary import Dictionary
 from elq.names.writing import collect, in_memory
 from elq.types import Entity, Mention, Question
@@ -22,10 +20,7 @@ def dictionary_of(entities: Iterable[Entity]) -> Iterator[Dictionary]:
     Raises:
         ElqError: there are no records, or an id occurs twice.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "catalogue.arrow"
-        write_catalogue(entities, path)
-        catalogue = Catalogue(path)
+    with temporary_catalogue(entities) as catalogue:
         catalogue.names = in_memory(collect(catalogue.all_rows()), catalogue.removed)
         yield Dictionary(catalogue)
 

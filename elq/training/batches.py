@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.names.dictionary import Dictionary, span_texts
-from elq.tensors import Batch, Spans
+from elq.tensors import Batch, Spans, TokenBatch
 from elq.types import Question
 
 POOL = 8  # batches that are sorted together; with many, copies of a question would come into one batch
@@ -83,7 +83,7 @@ class Collator:
         The batch of no questions (the empty share of a smaller batch) has one empty text, which has no span and so no loss.
         """
         texts = [question.text for question in questions] or [""]
-        tokens = self.tokenizer(texts, cuts=None if self.dictionary is None else [*map(self.dictionary.cuts, texts)])
+        tokens = tokens_of(self.tokenizer, texts, self.dictionary)
         if not questions:
             tokens = replace(
                 tokens, text_mask=torch.zeros_like(tokens.text_mask)
@@ -116,6 +116,11 @@ class Collator:
         return Batch(tokens, mentions, gold_rows, tuple(questions), unsure, name_matches, wrong=wrong)
 
 
+def tokens_of(tokenizer: QuestionTokenizer, texts: Sequence[str], dictionary: Dictionary | None) -> TokenBatch:
+    """The tokens of texts, which end where a name of the dictionary begins or ends inside a word."""
+    return tokenizer(texts, cuts=None if dictionary is None else [*map(dictionary.cuts, texts)])
+
+
 class QuestionCollator:
     """Makes a batch for linking from questions: tokens and the spans that are names, without gold spans.
 
@@ -131,7 +136,7 @@ class QuestionCollator:
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch."""
         texts = [question.text for question in questions]
-        tokens = self.tokenizer(texts, cuts=None if self.dictionary is None else [*map(self.dictionary.cuts, texts)])
+        tokens = tokens_of(self.tokenizer, texts, self.dictionary)
         if self.dictionary is not None:
             tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
         none = torch.empty(0, dtype=torch.int64)

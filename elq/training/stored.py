@@ -1,6 +1,7 @@
 """Stored questions: the questions of a large file, which are read from the disk when a batch needs them."""
 
 import logging
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -36,8 +37,32 @@ def is_large(path: str | Path) -> bool:
         return stream.read(1) in PLAIN
 
 
-class StoredQuestions(Sequence[Question]):
-    """The questions of a file of JSON lines. Memory has only their places and sizes, 12 bytes for each.
+class Questions(Sequence[Question], ABC):
+    """Questions that are not all in memory. ``sizes`` are the numbers of characters of their texts."""
+
+    sizes: "array[int]"
+
+    @abstractmethod
+    def question(self, place: int) -> Question:
+        """The question at a place, from 0."""
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, index: int) -> Question: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Question]: ...
+
+    def __getitem__(self, index: int | slice) -> Question | list[Question]:
+        if isinstance(index, slice):
+            return [self.question(place) for place in range(*index.indices(len(self)))]
+        return self.question(range(len(self))[index])
+
+
+class StoredQuestions(Questions):
+    """The questions of a file of JSON lines. Memory has only their places and sizes, 16 bytes for each.
 
     The file is read once at the start, and every question is checked. It must not change while it is used.
 
@@ -95,50 +120,28 @@ class StoredQuestions(Sequence[Question]):
         [found] = with_silver([question], self.silver) if question.other_entities else [question]
         return Question(found.id, found.text, found.mentions, found.other_entities, partial=True)
 
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, index: int) -> Question: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Question]: ...
-
-    def __getitem__(self, index: int | slice) -> Question | list[Question]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+    def question(self, place: int) -> Question:
+        """The question at a place, read from the file."""
         if self._stream is None:
             self._stream = self.path.open("rb")
-        self._stream.seek(self.places[index])
-        return self._question(self._stream.readline(), self._numbers[index])
+        self._stream.seek(self.places[place])
+        return self._question(self._stream.readline(), self._numbers[place])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_stream": None}  # every process opens the file for itself
 
 
-class Together(Sequence[Question]):
-    """Several sequences of questions as one. ``sizes`` are the numbers of characters of their texts."""
+class Together(Questions):
+    """Several sequences of questions as one."""
 
     def __init__(self, parts: Sequence[Sequence[Question]]) -> None:
         self.parts = [part for part in parts if len(part)]
         self.ends = list(accumulate(map(len, self.parts)))
         self.sizes = array("i")
         for part in self.parts:
-            self.sizes.extend(part.sizes if isinstance(part, StoredQuestions) else (len(question.text) for question in part))
+            self.sizes.extend(part.sizes if isinstance(part, Questions) else (len(question.text) for question in part))
 
-    def __len__(self) -> int:
-        return self.ends[-1] if self.ends else 0
-
-    @overload
-    def __getitem__(self, index: int) -> Question: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Question]: ...
-
-    def __getitem__(self, index: int | slice) -> Question | list[Question]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        part = bisect_right(self.ends, index)
-        return self.parts[part][index - (self.ends[part - 1] if part else 0)]
+    def question(self, place: int) -> Question:
+        """The question at a place, from the sequence that has it."""
+        part = bisect_right(self.ends, place)
+        return self.parts[part][place - (self.ends[part - 1] if part else 0)]

@@ -99,7 +99,7 @@ def test_links_become_mentions_at_their_places(file):
 
 def test_the_command_writes_a_question_file(file, tmp_path, capsys):
     catalogue = written(tmp_path / "c.jsonl", '{"id": "Q90", "title": "Paris"}\n')
-    sources.run_other("links", [str(file), "--output", str(tmp_path / "q.jsonl"), "--catalogue", str(catalogue)])
+    sources.links([str(file), "--output", str(tmp_path / "q.jsonl"), "--catalogue", str(catalogue)])
     [question] = read_questions(tmp_path / "q.jsonl")
     assert [mention.entity for mention in question.mentions] == [None, None, "Q90", None]
     assert "1 questions with 4 mentions" in capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_the_command_writes_a_question_file(file, tmp_path, capsys):
 def test_articles_without_links_and_other_files_are_one_sentence(tmp_path):
     bare = written(tmp_path / "bare.jsonl", json.dumps(ARTICLES[3]))
     with pytest.raises(ElqError, match="no paragraph with a link to an entity"):
-        sources.run_other("links", [str(bare), "--output", str(tmp_path / "q.jsonl")])
+        sources.links([str(bare), "--output", str(tmp_path / "q.jsonl")])
     assert not (tmp_path / "q.jsonl").exists()
     with pytest.raises(ElqError, match="neither of the keys name and main_entity"):
         read(written(tmp_path / "other.jsonl", '{"id": 1}\n'), kind="wikipedia")
