@@ -1,7 +1,8 @@
 """The state of a server, which its routes share: ``request.app.state.elq``."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -18,6 +19,11 @@ from elq.serving.settings import Settings
 SOON = {"Retry-After": "2"}
 
 
+def no_span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
+    """Nothing is traced."""
+    return nullcontext()
+
+
 @dataclass(slots=True, eq=False)
 class State:
     """The state of a server.
@@ -30,6 +36,7 @@ class State:
         ready: whether all catalogues are open and warm.
         stopping: whether the server is about to stop.
         failed: why the catalogues could not be opened; None if they could.
+        span: opens a span of the trace of a request, with a name and attributes.
     """
 
     settings: Settings
@@ -39,6 +46,7 @@ class State:
     ready: bool = False
     stopping: bool = False
     failed: Exception | None = None
+    span: Callable[..., AbstractContextManager[Any]] = no_span
 
     @property
     def default(self) -> Served:
@@ -123,7 +131,8 @@ async def link_texts(
     gone = loop.create_task(_left(request))
     waited: tuple[asyncio.Future[Any], ...] = (job.answered, gone)
     try:
-        await asyncio.wait(waited, timeout=state.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
+        with state.span("elq.link", questions=len(texts), version=opened.version):
+            await asyncio.wait(waited, timeout=state.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
         if job.answered.done():
             return job.answered.result()
         if gone.done():
