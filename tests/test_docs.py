@@ -230,3 +230,21 @@ def test_training_commands_run(block, tmp_path_factory):
         environment = {**os.environ, "ELQ_CACHE": str(place.parent / "cache")}
         done = subprocess.run(command, shell=True, cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr[-3000:]}"
+
+
+def uncited(page: str) -> list[str]:
+    """The rows of tables and the items of the section of figures that have no link to their source; not our own figures."""
+    page = page.split("\n## Our own figures\n")[0]
+    rows = [line for line in re.sub(r"^\|.*\n\|(?:-*\|)+$", "", page, flags=re.MULTILINE).splitlines() if line.startswith("|")]
+    _, _, section = page.partition("\n## Figures of their authors\n")
+    figures = re.split(r"^- ", section, flags=re.MULTILINE)[1:]
+    return [item for item in (*rows, *figures) if "](" not in item]
+
+
+def test_every_row_and_figure_of_the_comparison_has_a_source():
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    assert uncited(page) == []
+    others = page.split("\n## Our own figures\n")[0]
+    assert len(others) < len(page)
+    assert uncited(others + "\n- BLINK: .9\n| linker | F1 |\n|---|---|\n| BLINK | .9 |\n")[:1] == ["| BLINK | .9 |"]
+    assert uncited("\n## Figures of their authors\n\n- BLINK: .9\n") == ["BLINK: .9\n"]
