@@ -26,6 +26,7 @@ ABOVE = {
 }
 BELOW = {
     "docs/": "the pages, and a job for a SLURM cluster",
+    "deploy/": "`elq serve` in a container, with Prometheus and Grafana, on systemd and on Kubernetes",
     "tests/": "the same packages as in elq/, and the pages' commands; soak/ has longer trials",
     "benchmarks/": "RESULTS.md has every figure with its command; timings",
     "tools/": "scripts for people who change elq",
