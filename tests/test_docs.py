@@ -87,6 +87,11 @@ def products() -> str:
     return next(block.text for block in blocks() if block.language == "csv")
 
 
+def run_elsewhere(block: Block) -> bool:
+    """Whether another test runs the commands of a block: those of docs/deployment.md are run by tests/test_deploy.py."""
+    return block.page == "deployment.md"
+
+
 def needs_shared(command: str) -> bool:
     return "webqsp" in command or "../shared" in command
 
@@ -186,7 +191,9 @@ def test_json_blocks_are_questions(block):
 
 
 @pytest.mark.parametrize(
-    "block", [b for b in blocks() if b.language == "console" and not b.slow], ids=lambda b: f"{b.page}-{b.number}"
+    "block",
+    [b for b in blocks() if b.language == "console" and not b.slow and not run_elsewhere(b)],
+    ids=lambda b: f"{b.page}-{b.number}",
 )
 def test_commands_run(block, checkout, shared, encoder_folder, imported, capsys):
     (checkout.parent / "shared").symlink_to(shared)
