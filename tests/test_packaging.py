@@ -30,6 +30,8 @@ LIBRARIES = (
     "train",
     "report",
     "sources",
+    "pandas",
+    "spacy",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
