@@ -31,6 +31,8 @@ LIBRARIES = (
     "report",
     "sources",
     "serve",
+    "pandas",
+    "spacy",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

@@ -16,7 +16,8 @@ from elq.linking.restriction import allowed_rows
 from elq.linking.rule import Rule, rule_of
 from elq.linking.scored import Scored, joined
 from elq.linking.scorer import Scorer
-from elq.types import Candidate, Link, Mention
+from elq.links import LinkedQuestions, Links
+from elq.types import Candidate, Mention
 
 
 class Calls:
@@ -42,7 +43,7 @@ class Calls:
         mentions: Sequence[Span] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
-    ) -> list[Link]: ...
+    ) -> Links: ...
     @overload
     def link(
         self,
@@ -55,7 +56,7 @@ class Calls:
         mentions: Sequence[Sequence[Span]] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
-    ) -> list[list[Link]]: ...
+    ) -> LinkedQuestions: ...
 
     def link(
         self,
@@ -68,7 +69,7 @@ class Calls:
         mentions: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
-    ) -> list[Link] | list[list[Link]]:
+    ) -> Links | LinkedQuestions:
         """Link one question, or several.
 
         Args:
@@ -88,9 +89,9 @@ class Calls:
                 entities are those that they have without a restriction.
 
         Returns:
-            The links of the question in reading order; for several questions, a list of such lists in the order of the
-            questions (of a pandas Series: the order of its values). Links do not overlap. For given mentions, one link for each
-            in the given order.
+            The links of the question in reading order, in a list (:class:`elq.links.Links`); for several questions, a list of
+            such lists in the order of the questions (of a pandas Series: the order of its values). Links do not overlap. For
+            given mentions, one link for each in the given order.
 
         Raises:
             ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or for a model
@@ -105,7 +106,7 @@ class Calls:
             given = self._given(several, spans, k, nil, allowed)
             return given[0] if isinstance(texts, str) else given
         rule = self._rule(threshold, min_probability, k, nil)
-        links: list[list[Link]] = [[] for _ in several]
+        links = LinkedQuestions([Links(text=text) for text in several])
         batches = self.scorer.batches(several, floor=rule.floor, candidates=k, batch_size=self.batch_size, allowed=allowed)
         for places, scored in batches:
             for place, found in zip(places, scored.decoded(rule), strict=True):
@@ -150,11 +151,12 @@ class Calls:
 
     def _given(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None
-    ) -> list[list[Link]]:
+    ) -> LinkedQuestions:
         calibration, size = self._calibration(k), self.batch_size
-        return link_given(
+        found = link_given(
             self.scorer, texts, spans, candidates=k, nil=nil, calibration=calibration, allowed=allowed, batch_size=size
         )
+        return LinkedQuestions(map(Links, found, texts))
 
     def links(
         self,
@@ -164,7 +166,7 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
-    ) -> list[list[Link]]:
+    ) -> LinkedQuestions:
         """Decode scored questions with this linker's thresholds and calibration.
 
         Args:
