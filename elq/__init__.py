@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from elq.errors import ElqError
     from elq.evaluation.evaluate import evaluate
     from elq.linking.linker import Linker
+    from elq.links import LinkedQuestions, Links
     from elq.threads import set_threads
     from elq.types import Candidate, Entity, Link, Mention, Question
 
@@ -16,7 +17,9 @@ _MODULES = {
     "ElqError": "elq.errors",
     "Entity": "elq.types",
     "Link": "elq.types",
+    "LinkedQuestions": "elq.links",
     "Linker": "elq.linking.linker",
+    "Links": "elq.links",
     "Mention": "elq.types",
     "Question": "elq.types",
     "build_entities": "elq.entities.build",
@@ -28,7 +31,9 @@ __all__ = [
     "ElqError",
     "Entity",
     "Link",
+    "LinkedQuestions",
     "Linker",
+    "Links",
     "Mention",
     "Question",
     "__version__",

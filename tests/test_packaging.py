@@ -32,6 +32,8 @@ LIBRARIES = (
     "sources",
     "serve",
     "tracing",
+    "pandas",
+    "spacy",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -106,6 +108,7 @@ TOOLS = {
     "hatchling": ("pyproject.toml", 'build-backend = "hatchling.build"'),
     "airportsdata": ("tests/test_docs.py", 'importorskip("airportsdata")'),
     "elq": ("pyproject.toml", '"elq['),
+    "ipykernel": ("tests/test_notebooks.py", 'kernel_name="python3"'),  # the kernel that runs the notebooks
 }
 
 

@@ -16,6 +16,8 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("orjson", "rapidgzip", "pyoxigraph", "openpyxl"), "sources"),
     **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic", "prometheus_client"), "serve"),
     "opentelemetry": "tracing",
+    "pandas": "pandas",
+    "spacy": "spacy",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 

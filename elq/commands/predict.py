@@ -1,4 +1,4 @@
-"""``elq predict``: links questions from arguments, a file or standard input."""
+"""``elq predict``: links questions from arguments, a file, standard input or a prompt."""
 
 import argparse
 import logging
@@ -8,58 +8,35 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 from typing import IO, TYPE_CHECKING
 
 from elq.commands.console import ArgumentParser, refuse_overwriting
 from elq.commands.opening import add_model_options, open_linker
+from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
 from elq.files import continuing, replacing
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
 from elq.questions.inputs import check_input, read_input
 from elq.questions.predicted import as_json, check_output
-from elq.types import Link, Question
+from elq.types import Question
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = 120  # characters of a description that are shown
 CHUNK = 256  # questions that are linked, and held in memory, at a time
-
-
-def as_text(question: Question, links: Sequence[Link]) -> str:
-    """The question with its mentions in brackets, and one line for each link.
-
-    A link shows its probability; one without (the model has no calibration, or it is a link to NIL) shows its score.
-
-    >>> link = Link(8, 12, "peru", "Q419", "Peru", "country in South America", -0.25, probability=0.934)
-    >>> print(as_text(Question("1", "what is peru?"), [link]))
-    what is [peru]?
-      peru → Q419  Peru  country in South America  (probability 0.93)
-    """
-    marked, at = "", 0
-    for link in links:
-        marked += f"{question.text[at : link.start]}[{link.mention}]"
-        at = link.end
-    lines = [marked + question.text[at:]]
-    for link in links:
-        about = shorten(link.description, DESCRIPTION, placeholder=" …")
-        sure = f"score {link.score:.3f}" if link.probability is None else f"probability {link.probability:.2f}"
-        parts = [f"  {link.mention} → {link.entity}", link.title, about, f"({sure})"]
-        lines.append("  ".join(part for part in parts if part))
-    return (
-        "\n".join(lines).encode("utf-8", "replace").decode()
-    )  # a lone surrogate, which is half a character, cannot be written
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(prog="elq predict", description="Link the entities in questions.")
     made.add_argument(
-        "questions", nargs="*", metavar="QUESTION", help="text of a question; every argument is a question of its own"
+        "questions",
+        nargs="*",
+        metavar="QUESTION",
+        help="text of a question; every argument is a question of its own (without one, a terminal shows a prompt)",
     )
     made.add_argument(
         "--input",
@@ -107,20 +84,19 @@ def parser() -> argparse.ArgumentParser:
         choices=("text", "jsonl"),
         help="format of the output (default: jsonl if --output ends in .jsonl, else text)",
     )
+    made.add_argument(
+        "--no-history",
+        action="store_true",
+        help="at the prompt: do not offer the lines of earlier runs, and do not keep new ones",
+    )
     return made
 
 
 def main(arguments: Sequence[str]) -> None:
     """Link the questions, and print or write the links."""
     options = parser().parse_intermixed_args(arguments)
-    if bool(options.questions) == bool(options.input):
-        given = "both questions and --input FILE are given" if options.questions else "no question is given"
-        raise ElqError(
-            f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input'
-        )
-    for name in ("mentions", "candidates"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
+    asks = _asks_at_a_prompt(options)
+    _check(options, asks)
     refuse_overwriting(options.output, options.input, options.model, options.catalogue)
     check_output(options.output, options.format)
     questions: Iterable[Question]
@@ -141,9 +117,15 @@ def main(arguments: Sequence[str]) -> None:
     jsonl = options.format == "jsonl" or (
         options.format is None and str(options.output).lower().endswith((".jsonl", ".ndjson"))
     )
-    show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    if asks:
+        from elq.commands.prompt import Settings, converse
+
+        converse(linker, Settings(**how), history=not options.no_history)
+        return
+    text = as_coloured if not options.output and has_colours(sys.stdout) else as_text
+    show = as_json if jsonl else text
     with _opened(options, linker, jsonl) as (output, done):
         if done:
             log.info("%s questions are linked already: the run resumes after them", f"{done:,}")
@@ -153,6 +135,33 @@ def main(arguments: Sequence[str]) -> None:
             found = linker.link(texts, **how)
             output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
             output.flush()
+
+
+def _asks_at_a_prompt(options: argparse.Namespace) -> bool:
+    """Whether the questions are typed at a prompt: none is given, a person sits at the terminal, and wants text there."""
+    given = options.questions or options.input or options.output or options.format not in (None, "text")
+    return not given and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _check(options: argparse.Namespace, asks: bool) -> None:
+    """Refuse arguments that do not fit together, and numbers below 1.
+
+    Args:
+        options: the arguments.
+        asks: whether the questions are typed at a prompt.
+
+    Raises:
+        ElqError: an argument is wrong.
+    """
+    if not asks and bool(options.questions) == bool(options.input):
+        given = "both questions and --input FILE are given" if options.questions else "no question is given"
+        raise ElqError(
+            f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input FILE'
+            " (`--input -` reads standard input)"
+        )
+    for name in ("mentions", "candidates"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
 
 
 @contextmanager

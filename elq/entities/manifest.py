@@ -186,6 +186,12 @@ class Entities:
     table: EntityTable
     index: EntityIndex
 
+    @property
+    def folder(self) -> Path:
+        """The entities folder. The base of a folder that was merged after changes stands in a folder inside it."""
+        base = self.catalogue.folder
+        return base.parent if self.manifest.base else base
+
 
 def open_entities(folder: str | Path) -> Entities:
     """Open an entities folder.

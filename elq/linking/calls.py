@@ -9,7 +9,7 @@ from torch import Tensor
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
-from elq.linking.context import checked_context, moved_links, moved_spans, with_context
+from elq.linking.context import moved_links, moved_spans, with_context
 from elq.linking.explain import Explanation, explain
 from elq.linking.given import Span, checked_mentions, link_given
 from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
@@ -17,6 +17,7 @@ from elq.linking.restriction import allowed_rows
 from elq.linking.rule import Rule, rule_of
 from elq.linking.scored import Scored, joined
 from elq.linking.scorer import Scorer
+from elq.links import LinkedQuestions, Links
 from elq.types import Candidate, Link, Mention
 
 
@@ -44,7 +45,7 @@ class Calls:
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
         context: Sequence[str] | None = None,
-    ) -> list[Link]: ...
+    ) -> Links: ...
     @overload
     def link(
         self,
@@ -58,7 +59,7 @@ class Calls:
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
         context: Sequence[Sequence[str]] | None = None,
-    ) -> list[list[Link]]: ...
+    ) -> LinkedQuestions: ...
 
     def link(
         self,
@@ -72,7 +73,7 @@ class Calls:
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
         context: Sequence[str] | Sequence[Sequence[str]] | None = None,
-    ) -> list[Link] | list[list[Link]]:
+    ) -> Links | LinkedQuestions:
         """Link one question, or several.
 
         Args:
@@ -94,9 +95,9 @@ class Calls:
                 several questions. They are read, never linked. The oldest are left out if not all fit into one window.
 
         Returns:
-            The links of the question in reading order; for several questions, a list of such lists in the order of the
-            questions (of a pandas Series: the order of its values). Links do not overlap. For given mentions, one link for each
-            in the given order.
+            The links of the question in reading order, in a list (:class:`elq.links.Links`); for several questions, a list of
+            such lists in the order of the questions (of a pandas Series: the order of its values). Links do not overlap. For
+            given mentions, one link for each in the given order.
 
         Raises:
             ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or for a model
@@ -105,18 +106,17 @@ class Calls:
         """
         several = [texts] if isinstance(texts, str) else as_texts(texts)
         k, allowed = self._checked(candidates, nil), allowed_rows(self.entities.catalogue, types, ids)
-        spans, starts = None, None
+        asked, spans, starts = several, None, None
         if mentions is not None:
             refuse_thresholds(threshold, min_probability)
             spans = checked_mentions(several, [mentions] if isinstance(texts, str) else mentions)
         if context is not None:
-            turns = checked_context(several, [context] if isinstance(texts, str) else context)
-            several, starts = with_context(self.scorer, several, turns)
+            several, starts = with_context(self.scorer, several, [context] if isinstance(texts, str) else context)
         if spans is not None:
-            links = self._given(several, spans if starts is None else moved_spans(spans, starts), k, nil, allowed)
+            found = self._given(several, spans if starts is None else moved_spans(spans, starts), k, nil, allowed)
         else:
-            links = self._found(several, self._rule(threshold, min_probability, k, nil), k, allowed, starts)
-        links = links if starts is None else moved_links(links, starts)
+            found = self._found(several, self._rule(threshold, min_probability, k, nil), k, allowed, starts)
+        links = LinkedQuestions(map(Links, found if starts is None else moved_links(found, starts), asked))
         return links[0] if isinstance(texts, str) else links
 
     def candidates_of(
@@ -179,7 +179,7 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
-    ) -> list[list[Link]]:
+    ) -> LinkedQuestions:
         """Decode scored questions with this linker's thresholds and calibration.
 
         Args:

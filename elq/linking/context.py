@@ -40,12 +40,16 @@ def checked_context(texts: Sequence[str], context: object) -> list[list[str]]:
     return [[turn for turn in turns if turn.strip()] for turns in context]
 
 
-def with_context(scorer: "Scorer", texts: Sequence[str], context: Sequence[Sequence[str]]) -> tuple[list[str], list[int]]:
+def with_context(scorer: "Scorer", texts: Sequence[str], context: object) -> tuple[list[str], list[int]]:
     """B texts with the turns before them, and the places in the new texts at which the old ones begin.
 
     The oldest turns are left out where the whole is longer than one window of the encoder.
+
+    Raises:
+        ElqError: there is not one list of strings for each text.
     """
-    pairs = [_with_turns(text, _newest(scorer, text, turns)) for text, turns in zip(texts, context, strict=True)]
+    turns_of = checked_context(texts, context)
+    pairs = [_with_turns(text, _newest(scorer, text, turns)) for text, turns in zip(texts, turns_of, strict=True)]
     return [text for text, _ in pairs], [start for _, start in pairs]
 
 

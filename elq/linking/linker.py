@@ -20,12 +20,12 @@ from elq.entities.encoder import settings_of
 from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration, calibration_of
-from elq.linking.calls import Calls
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
 from elq.linking.general import STARTER, Source, open_catalogue, settings_for
 from elq.linking.inputs import check_folder
+from elq.linking.pickled import Pickled
 from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
 from elq.linking.scoring import check_score_mode
@@ -35,8 +35,10 @@ from elq.names.dictionary import Dictionary
 log = logging.getLogger(__name__)
 
 
-class Linker(Calls):
+class Linker(Pickled):
     """Finds the mentions of entities in questions. It keeps no state between calls, so several threads may use it.
+
+    A linker that was opened from a folder or a catalogue can be pickled: the pickle holds the paths of its folders.
 
     Args:
         model: the network; it is put into evaluation mode while linking.
@@ -154,7 +156,7 @@ class Linker(Calls):
             max_mentions=self.scorer.max_mentions,
             batch_size=self.batch_size,
             calibration=self.calibration,
-        )
+        ).opened_from(self.folders and self.folders[0])
 
     @classmethod
     def over(
@@ -194,7 +196,7 @@ class Linker(Calls):
             max_mentions=max_mentions,
             dictionary=dictionary,
             calibration=calibration_of(decision.calibration) if decision.calibration and mode == decision.score_mode else None,
-        )
+        ).opened_from(path)
 
     def reload(self) -> bool:
         """Open the entities again if their folder was changed, for example by `elq update`. Running calls keep the old ones.
@@ -205,7 +207,7 @@ class Linker(Calls):
         Raises:
             ElqError: the folder cannot be opened.
         """
-        folder = self.entities.catalogue.folder
+        folder = self.entities.folder
         if Manifest.load(folder) == self.entities.manifest:
             return False
         scorer, entities = copy(self.scorer), open_entities(folder)
