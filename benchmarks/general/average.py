@@ -44,7 +44,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--small-names", type=float, default=0.0, metavar="LOGIT", help="added in small catalogues")
     parser.add_argument("--whole-question", type=float, metavar="WEIGHT", help="for trainings without this weight")
-    parser.add_argument("--nil", type=float, default=0.0, metavar="SCORE", help="added to the score of NIL with --whole-question")
+    parser.add_argument(
+        "--nil", type=float, default=0.0, metavar="SCORE", help="added to the score of NIL with --whole-question"
+    )
     args = parser.parse_args()
     networks = [network_of(model) for model in args.models]
     states = [network.state_dict() for network in networks]

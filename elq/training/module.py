@@ -175,7 +175,10 @@ class ELQModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
         wanted = self.settings
-        rates = {("encoder.",): wanted.lr_encoder, ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question."): wanted.lr_heads}
+        rates = {
+            ("encoder.",): wanted.lr_encoder,
+            ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question."): wanted.lr_heads,
+        }
         groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
         fused = self.trainer.precision != "16-mixed"  # its gradient scaler does not work with a fused optimiser and clipping
         optimizer = torch.optim.AdamW(groups, fused=fused)
