@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from elq.entities.build import build_entities
     from elq.errors import ElqError
     from elq.evaluation.evaluate import evaluate
+    from elq.hub.push import push_to_hub
     from elq.linking.linker import Linker
     from elq.links import LinkedQuestions, Links
     from elq.threads import set_threads
@@ -24,6 +25,7 @@ _MODULES = {
     "Question": "elq.types",
     "build_entities": "elq.entities.build",
     "evaluate": "elq.evaluation.evaluate",
+    "push_to_hub": "elq.hub.push",
     "set_threads": "elq.threads",
 }
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "build_entities",
     "evaluate",
+    "push_to_hub",
     "set_threads",
 ]
 

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
     made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
     add_model_options(made)
-    made.add_argument("--output", metavar="FILE", help="write all metrics to this file as JSON")
+    made.add_argument("--output", metavar="FILE", help="write all metrics, with intervals and times, to this JSON file")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
     made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
     made.add_argument(
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     check(options)
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
+    from elq.evaluation.record import record
     from elq.evaluation.sweep import SWEEP_FLOOR
     from elq.names.baseline import LongestName
     from elq.names.dictionary import Dictionary
@@ -86,16 +87,17 @@ def main(arguments: Sequence[str]) -> None:
     training = [question for file in options.training or () for question in read_questions(file, catalogue)]
     threshold = linker.threshold if options.threshold is None else options.threshold
     low = observe(linker, questions, threshold=min(threshold, SWEEP_FLOOR) if options.report else threshold)
-    metrics: dict[str, Mapping[str, float]] = {"model": measure(low.above(threshold))}
+    observed = {"model": low.above(threshold)}
     dictionary = linker.dictionary or Dictionary(catalogue) if options.baseline or options.report else None
     baseline = None
     if options.baseline and dictionary is not None:
         baseline = Observed(questions, LongestName(dictionary).link([question.text for question in questions]))
-        metrics[options.baseline] = measure(baseline)
+        observed[options.baseline] = baseline
+    metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     if options.output:
-        write_json(options.output, {**about, **metrics})
+        write_json(options.output, {**about, **metrics, **record(linker, observed)})
     if options.report and dictionary is not None:
         from elq.report.page import Material, write_report
 

@@ -189,8 +189,7 @@ class Entities:
     @property
     def folder(self) -> Path:
         """The entities folder. The base of a folder that was merged after changes stands in a folder inside it."""
-        base = self.catalogue.folder
-        return base.parent if self.manifest.base else base
+        return self.catalogue.folder
 
 
 def open_entities(folder: str | Path) -> Entities:
@@ -228,6 +227,7 @@ def _open(folder: Path, manifest: Manifest) -> Entities:
     base, *others = (folder / place for place in manifest.places)
     removed = read_removed(folder / manifest.removed, manifest.rows, manifest.removed_rows) if manifest.removed else frozenset()
     catalogue = Catalogue(base / CATALOGUE, *(place / CATALOGUE for place in others), removed=removed)
+    catalogue.folder = folder  # the base may be a folder in it
     table = EntityTable.open(base / TABLE, *(place / TABLE for place in others))
     hashes = [manifest.catalogue_sha256, *(segment.catalogue_sha256 for segment in manifest.segments)]
     for what, actual, expected in (
