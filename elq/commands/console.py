@@ -15,6 +15,7 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("lightning", "hydra", "omegaconf", "antlr4", "jsonargparse", "torchmetrics"), "train"),
     **dict.fromkeys(("orjson", "rapidgzip", "pyoxigraph", "openpyxl"), "sources"),
     **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic", "prometheus_client"), "serve"),
+    "opentelemetry": "tracing",
     "pandas": "pandas",
     "spacy": "spacy",
 }

@@ -16,6 +16,7 @@ from elq.serving.limits import Bodies, Tokens
 from elq.serving.reload import Reloader
 from elq.serving.settings import Settings
 from elq.serving.state import State
+from elq.serving.tracing import start_tracing
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
     state = make_state(settings)
     reloader = Reloader(state.catalogues, settings.device, settings.reload_seconds, state.metrics.reloaded)
 
+    def stop_tracing() -> None:
+        """Nothing is traced."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.batcher.start(lambda: prepare(state, reloader, on_failure))
@@ -45,6 +49,7 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
             state.stopping = True
             reloader.stop()
             state.batcher.stop(settings.timeout)
+            stop_tracing()
 
     app = FastAPI(
         title="elq", version=elq.__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
@@ -56,6 +61,8 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
     app.add_middleware(Bodies, state=state)
     app.add_middleware(Tokens, state=state)  # what is added last sees a request first
     app.add_middleware(metrics.Measured, metrics=state.metrics, stopping=lambda: state.stopping)
+    if settings.tracing:
+        state.span, stop_tracing = start_tracing(app)
     return app
 
 
