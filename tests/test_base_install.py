@@ -13,6 +13,7 @@ OPTIONAL = (
     *("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets"),
     *("matplotlib", "jinja2"),
     *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
+    "rdflib",
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -119,6 +120,7 @@ print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))
         "matplotlib",
         "jinja2",
         "rapidgzip",
+        "rdflib",
     ],
 )
 def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):

@@ -16,7 +16,7 @@ WIDTH = 128  # of a line
 BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 # The flow of a question, then what is made beforehand, training, measuring, the released format and the commands.
 PACKAGES = (
-    *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
+    *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources", "exchange"),
     *("checking", "configuration", "training", "evaluation", "report", "released", "public", "commands"),
 )
 ABOVE = {
