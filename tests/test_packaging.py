@@ -30,6 +30,7 @@ LIBRARIES = (
     "train",
     "report",
     "sources",
+    "serve",
     "nif",
 )
 
