@@ -9,9 +9,8 @@ from elq.types import Link, Question
 
 MEDIA_TYPES = {"application/x-turtle": "turtle", "text/turtle": "turtle", "application/n-triples": "nt"}
 
-LinkTexts = Callable[  # texts and, for each, given mentions as characters [start, end); None: mentions are to be found
-    [list[str], list[list[tuple[int, int]]] | None], Sequence[Sequence[Link]]
-]
+Mentions = list[list[tuple[int, int]]]  # for each text, given mentions as characters [start, end)
+LinkTexts = Callable[[list[str], Mentions | None], Sequence[Sequence[Link]]]  # without mentions, they are to be found
 
 
 def annotate(document: bytes, media_type: str, link: LinkTexts, *, prefix: str | None = None, scores: bool = False) -> bytes:
@@ -63,22 +62,26 @@ def form_of_media_type(media_type: str) -> str:
 
 
 def link_documents(questions: Sequence[Question], link: LinkTexts) -> list[Sequence[Link]]:
-    """Link questions at their given mentions and, where there are none, at the mentions that are found.
-
-    A given mention without a letter or a digit gets no link, since a model cannot read it.
-    """
+    """Link questions at their given mentions and, where there are none, at the mentions that are found."""
     links: list[Sequence[Link]] = [()] * len(questions)
-    for wanted in (False, True):
-        places = [place for place, one in enumerate(questions) if bool(given_mentions(one)) == wanted]
-        if not places:
-            continue
-        texts = [questions[place].text for place in places]
-        spans = [
-            [span for span in given_mentions(questions[place]) if _readable(questions[place].text, span)] for place in places
-        ]
-        for place, found in zip(places, link(texts, spans if wanted else None), strict=True):
+    for places, mentions in calls_for(questions):
+        for place, found in zip(places, link([questions[place].text for place in places], mentions), strict=True):
             links[place] = found
     return links
+
+
+def calls_for(questions: Sequence[Question]) -> list[tuple[list[int], Mentions | None]]:
+    """The calls that link questions: for each, the places of its questions, and their given mentions; None: they are found.
+
+    A given mention without a letter or a digit is left out, since a model cannot read it.
+    """
+    given = [place for place, question in enumerate(questions) if given_mentions(question)]
+    others = [place for place, question in enumerate(questions) if not given_mentions(question)]
+    readable = [
+        [span for span in given_mentions(questions[place]) if _readable(questions[place].text, span)] for place in given
+    ]
+    calls: list[tuple[list[int], Mentions | None]] = [(others, None), (given, readable)]
+    return [call for call in calls if call[0]]
 
 
 def given_mentions(question: Question) -> tuple[tuple[int, int], ...]:
