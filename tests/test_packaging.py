@@ -32,6 +32,7 @@ LIBRARIES = (
     "sources",
     "serve",
     "nif",
+    "datasets",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

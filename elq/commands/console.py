@@ -16,6 +16,7 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("orjson", "rapidgzip", "pyoxigraph", "openpyxl"), "sources"),
     **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic"), "serve"),
     "rdflib": "nif",
+    "datasets": "datasets",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from elq.commands import COMMANDS, compare, evaluate, run, tune
-from elq.commands.predict import as_text, read_input
+from elq.commands.predict import as_text
 from elq.entities.manifest import Manifest
 from elq.files import continuing
 from elq.linking.decision import Decision
 from elq.questions.annotated import read_questions
+from elq.questions.inputs import read_input
 from elq.questions.predicted import as_json, read_predictions
 from elq.questions.templates import template_questions
 from elq.training.export import export_folder
