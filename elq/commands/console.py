@@ -41,6 +41,16 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_entity_prefix(parser: argparse.ArgumentParser) -> None:
+    """Add ``--entity-prefix`` of a command that reads or writes NIF."""
+    parser.add_argument(
+        "--entity-prefix",
+        metavar="IRI",
+        help="beginning of the entities' IRIs in NIF and for ELEVANT, such as http://dbpedia.org/resource/ (default: that of"
+        " Wikidata for Wikidata ids)",
+    )
+
+
 def speak(command: Callable[[], object]) -> int:
     """Run a command, and print one sentence if its input is wrong. Returns the exit code: 0, or 2 for wrong input."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from elq.commands.console import ArgumentParser, refuse_overwriting
+from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
 from elq.commands.link_files import CHUNK, FORMATS, format_of_output, opened_output
 from elq.commands.opening import add_model_options, open_linker
 from elq.commands.question_sources import open_source
@@ -108,11 +108,7 @@ def parser() -> argparse.ArgumentParser:
         help="format of the output (default: what the name of --output ends in: .jsonl, .csv, .parquet, .ttl and .nt for NIF,"
         " .elevant.jsonl; else text)",
     )
-    made.add_argument(
-        "--entity-prefix",
-        metavar="IRI",
-        help="beginning of the entities' IRIs in NIF and for ELEVANT (default: that of Wikidata for Wikidata ids)",
-    )
+    add_entity_prefix(made)
     made.add_argument(
         "--scores", action="store_true", help="write the probability of each link in NIF too (itsrdf:taConfidence)"
     )

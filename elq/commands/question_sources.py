@@ -41,15 +41,19 @@ def open_source(
     return read_input(source, skip_bad_lines=skip_bad_lines, text_column=text_column)
 
 
-def read_annotated(path: str, catalogue: "Catalogue | None" = None, prefix: str | None = None) -> list[Question]:
+def read_annotated(
+    path: str, catalogue: "Catalogue | None" = None, prefix: str | None = None, *, nif: bool | None = None
+) -> list[Question]:
     """Annotated questions from JSON lines, a JSON array or NIF.
 
     Args:
         path: the file.
         catalogue: see :func:`elq.questions.annotated.read_questions`.
         prefix: the beginning of the IRIs of entities, for NIF.
+        nif: whether the file is NIF; None: its suffix says so.
 
     Raises:
         ElqError: the file is missing or has no questions, or a record is bad.
     """
-    return [*read_nif_file(path, prefix)] if is_nif(path) else read_questions(path, catalogue)
+    nif = is_nif(path) if nif is None else nif
+    return [*read_nif_file(path, prefix)] if nif else read_questions(path, catalogue)

@@ -98,7 +98,8 @@ def read_nif_file(path: str | Path, prefix: str | None = None) -> list[Document]
     """Read the questions of a NIF file, in the order of the file, and log what is doubtful. The file may be compressed.
 
     Args:
-        path: the file; its suffix says the serialisation: .ttl (Turtle), .nt, .n3, .rdf (XML), .nq or .trig.
+        path: the file; its suffix says the serialisation: .ttl (Turtle), .nt, .n3, .rdf (XML),
+            .nq or .trig; any other is read as Turtle.
         prefix: the beginning of the IRIs of entities, which is not a part of their ids; None: that of Wikidata.
 
     Raises:
@@ -106,7 +107,7 @@ def read_nif_file(path: str | Path, prefix: str | None = None) -> list[Document]
     """
     require_file(path, str(path), "give the path of a file in NIF")
     with opened(path) as stream:
-        documents, notes = read_nif(stream.read(), SUFFIXES[format_of(path)], str(path), prefix)
+        documents, notes = read_nif(stream.read(), SUFFIXES.get(format_of(path), "turtle"), str(path), prefix)
     notes.tell(str(path))
     return documents
 
