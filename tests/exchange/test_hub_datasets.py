@@ -1,9 +1,7 @@
 """Datasets as questions: folders, and the cache of the library as it is without a connection."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +13,7 @@ from elq.commands import run
 from elq.commands.question_sources import open_source
 from elq.exchange.hub_datasets import open_dataset, parts_of
 
-ROOT = Path(__file__).parents[2]
-MODEL = str(ROOT / "tests" / "data" / "format4" / "model")
+MODEL = str(Path(__file__).parents[1] / "data" / "format4" / "model")
 TRAIN = {"id": ["a", "b"], "question": ["who directed titanic?", None], "answers": [["x"], []]}
 TEST = {"id": ["c"], "question": ["what is the capital of france"], "answers": [["y"]]}
 
@@ -106,9 +103,10 @@ def test_the_command_links_a_dataset(folder, tmp_path):
     assert output.read_text().splitlines()[1].startswith("c,what is the capital of france,")
 
 
-def test_without_the_library_the_extra_is_named(folder):
-    code = "import sys; sys.modules['datasets'] = None; from elq.commands import main; sys.argv[0] = 'elq'; main()"
-    command = [sys.executable, "-c", code, "predict", "--input", f"hf:{folder}:test"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 2
-    assert "this command needs datasets, which is not installed: pip install 'elq[datasets]'" in done.stderr
+@pytest.mark.parametrize(("library", "extra"), [("datasets", "datasets"), ("rdflib", "nif")])
+def test_without_a_library_its_extra_is_named(library, extra, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, library, None)
+    (tmp_path / "q.ttl").write_text("")
+    source = f"hf:{folder}:test" if library == "datasets" else str(tmp_path / "q.ttl")
+    assert run("predict", ["--input", source]) == 2
+    assert f"this command needs {library}, which is not installed: pip install 'elq[{extra}]'" in capsys.readouterr().err
