@@ -259,8 +259,8 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
         (["predict", "who?", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
         (["predict", "--input", "."], "--input . is a folder, but must be a file"),
         (
-            ["predict", "who?", "--output", "links.csv"],
-            "--output links.csv ends in .csv, but links are written as JSON lines or text",
+            ["predict", "who?", "--output", "links.xlsx"],
+            "--output links.xlsx ends in .xlsx, but links are written as text, jsonl, nif, parquet, csv or elevant",
         ),
         (["build", "--catalogue", "x", "--output", "e", "--text", "titel"], "field 'titel'"),
     ],
