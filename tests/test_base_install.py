@@ -13,7 +13,7 @@ OPTIONAL = (
     *("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets"),
     *("matplotlib", "jinja2"),
     *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
-    *("fastapi", "starlette", "pydantic", "uvicorn"),
+    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"),
     "rdflib",
 )
 

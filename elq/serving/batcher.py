@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from elq.errors import ElqError
 from elq.serving.answers import FAILED, RequestError
-from elq.serving.jobs import Item, Job, Linked, estimated_tokens, passes
+from elq.serving.jobs import Item, Job, Linked, passes, tokens_of
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
@@ -29,7 +29,7 @@ class Batcher:
         max_queue: questions that may wait.
         max_tokens: tokens of one encoder pass, with padding.
         max_wait: seconds.
-        observe: is told of each batch: its questions, its tokens, and how long each question waited.
+        observe: is told of each batch: its tokens, for how long each question waited, and in how many seconds it was linked.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Batcher:
         max_queue: int,
         max_tokens: int,
         max_wait: float,
-        observe: Callable[[int, int, Sequence[float]], None] = lambda *_: None,
+        observe: Callable[[int, Sequence[float], float], None] = lambda *_: None,
     ) -> None:
         self.max_queue, self.max_tokens, self.max_wait, self.observe = max_queue, max_tokens, max_wait, observe
         self.rate = 100.0  # questions a second, measured
@@ -84,7 +84,7 @@ class Batcher:
             RequestError: the queue is full (429).
         """
         now = monotonic()
-        items = [Item(job, place, estimated_tokens(text), now) for place, text in enumerate(job.texts)]
+        items = [Item(job, place, tokens_of(job, place), now) for place in range(len(job.texts))]
         job.left = len(items)
         with self._changed:
             if (waiting := len(self._waiting)) and waiting + len(items) > self.max_queue:
@@ -107,6 +107,7 @@ class Batcher:
                 self.busy = False
             seconds = max(monotonic() - began, 1e-6)
             self.rate += SMOOTHING * (len(batch) / seconds - self.rate)
+            self.observe(sum(item.tokens for item in batch), [began - item.since for item in batch], seconds)
 
     def _next(self) -> list[Item]:
         """The next batch; an empty one when the thread is to end."""
@@ -123,8 +124,6 @@ class Batcher:
                 batch.append(self._waiting.popleft())
                 tokens += batch[-1].tokens
             self._expected, self.busy = len(batch), True
-        now = monotonic()
-        self.observe(len(batch), tokens, [now - item.since for item in batch])
         return batch
 
     def _answer(self, batch: Sequence[Item]) -> None:
@@ -161,7 +160,7 @@ class Batcher:
         done = list[Job]()
         for item in items:
             item.job.left -= 1
-            if not item.job.left and not item.job.gone:
+            if not item.job.left and not item.job.dropped:
                 done.append(item.job)
         if done:
             loop = done[0].answered.get_loop()
@@ -182,6 +181,8 @@ def link_items(items: Sequence[Item]) -> list[Linked]:
     linker, arguments = job.opened.linker, job.options.arguments()
     if job.mentions is not None:
         arguments["mentions"] = [item.job.mentions[item.place] for item in items]  # type: ignore[index]
+    if job.context is not None:
+        arguments["context"] = [item.job.context[item.place] for item in items]  # type: ignore[index]
     found = linker.link(texts, **arguments)
     return [Linked(links, windows_of(linker, text)) for links, text in zip(found, texts, strict=True)]
 

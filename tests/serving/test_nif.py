@@ -1,20 +1,16 @@
 """POST /nif: the answers of a real server, as GERBIL asks for them."""
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from elq import Linker, Mention
 from elq.exchange.nif import Document, read_nif
 from elq.serving import nif_routes
-from elq.serving.app import make_app
-from elq.serving.settings import Settings
 from tests.exchange.test_nif import CONTEXT, PREFIXES, SPAN
+from tests.serving.servers import running
 
 MODEL = Path(__file__).parents[1] / "data" / "format4" / "model"
 TURTLE = {"Content-Type": "application/x-turtle", "Accept": "application/x-turtle"}  # what GERBIL sends
@@ -27,17 +23,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     shop.write_text('id,title,description\nA-1,Hex key set,keys for screws\n"B 2 ""x""",Garden hose,green hose of 20 metres\n')
     patch = pytest.MonkeyPatch()
     patch.setenv("ELQ_CACHE", str(folder / "cache"))
-    app = make_app(Settings(model=(f"tiny={MODEL}",), catalogue=(f"shop={shop}",), port=0))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not (server.started and app.state.elq.ready) and thread.is_alive():
-        time.sleep(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as opened:
+    served = running(model=(f"tiny={MODEL}",), catalogue=(f"shop={shop}",), reload_seconds=0)
+    with served as server, httpx.Client(base_url=server.url, timeout=60) as opened:
         yield opened
-    server.should_exit = True
-    thread.join()
     patch.undo()
 
 
