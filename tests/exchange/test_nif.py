@@ -117,6 +117,11 @@ def test_every_id_is_an_iri_that_reads_back(identity, prefix):
     )
 
 
+def test_lone_dots_are_encoded_since_they_mean_folders():
+    assert entity_iri("..", "http://example.org/") == "http://example.org/%2E%2E"
+    assert entity_iri("a.b", "http://example.org/") == "http://example.org/a.b"
+
+
 def test_half_a_character_keeps_its_place():
     [question] = read_nif(written([Question("1", "a\ud800 peru")], [[link(3, 7)]], "nt"), "nt", "x")[0]
     assert (question.text, question.mentions) == ("a\ufffd peru", (Mention(3, 7, "Q419"),))
