@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import elq
 from elq.errors import ElqError
-from elq.serving import about, link, metrics
+from elq.serving import about, link, metrics, nif_routes
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import catalogues_of, open_all
@@ -21,7 +21,7 @@ from elq.serving.tracing import start_tracing
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "Says which characters of a question are a mention, and which entity of a catalogue they mean."
-ROUTERS = (link.router, about.router, metrics.router)
+ROUTERS = (link.router, about.router, metrics.router, nif_routes.router)
 
 
 def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
