@@ -54,7 +54,8 @@ class JoinedNames:
 
     def beginning(self, order: str, start: str, after: str, most: int) -> list[str]:
         """The first ``most`` names from ``start`` to ``after``, as they are written in an order."""
-        return sorted({name for part in self._parts for name in part.beginning(order, start, after, most)}, key=str.encode)[:most]
+        names = {name for part in self._parts for name in part.beginning(order, start, after, most)}
+        return sorted(names, key=str.encode)[:most]
 
 
 def _union(lists: Sequence[list[str] | None], most: int) -> list[str] | None:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import elq
 from elq.errors import ElqError
-from elq.serving import about, link
+from elq.serving import about, entities, feedback, link, page_routes
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import catalogues_of, open_all
@@ -58,7 +58,8 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
         title="elq", version=elq.__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.elq = state
-    for router in (link.router, about.router):
+    app.state.feedback = feedback.feedback_files(settings, [*catalogues])
+    for router in (link.router, about.router, entities.router, feedback.router, page_routes.router):
         app.include_router(router)
     add_error_answers(app)
     return app

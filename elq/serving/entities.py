@@ -1,6 +1,6 @@
 """The route of entities: finds those that a person means who types the beginning of a name."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Query, Request, Response
@@ -8,13 +8,15 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from elq.entities.catalogue import Catalogue
-from elq.linking.linker import Linker
 from elq.names.beginning import rows_beginning
 from elq.names.lookup import Names
 from elq.serving.answers import json_response
 from elq.serving.contract import Record
 from elq.serving.link import ERRORS
 from elq.serving.state import state_of
+
+if TYPE_CHECKING:
+    from elq.linking.linker import Linker
 
 router = APIRouter(tags=["entities"])
 
@@ -55,7 +57,7 @@ async def entities(
     return json_response({"catalogue": served.name, "version": opened.version, "entities": found})
 
 
-def entities_beginning(linker: Linker, typed: str, most: int) -> list[dict[str, Any]]:
+def entities_beginning(linker: "Linker", typed: str, most: int) -> list[dict[str, Any]]:
     """The entities of a linker's catalogue that have this id, or a name which begins so, as plain values.
 
     Args:
@@ -74,7 +76,7 @@ def entities_beginning(linker: Linker, typed: str, most: int) -> list[dict[str, 
     ]
 
 
-def names_of(linker: Linker) -> Names:
+def names_of(linker: "Linker") -> Names:
     """The names of a linker's catalogue. They are made once if the model has no use for them and the folder has none."""
     from elq.names.dictionary import Dictionary
 

@@ -14,7 +14,7 @@ from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.files import SURROGATES
 from elq.linking.inputs import shown
-from elq.serving.answers import Refused, json_response, read_record
+from elq.serving.answers import RequestError, json_response, read_record
 from elq.serving.contract import Record
 from elq.serving.feedback_file import FeedbackFile
 from elq.serving.link import ERRORS
@@ -24,7 +24,8 @@ from elq.serving.state import check_texts, state_of
 router = APIRouter(tags=["feedback"])
 
 OFF = (
-    "verdicts are not kept, since the server was started without --feedback: start it with `elq serve --feedback feedback.jsonl`"
+    "verdicts are not kept, since the server was started without --feedback: start it with"
+    " `elq serve --feedback feedback.jsonl`"
 )
 MENTIONS = 1000  # of one question
 
@@ -104,7 +105,7 @@ async def feedback(request: Request, catalogue: str) -> Response:
     served = state.catalogue(catalogue)
     opened = served.now
     if (file := file_of(request, served.name)) is None:
-        raise Refused(404, OFF)
+        raise RequestError(404, OFF)
     asked = await read_record(request, FeedbackRequest)
     check_texts([asked.text], state.settings)
     mentions = checked(asked, opened.linker.entities.catalogue)
@@ -114,7 +115,7 @@ async def feedback(request: Request, catalogue: str) -> Response:
     try:
         saved = await run_in_threadpool(file.save, {**record, **about})
     except ElqError as error:  # the fault of the server, not of the request
-        raise Refused(503, str(error)) from None
+        raise RequestError(503, str(error)) from None
     return json_response({"id": identity, "file": file.path.name, **saved._asdict()})
 
 
@@ -144,7 +145,7 @@ def checked(asked: FeedbackRequest, catalogue: Catalogue) -> list[dict[str, Any]
     ids = [one.entity for one in mentions if one.entity is not None]
     if lacking := [one for one, row in zip(ids, catalogue.rows(ids).tolist(), strict=True) if row < 0]:
         raise ElqError(
-            f"the catalogue has no entity with the id {shown(lacking[0])}: take one that GET /v1/CATALOGUE/entities finds, or null"
-            " if the catalogue does not have it"
+            f"the catalogue has no entity with the id {shown(lacking[0])}: take one that GET /v1/CATALOGUE/entities finds,"
+            " or null if the catalogue does not have it"
         )
     return [{"start": one.start, "end": one.end, "entity": one.entity} for one in mentions]

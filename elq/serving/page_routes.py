@@ -1,7 +1,7 @@
 """The routes of the web page: GET / and its files, and what the page needs to know of a catalogue."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Request, Response
@@ -9,12 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
 from elq.entities.catalogue import Catalogue
-from elq.linking.calibration import LEAST_SCORE
-from elq.linking.linker import Linker
-from elq.serving.answers import Refused, finite, json_response
+from elq.serving.answers import RequestError, finite, json_response
 from elq.serving.examples import examples_of
 from elq.serving.feedback import file_of
 from elq.serving.state import state_of
+
+if TYPE_CHECKING:
+    from elq.linking.linker import Linker
 
 router = APIRouter(include_in_schema=False)
 
@@ -43,7 +44,7 @@ async def page() -> Response:
 async def page_file(name: str) -> Response:
     """A file of the web page."""
     if (path := FILES.get(name)) is None:
-        raise Refused(404, f"the page has no file {name!r}: open / in a browser")
+        raise RequestError(404, f"the page has no file {name!r}: open / in a browser")
     return FileResponse(path, headers=HEADERS, media_type=KINDS[path.suffix])
 
 
@@ -57,12 +58,14 @@ async def about_page(request: Request, catalogue: str) -> Response:
     return json_response({"catalogue": served.name, "version": opened.version, "feedback": where, **found})
 
 
-def about(linker: Linker) -> dict[str, Any]:
+def about(linker: "Linker") -> dict[str, Any]:
     """What the page needs to know of a linker.
 
     ``min_probability`` is the probability of a link at the threshold; null if the slider of the page is to be one for γ: the
     model has no calibration, or shows links for which the calibration says nothing. ``lowest`` is the lowest γ of the slider.
     """
+    from elq.linking.calibration import LEAST_SCORE
+
     catalogue, threshold = linker.entities.catalogue, linker.threshold
     if catalogue not in _about:
         types = [{"type": name, "entities": count} for name, count in [*catalogue.type_counts().items()][:TYPES]]
