@@ -14,10 +14,10 @@ LATIN = re.compile(r"[\x20-\u024f]+")
 PAIRS = (
     ("who directed titanic?", "Q44578"),
     ("how deep does the titanic lie", "Q25173"),
-    ("who sang for queen", "Q15862"),
-    ("who was queen of england in 1900", "Q21"),
-    ("who founded amazon", "Q3884"),
+    ("how many programmers use java", "Q251"),
     ("how many people live in java", "Q3757"),
+    ("is tbilisi in georgia", "Q230"),
+    ("which us state is georgia next to", "Q1428"),
 )
 
 

@@ -3,6 +3,8 @@
 import { make, own } from "./dom.js";
 import { exponential, logarithm, percent } from "./links.js";
 
+const FIRST = 5; // candidates that are not folded
+
 // verdict: the row of buttons. close: a callback.
 export function detailsOf(link, verdict, close) {
   const parts = [
@@ -44,12 +46,12 @@ function scores(link) {
     [
       "A mention?",
       `The model is ${percent(exponential(link.mention_score))} sure that these words are a mention:`
-        + ` log p(mention) = ${logarithm(link.mention_score)}`,
+        + ` log p(mention) =\u00a0${logarithm(link.mention_score)}`,
     ],
     [
       "This entity?",
       `If they are, it is ${percent(exponential(entity))} sure that they mean this entity:`
-        + ` log p(entity | mention) = ${logarithm(entity)}`,
+        + ` log p(entity | mention) =\u00a0${logarithm(entity)}`,
     ],
     ["Score", `${logarithm(link.score)}, the sum of the two logarithms. The threshold γ is compared with it.`],
   ];
@@ -58,32 +60,33 @@ function scores(link) {
 
 const about100 = (probability) => Math.round(100 * probability);
 
+// The candidates, best first; those after the first ones are folded.
 function candidates(link) {
-  const list = make("ol", { class: "candidates" });
-  for (const one of link.candidates) {
-    const share = exponential(one.score);
-    const bar = make("span", { class: "bar" });
-    bar.style.setProperty("--share", `${100 * share}%`);
-    list.append(
-      make(
-        "li",
-        {},
-        make(
-          "div",
-          {},
-          own(one.title, { class: "name" }), " ", own(one.entity, { class: "id soft" }),
-          one.description ? make("div", {}, own(one.description)) : null,
-          one.types.length ? make("div", { class: "soft" }, own(one.types.join(", "))) : null,
-        ),
-        make(
-          "div",
-          { class: "share" },
-          percent(share),
-          make("span", { class: "track", "aria-hidden": "true" }, bar),
-          make("span", { class: "soft" }, `log ${logarithm(one.score)}`),
-        ),
-      ),
-    );
-  }
-  return list;
+  const items = link.candidates.map(candidate), first = make("ul", { class: "candidates" }, ...items.slice(0, FIRST));
+  if (items.length <= FIRST) return first;
+  const others = make("ul", { class: "candidates" }, ...items.slice(FIRST));
+  return make("div", {}, first, make("details", {}, make("summary", {}, `${items.length - FIRST} less likely ones`), others));
+}
+
+function candidate(one) {
+  const share = exponential(one.score), bar = make("span", { class: "bar" });
+  bar.style.setProperty("--share", `${100 * share}%`);
+  return make(
+    "li",
+    {},
+    make(
+      "div",
+      {},
+      own(one.title, { class: "name" }), " ", own(one.entity, { class: "id soft" }),
+      one.description ? make("div", {}, own(one.description)) : null,
+      one.types.length ? make("div", { class: "soft" }, own(one.types.join(", "))) : null,
+    ),
+    make(
+      "div",
+      { class: "share" },
+      percent(share),
+      make("span", { class: "track", "aria-hidden": "true" }, bar),
+      make("span", { class: "soft" }, `log ${logarithm(one.score)}`),
+    ),
+  );
 }
