@@ -8,16 +8,19 @@ from fastapi import FastAPI
 
 import elq
 from elq.errors import ElqError
-from elq.serving import about, entities, feedback, link, page_routes
+from elq.serving import about, entities, feedback, link, metrics, page_routes
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import catalogues_of, open_all
+from elq.serving.limits import Bodies, Tokens
+from elq.serving.reload import Reloader
 from elq.serving.settings import Settings
 from elq.serving.state import State
 
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "Says which characters of a question are a mention, and which entity of a catalogue they mean."
+ROUTERS = (link.router, about.router, metrics.router, entities.router, feedback.router, page_routes.router)
 
 
 def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
@@ -30,36 +33,59 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
     Raises:
         ElqError: the names of the catalogues contradict each other.
     """
-    catalogues = catalogues_of(settings)
-    batcher = Batcher(max_queue=settings.max_queue, max_tokens=settings.max_batch_tokens, max_wait=settings.max_wait_ms / 1000)
-    state = State(settings, catalogues, batcher)
-
-    def prepare() -> None:
-        try:
-            open_all(state.catalogues, settings.device)
-            state.ready = True
-            log.info("ready")
-        except Exception as error:
-            state.failed = error
-            if not isinstance(error, ElqError):
-                log.exception("the catalogues could not be opened")
-            on_failure()
+    state = make_state(settings)
+    reloader = Reloader(state.catalogues, settings.device, settings.reload_seconds, state.metrics.reloaded)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        state.batcher.start(prepare)
+        state.batcher.start(lambda: prepare(state, reloader, on_failure))
         try:
             yield
         finally:
             state.stopping = True
+            reloader.stop()
             state.batcher.stop(settings.timeout)
 
     app = FastAPI(
         title="elq", version=elq.__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.elq = state
-    app.state.feedback = feedback.feedback_files(settings, [*catalogues])
-    for router in (link.router, about.router, entities.router, feedback.router, page_routes.router):
+    app.state.feedback = feedback.feedback_files(settings, [*state.catalogues])
+    for router in ROUTERS:
         app.include_router(router)
     add_error_answers(app)
+    app.add_middleware(Bodies, settings=settings)
+    app.add_middleware(Tokens, token=settings.token)  # what is added last sees a request first
+    app.add_middleware(metrics.Measured, metrics=state.metrics, stopping=lambda: state.stopping)
     return app
+
+
+def make_state(settings: Settings) -> State:
+    """The state of a server whose catalogues are not open yet."""
+    counted = metrics.Metrics()
+    batcher = Batcher(
+        max_queue=settings.max_queue,
+        max_tokens=settings.max_batch_tokens,
+        max_wait=settings.max_wait_ms / 1000,
+        observe=counted.batched,
+    )
+    counted.queue.set_function(lambda: batcher.length)
+    return State(settings, catalogues_of(settings), batcher, counted)
+
+
+def prepare(state: State, reloader: Reloader, on_failure: Callable[[], None]) -> None:
+    """Open the catalogues, and begin to look for changed files. It runs in the thread of the model."""
+    try:
+        reloader.note()
+        open_all(state.catalogues, state.settings.device)
+    except Exception as error:
+        state.failed = error
+        if not isinstance(error, ElqError):
+            log.exception("the catalogues could not be opened")
+        on_failure()
+        return
+    for served in state.catalogues.values():
+        state.metrics.count_entities(served)
+    state.ready = True
+    reloader.start()
+    log.info("ready")

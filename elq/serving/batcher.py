@@ -29,7 +29,7 @@ class Batcher:
         max_queue: questions that may wait.
         max_tokens: tokens of one encoder pass, with padding.
         max_wait: seconds.
-        observe: is told of each batch: its questions, its tokens, and how long each question waited.
+        observe: is told of each batch: its tokens, for how long each question waited, and in how many seconds it was linked.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Batcher:
         max_queue: int,
         max_tokens: int,
         max_wait: float,
-        observe: Callable[[int, int, Sequence[float]], None] = lambda *_: None,
+        observe: Callable[[int, Sequence[float], float], None] = lambda *_: None,
     ) -> None:
         self.max_queue, self.max_tokens, self.max_wait, self.observe = max_queue, max_tokens, max_wait, observe
         self.rate = 100.0  # questions a second, measured
@@ -107,6 +107,7 @@ class Batcher:
                 self.busy = False
             seconds = max(monotonic() - began, 1e-6)
             self.rate += SMOOTHING * (len(batch) / seconds - self.rate)
+            self.observe(sum(item.tokens for item in batch), [began - item.since for item in batch], seconds)
 
     def _next(self) -> list[Item]:
         """The next batch; an empty one when the thread is to end."""
@@ -123,8 +124,6 @@ class Batcher:
                 batch.append(self._waiting.popleft())
                 tokens += batch[-1].tokens
             self._expected, self.busy = len(batch), True
-        now = monotonic()
-        self.observe(len(batch), tokens, [now - item.since for item in batch])
         return batch
 
     def _answer(self, batch: Sequence[Item]) -> None:

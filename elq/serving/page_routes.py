@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent / "page"
 KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FILES = {path.name: path for path in FOLDER.iterdir() if path.suffix in KINDS}
-TYPES = 200  # types that the page offers as a filter
+TYPES = 1000  # types that the page offers as a filter
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -68,7 +68,8 @@ def about(linker: "Linker") -> dict[str, Any]:
 
     catalogue, threshold = linker.entities.catalogue, linker.threshold
     if catalogue not in _about:
-        types = [{"type": name, "entities": count} for name, count in [*catalogue.type_counts().items()][:TYPES]]
+        counts = sorted([*catalogue.type_counts().items()][:TYPES], key=lambda pair: pair[0].casefold())
+        types = [{"type": name, "entities": count} for name, count in counts]
         _about[catalogue] = {"examples": examples_of(catalogue), "types": types}
     likely = linker.calibration is not None and threshold >= LEAST_SCORE
     return {

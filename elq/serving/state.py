@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -12,6 +12,7 @@ from elq.serving.answers import RequestError
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import Opened, Served
 from elq.serving.jobs import Job, Linked, LinkOptions
+from elq.serving.metrics import Metrics
 from elq.serving.settings import Settings
 
 SOON = {"Retry-After": "2"}
@@ -25,6 +26,7 @@ class State:
         settings: the settings.
         catalogues: name → catalogue; the first is that of ``POST /link``.
         batcher: links the questions.
+        metrics: counts and times.
         ready: whether all catalogues are open and warm.
         stopping: whether the server is about to stop.
         failed: why the catalogues could not be opened; None if they could.
@@ -33,10 +35,10 @@ class State:
     settings: Settings
     catalogues: dict[str, Served]
     batcher: Batcher
+    metrics: Metrics
     ready: bool = False
     stopping: bool = False
     failed: Exception | None = None
-    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     @property
     def default(self) -> Served:

@@ -59,11 +59,15 @@ class PageServer:
 
 @contextmanager
 def page_server(folder: Path) -> Iterator[PageServer]:
-    """Serve the starter, a catalogue with strange titles, and the starter without a calibration and with a mention threshold."""
+    """Serve the starter, a catalogue with strange titles, the starter without a calibration, and with a mention threshold."""
     odd = folder / "odd.jsonl"
     odd.write_text("".join(json.dumps(record) + "\n" for record in ODD), encoding="utf-8")
     settings = Settings(
-        port=0, model=(f"starter={GENERAL}",), catalogue=(f"odd={odd}",), feedback=str(folder / "feedback.jsonl"), reload_seconds=0
+        port=0,
+        model=(f"starter={GENERAL}",),
+        catalogue=(f"odd={odd}",),
+        feedback=str(folder / "feedback.jsonl"),
+        reload_seconds=0,
     )
     app = make_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))

@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path):
 @pytest.mark.parametrize("contents", ["id,text\n1,a\n", '{"text": 3}\n', '{"text": "a", "mentions": [{"start": 0}]}\n', "[]\n"])
 def test_a_file_with_other_contents_is_refused(tmp_path, contents):
     (tmp_path / "mine").write_text(contents)
-    with pytest.raises(ElqError, match="mine, line 1, is no annotated question .*: give --feedback another path, or correct it"):
+    with pytest.raises(ElqError, match="mine, line 1, is no annotated question .*: give --feedback another path"):
         FeedbackFile(tmp_path / "mine")
     assert (tmp_path / "mine").read_text() == contents
 
