@@ -54,8 +54,8 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
     for router in ROUTERS:
         app.include_router(router)
     add_error_answers(app)
-    app.add_middleware(Bodies, settings=settings)
-    app.add_middleware(Tokens, token=settings.token)  # what is added last sees a request first
+    app.add_middleware(Bodies, state=state)
+    app.add_middleware(Tokens, state=state)  # what is added last sees a request first
     app.add_middleware(metrics.Measured, metrics=state.metrics, stopping=lambda: state.stopping)
     return app
 

@@ -160,7 +160,7 @@ class Batcher:
         done = list[Job]()
         for item in items:
             item.job.left -= 1
-            if not item.job.left and not item.job.gone:
+            if not item.job.left and not item.job.dropped:
                 done.append(item.job)
         if done:
             loop = done[0].answered.get_loop()

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elq.serving.answers import RequestError
-from elq.serving.settings import Settings
+from elq.serving.state import State
 
 OPEN_PATHS = ("/", "/health", "/ready")  # what needs no token: the probes, and the page, which asks for the token itself
 OPEN_FOLDER = "/page/"  # the files of the page
@@ -20,18 +20,18 @@ class Tokens:
 
     Args:
         app: the application.
-        token: the token; an empty one asks for none.
+        state: the state, whose settings have the token; an empty one asks for none.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self.app, self.token = app, token
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self.app, self.state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = scope.get("path", "")
-        if scope["type"] == "http" and self.token and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
+        path, token = scope.get("path", ""), self.state.settings.token
+        if scope["type"] == "http" and token and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
             kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-            right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.token.encode())
+            right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
             if kind.lower() != "bearer" or not right:
                 said = "the token is wrong" if given else "the request has no token"
                 error = RequestError(
@@ -47,11 +47,11 @@ class Bodies:
 
     Args:
         app: the application.
-        settings: the settings, with the largest body.
+        state: the state, whose settings have the largest size.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app, self.most = app, settings.max_body
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self.app, self.state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,17 +74,18 @@ class Bodies:
         """The body; None if the client has left. Raises RequestError if it is too large."""
         declared = Headers(scope=scope).get("content-length", "")
         said = int(declared) if declared.isdigit() else 0
+        most = self.state.settings.max_body
         size, parts, more = 0, list[bytes](), max(said, 0) <= DISCARDED
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             size += len(message.get("body", b""))
-            if max(size, said) <= self.most:
+            if max(size, said) <= most:
                 parts.append(message.get("body", b""))
             more = message.get("more_body", False) and size <= DISCARDED
-        if (size := max(size, said)) > self.most:
-            what = f"the body has {size} bytes or more, but may have {self.most} (--max-body): divide the request"
+        if (size := max(size, said)) > most:
+            what = f"the body has {size} bytes or more, but may have {most} (--max-body): divide the request"
             raise RequestError(413, what, {"Connection": "close"})
         return b"".join(parts)
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elq.serving.catalogues import Served
 
-leave_out_times_of_creation()
+leave_out_times_of_creation()  # type: ignore[no-untyped-call]
 
 router = APIRouter(tags=["about"])
 

@@ -17,8 +17,8 @@ LEAST: Mapping[str, float] = {"port": 0, "max_wait_ms": 0, "reload_seconds": 0, 
 MOST: Mapping[str, float] = {"port": 65_535, "max_wait_ms": 10_000, "timeout": 86_400, "reload_seconds": 86_400}
 
 
-def _flag(default: Any, help: str, metavar: str | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "metavar": metavar})
+def _flag(default: Any, help: str, metavar: str | None = None, *, shown: bool = True) -> Any:
+    return field(default=default, repr=shown, metadata={"help": help, "metavar": metavar})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +35,14 @@ class Settings:
     )
     host: str = _flag("127.0.0.1", "address to listen at; one that other machines reach needs a token")
     port: int = _flag(8080, "port to listen at; 0 takes a free one")
-    token: str = _flag("", "token that each request must bring (Authorization: Bearer …); better in ELQ_TOKEN")
+    token: str = _flag("", "token that each request must bring (Authorization: Bearer …); better in ELQ_TOKEN", shown=False)
     max_queue: int = _flag(2000, "questions that may wait; beyond it the answer is 429", "QUESTIONS")
     max_batch_tokens: int = _flag(4096, "tokens, with padding, that the encoder reads in one pass", "TOKENS")
     max_wait_ms: float = _flag(4.0, "longest time for which a question waits for others of its batch", "MS")
     timeout: float = _flag(30.0, "longest time for an answer; after it the answer is 504", "SECONDS")
     max_body: int = _flag(1_048_576, "largest body of a request", "BYTES")
     max_questions: int = _flag(1000, "largest number of questions in one request", "N")
-    max_text: int = _flag(20_000, "longest text of a question", "CHARACTERS")
+    max_text: int = _flag(10_000, "longest text of a question", "CHARACTERS")
     reload_seconds: float = _flag(5.0, "how often to look for a changed model folder or catalogue; 0: never", "SECONDS")
     device: str = _flag("cpu", "where the encoder runs: cpu, cuda, auto, …")
     feedback: str = _flag("", "file to which the page's corrections are written as annotated questions", "FILE")
