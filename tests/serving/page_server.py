@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from elq.encoding.pretrained import GENERAL
 from elq.serving.app import make_app
 from elq.serving.catalogues import Opened, Served
 from elq.serving.feedback import feedback_files
+from elq.serving.limits import Tokens
 from elq.serving.settings import Settings
 
 SCRIPT = "<script>window.hacked = 1</script>"
@@ -64,29 +65,44 @@ def page_server(folder: Path) -> Iterator[PageServer]:
     odd = folder / "odd.jsonl"
     odd.write_text("".join(json.dumps(record) + "\n" for record in ODD), encoding="utf-8")
     settings = Settings(
-        port=0,
-        model=(f"starter={GENERAL}",),
-        catalogue=(f"odd={odd}",),
-        feedback=str(folder / "feedback.jsonl"),
-        reload_seconds=0,
+        model=(f"starter={GENERAL}",), feedback=str(folder / "feedback.jsonl"), reload_seconds=0, max_text=20_000
     )
     app = make_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not app.state.elq.ready:
-        assert app.state.elq.failed is None, app.state.elq.failed
-        assert thread.is_alive()
-        time.sleep(0.05)
+    with _running(uvicorn.Config(app, port=0, log_level="warning")) as url:
+        while not app.state.elq.ready:
+            assert app.state.elq.failed is None, app.state.elq.failed
+            time.sleep(0.05)
+        _add_catalogues(app, settings, odd)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            yield PageServer(url, app, folder, client)
+
+
+def _add_catalogues(app: FastAPI, settings: Settings, odd: Path) -> None:
     starter = app.state.elq.catalogues["starter"].opened.linker
-    for name, changes in {"plain": {"calibration": None}, "strict": {"mention_threshold": -0.4}}.items():
-        linker = copy(starter)
-        vars(linker).update(changes)
+    linkers = {"odd": starter.with_catalogue(odd), "plain": copy(starter), "strict": copy(starter)}
+    linkers["plain"].calibration, linkers["strict"].mention_threshold = None, -0.4
+    for name, linker in linkers.items():
         app.state.elq.catalogues[name] = Served(name, GENERAL, None, Opened(linker, name))
     app.state.feedback = feedback_files(settings, [*app.state.elq.catalogues])
-    port = server.servers[0].sockets[0].getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
-    with httpx.Client(base_url=url, timeout=60) as client:
-        yield PageServer(url, app, folder, client)
+
+
+@contextmanager
+def with_token(server: PageServer, token: str) -> Iterator[str]:
+    """The address of the same server, which asks for a token there."""
+    state = server.app.state.elq
+    guarded = Tokens(server.app, replace(state, settings=replace(state.settings, token=token)))
+    with _running(uvicorn.Config(guarded, port=0, lifespan="off", log_level="warning")) as url:
+        yield url
+
+
+@contextmanager
+def _running(config: uvicorn.Config) -> Iterator[str]:
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     server.should_exit = True
     thread.join()

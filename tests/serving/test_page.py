@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("fastapi")
+pytest.importorskip("playwright")
+pytest.importorskip("axe_playwright_python")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from elq.questions.annotated import read_questions
-from tests.serving.page_server import ODD, SCRIPT, PageServer, page_server
+from tests.serving.page_server import ODD, SCRIPT, PageServer, page_server, with_token
 
 CHROMIUM = Path("/usr/bin/chromium")
 LINKED = "who was the director of titanic and where is georgia"
@@ -42,24 +43,25 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def opened(server, browser) -> Callable[..., Any]:
-    """Opens the page, with a catalogue, and lets nothing pass that a page must not do."""
+    """Opens the page of a server, with a catalogue, and lets nothing pass that a page must not do."""
 
     @contextmanager
-    def open_page(catalogue: str = "starter", **options: Any) -> Iterator[Page]:
+    def open_page(catalogue: str = "starter", url: str = server.url, **options: Any) -> Iterator[Page]:
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
         page, wrong, asked = context.new_page(), [], []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(server.url)
-        expect(page.locator("#size")).to_contain_text("in the catalogue")
+        page.goto(url)
+        if url == server.url:
+            expect(page.locator("#size")).to_contain_text("in the catalogue")
         if catalogue != "starter":
             with page.expect_response(f"**/{catalogue}/page"):
                 page.get_by_label("Catalogue", exact=True).select_option(catalogue)
         yield page
         assert wrong == []
         assert page.evaluate("window.hacked") is None
-        assert {url for url in asked if not url.startswith(server.url)} == set()
+        assert {one for one in asked if not one.startswith(url)} == set()
         context.close()
 
     return open_page
@@ -138,7 +140,7 @@ def test_typing_alone_links_too(page):
 
 @pytest.mark.parametrize("catalogue", ["starter", "plain", "strict"])
 def test_the_page_shows_what_the_server_answers_at_each_threshold(server, opened, catalogue):
-    probabilities, thresholds = (0, 0.05, 0.3, 0.52, 0.75, 1), (-8, -6.5, -3, -1.75, -0.5, 0)
+    probabilities, thresholds = (0, 0.3, 0.52, 0.75), (-8, -3, -1.75, -0.5)
     rule, values = ("threshold", thresholds) if catalogue == "plain" else ("min_probability", probabilities)
     numbers = set()
     with opened(catalogue) as page:
@@ -506,6 +508,39 @@ def test_a_broken_connection_is_said(page):
     page.locator("#question").fill("who directed titanic?")
     expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
     page.context.set_offline(False)
+
+
+def test_the_page_asks_for_the_token(server, opened):
+    with with_token(server, "secret") as url, opened(url=url) as page:
+        field = page.get_by_label("Token", exact=True)
+        expect(field).to_be_focused()
+        assert Axe().run(page).violations_count == 0
+        field.fill("guess")
+        page.keyboard.press("Enter")
+        expect(page.locator("#token-why")).to_contain_text("The server does not accept this token.")
+        field.fill("secret")
+        page.get_by_role("button", name="Use the token").click()
+        expect(field).to_be_hidden()
+        ask(page, "who directed titanic?")
+        page.locator("#all-right").click()
+        saved(page)
+        page.get_by_role("button", name="Copy as curl").click()
+        command = page.evaluate("navigator.clipboard.readText()")
+        assert "Bearer $ELQ_TOKEN" in command
+        assert "secret" not in command
+        page.reload()
+        expect(page.locator("#size")).to_contain_text("in the catalogue")
+        refused = server.client.post(f"{url}v1/starter/feedback", json={"text": "a", "mentions": []})
+        assert refused.status_code == 401
+
+
+def test_earlier_turns_are_sent(page):
+    page.locator("#turns-box summary").click()
+    page.locator("#turns").fill("i watch films\n\nwhich ones?")
+    page.locator("#question").fill("who directed titanic")
+    with page.expect_request("**/link") as sent:
+        page.keyboard.press("Enter")
+    assert sent.value.post_data_json["context"] == ["i watch films", "which ones?"]
 
 
 # --- for everybody
