@@ -9,6 +9,7 @@ from torch import Tensor
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
+from elq.linking.context import checked_context, moved_links, moved_spans, with_context
 from elq.linking.explain import Explanation, explain
 from elq.linking.given import Span, checked_mentions, link_given
 from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
@@ -42,6 +43,7 @@ class Calls:
         mentions: Sequence[Span] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
+        context: Sequence[str] | None = None,
     ) -> list[Link]: ...
     @overload
     def link(
@@ -55,6 +57,7 @@ class Calls:
         mentions: Sequence[Sequence[Span]] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
+        context: Sequence[Sequence[str]] | None = None,
     ) -> list[list[Link]]: ...
 
     def link(
@@ -68,6 +71,7 @@ class Calls:
         mentions: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
+        context: Sequence[str] | Sequence[Sequence[str]] | None = None,
     ) -> list[Link] | list[list[Link]]:
         """Link one question, or several.
 
@@ -86,6 +90,8 @@ class Calls:
             types: only entities that have one of these types are candidates.
             ids: only entities with one of these ids are candidates. With ``types`` too, an entity needs both. The scores of the
                 entities are those that they have without a restriction.
+            context: the earlier turns of a conversation, oldest first: a list of texts for a question, a list of such lists for
+                several questions. They are read, never linked. The oldest are left out if not all fit into one window.
 
         Returns:
             The links of the question in reading order; for several questions, a list of such lists in the order of the
@@ -99,17 +105,18 @@ class Calls:
         """
         several = [texts] if isinstance(texts, str) else as_texts(texts)
         k, allowed = self._checked(candidates, nil), allowed_rows(self.entities.catalogue, types, ids)
+        spans, starts = None, None
         if mentions is not None:
             refuse_thresholds(threshold, min_probability)
             spans = checked_mentions(several, [mentions] if isinstance(texts, str) else mentions)
-            given = self._given(several, spans, k, nil, allowed)
-            return given[0] if isinstance(texts, str) else given
-        rule = self._rule(threshold, min_probability, k, nil)
-        links: list[list[Link]] = [[] for _ in several]
-        batches = self.scorer.batches(several, floor=rule.floor, candidates=k, batch_size=self.batch_size, allowed=allowed)
-        for places, scored in batches:
-            for place, found in zip(places, scored.decoded(rule), strict=True):
-                links[place] = found
+        if context is not None:
+            turns = checked_context(several, [context] if isinstance(texts, str) else context)
+            several, starts = with_context(self.scorer, several, turns)
+        if spans is not None:
+            links = self._given(several, spans if starts is None else moved_spans(spans, starts), k, nil, allowed)
+        else:
+            links = self._found(several, self._rule(threshold, min_probability, k, nil), k, allowed, starts)
+        links = links if starts is None else moved_links(links, starts)
         return links[0] if isinstance(texts, str) else links
 
     def candidates_of(
@@ -147,6 +154,14 @@ class Calls:
             ElqError: the text is not a string, or the catalogue has no such entity.
         """
         return explain(self.scorer, text, self._rule(None, None, self.candidates, False), self.candidates, entity)
+
+    def _found(
+        self, texts: Sequence[str], rule: Rule, k: int, allowed: Tensor | None, starts: Sequence[int] | None
+    ) -> list[list[Link]]:
+        size, choices = self.batch_size, {"allowed": allowed, "starts": starts}
+        batches = self.scorer.batches(texts, floor=rule.floor, candidates=k, batch_size=size, **choices)  # type: ignore[arg-type]
+        found = {place: links for places, part in batches for place, links in zip(places, part.decoded(rule), strict=True)}
+        return [found[place] for place in range(len(texts))]
 
     def _given(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None

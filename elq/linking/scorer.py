@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
+from elq.linking.context import hide_context
 from elq.linking.decoding import ScoredSpans
 from elq.linking.retriever import Retriever
 from elq.linking.scored import Given, Scored
@@ -73,6 +74,7 @@ class Scorer:
         given_candidates: int | None = None,
         batch_size: int = 64,
         allowed: Tensor | None = None,
+        starts: Sequence[int] | None = None,
     ) -> Iterator[tuple[list[int], Scored]]:
         """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
 
@@ -84,6 +86,7 @@ class Scorer:
             given_candidates: K for the given mentions; by default the same K.
             batch_size: the number of questions in one encoder pass.
             allowed: (A,) rows of the entities that may be candidates; None allows all.
+            starts: for each question, the character at which it begins after its context (elq/linking/context.py).
 
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
@@ -98,6 +101,7 @@ class Scorer:
                 mentions=given,
                 given_candidates=given_candidates,
                 allowed=allowed,
+                starts=None if starts is None else [starts[place] for place in places],
             )
             yield places, scored
 
@@ -111,11 +115,15 @@ class Scorer:
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
         allowed: Tensor | None = None,
+        starts: Sequence[int] | None = None,
     ) -> Scored:
         """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
         with self.inference():
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
+            if starts is not None:
+                tokens = hide_context(tokens, starts)
+                there = tokens.to(self.device)
             logits = self.model.mention_logits(hidden, there)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self.limits(tokens).to(self.device))  # Q spans, (Q,)
             vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)

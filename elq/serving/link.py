@@ -54,7 +54,9 @@ async def _link(request: Request, name: str | None) -> Response:
         ids=None if asked.ids is None else tuple(asked.ids),
         nil=asked.nil,
     )
-    found = await link_texts(request, opened, asked.texts, options, asked.spans)
+    found = await link_texts(
+        request, opened, asked.texts, options, asked.spans, None if asked.context is None else [asked.context]
+    )
     return json_response(answer_of(served, opened, asked.texts, found, asked.with_candidates))
 
 

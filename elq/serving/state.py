@@ -82,12 +82,23 @@ def check_texts(texts: Sequence[str], settings: Settings) -> None:
         )
 
 
+def check_context(context: Sequence[Sequence[str]] | None, settings: Settings) -> None:
+    """Raise a RequestError for a context with too many characters (413)."""
+    longest = max((sum(map(len, turns)) for turns in context or ()), default=0)
+    if longest > settings.max_text:
+        raise RequestError(
+            413,
+            f"the context has {longest} characters, but may have {settings.max_text} (--max-text): leave out the oldest turns",
+        )
+
+
 async def link_texts(
     request: Request,
     opened: Opened,
     texts: Sequence[str],
     options: LinkOptions,
     mentions: Sequence[Sequence[tuple[int, int]]] | None = None,
+    context: Sequence[Sequence[str]] | None = None,
 ) -> list[Linked]:
     """Link texts in a batch with those of other requests.
 
@@ -97,6 +108,7 @@ async def link_texts(
         texts: the texts, at least one.
         options: the options of all texts.
         mentions: for each text, the given mentions; None: they are found.
+        context: for each text, the turns before it; None: there are none.
 
     Raises:
         RequestError: there are too many or too long texts (413), the queue is full (429), or the time-out has passed (504).
@@ -104,8 +116,9 @@ async def link_texts(
     """
     state = state_of(request)
     check_texts(texts, state.settings)
+    check_context(context, state.settings)
     loop = asyncio.get_running_loop()
-    job = Job(opened, texts, options, mentions, monotonic() + state.settings.timeout, loop.create_future())
+    job = Job(opened, texts, options, mentions, context, monotonic() + state.settings.timeout, loop.create_future())
     state.batcher.submit(job)
     gone = loop.create_task(_left(request))
     waited: tuple[asyncio.Future[Any], ...] = (job.answered, gone)
