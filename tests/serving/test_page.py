@@ -22,7 +22,7 @@ from tests.serving.page_server import ODD, SCRIPT, PageServer, page_server, with
 CHROMIUM = Path("/usr/bin/chromium")
 LINKED = "who was the director of titanic and where is georgia"
 EMOJI = "😀👩‍🚀 who played in alien 😀 or titanic?"
-TEXTS = (LINKED, "is paris in texas bigger than paris in france", "how to boil an egg", EMOJI)
+TEXTS = (LINKED, "is paris in texas bigger than paris in france", "who was queen of england in 1900", EMOJI)
 
 
 @pytest.fixture(scope="module")
