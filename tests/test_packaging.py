@@ -34,6 +34,8 @@ LIBRARIES = (
     "tracing",
     "pandas",
     "spacy",
+    "nif",
+    "datasets",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

@@ -39,6 +39,7 @@ def read_world(path: Path) -> tuple[list[Record], list[dict[str, Any]]]:
                 )
                 records.append({**made, "kind": "world"})
                 by_title.setdefault(title.lower(), []).append(made["id"])
+                by_title.setdefault(f"={title}", []).append(made["id"])
             elif mark in "?-" and text:
                 questions.append({"id": f"w-{path.stem}-q{number}", **annotated(text, by_title)})
             elif mark not in ("#", ""):
@@ -69,7 +70,9 @@ def annotated(text: str, by_title: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def identity(title: str, by_title: dict[str, list[str]]) -> str:
-    """The id of a title, or of the second entity with the title ("Title#2")."""
+    """The id of a title, or of the second entity with the title ("Title#2"). A title in the same case is preferred."""
+    if exact := by_title.get(f"={title.strip()}"):
+        return exact[0]
     name, _, number = title.strip().partition("#")
     found = by_title.get(title.strip().lower()) or by_title.get(name.strip().lower(), [])
     place = int(number) - 1 if number.isdigit() and title.strip().lower() not in by_title else 0

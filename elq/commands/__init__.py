@@ -27,7 +27,7 @@ COMMANDS = {
     "edit": "change the title, names or description of an entity",
     "compact": "merge the changes of a folder into one base",
     "templates": "write training questions about a catalogue's entities, from template sentences with a slot for a name",
-    "questions": "turn a file of questions with SPARQL queries (QALD, LC-QuAD) into annotated questions",
+    "questions": "turn questions with SPARQL queries (QALD, LC-QuAD) or NIF into annotated questions, or these into NIF",
     "download": "download public questions and a catalogue, or the files of the released ELQ, and check them",
     "import": "make a model folder from the files of the released ELQ",
     "export": "write a model folder in the layout of the released ELQ",

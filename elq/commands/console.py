@@ -18,6 +18,8 @@ EXTRAS = {  # module → the extra of elq that installs it
     "opentelemetry": "tracing",
     "pandas": "pandas",
     "spacy": "spacy",
+    "rdflib": "nif",
+    "datasets": "datasets",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 
@@ -39,6 +41,16 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     """Add ``--columns`` of a command that reads a catalogue file."""
     parser.add_argument(
         "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
+    )
+
+
+def add_entity_prefix(parser: argparse.ArgumentParser) -> None:
+    """Add ``--entity-prefix`` of a command that reads or writes NIF."""
+    parser.add_argument(
+        "--entity-prefix",
+        metavar="IRI",
+        help="beginning of the entities' IRIs in NIF and for ELEVANT, such as http://dbpedia.org/resource/ (default: that of"
+        " Wikidata for Wikidata ids)",
     )
 
 

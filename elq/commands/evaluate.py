@@ -3,12 +3,14 @@
 import argparse
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from elq.commands.console import ArgumentParser, refuse_overwriting
+from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
 from elq.commands.opening import add_model_options, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
+from elq.exchange.iris import check_prefix
 from elq.files import write_json
 from elq.linking.inputs import read_threshold
 
@@ -18,8 +20,9 @@ QUALITIES_IN_WORDS = "precision / recall / F1"
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
-    made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
+    made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions, or NIF (.ttl)")
     add_model_options(made)
+    add_entity_prefix(made)
     made.add_argument("--output", metavar="FILE", help="write all metrics, with intervals and times, to this JSON file")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
     made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
@@ -62,6 +65,7 @@ def check(options: argparse.Namespace) -> None:
         require_matplotlib()  # check this now, and not after minutes of linking
     for written in (options.output, options.report):
         refuse_overwriting(written, options.questions, options.model, options.catalogue, *(options.training or ()))
+    check_prefix(options.entity_prefix)
     if not Path(options.questions).is_file():
         raise ElqError(f"--questions {options.questions} does not exist: give the path of a file of annotated questions")
 
@@ -70,13 +74,14 @@ def main(arguments: Sequence[str]) -> None:
     """Measure the linker, print a table, and write the metrics and the report."""
     options = parser().parse_args(arguments)
     check(options)
+    from elq.commands.question_sources import read_annotated
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
     from elq.evaluation.record import record
     from elq.evaluation.sweep import SWEEP_FLOOR
     from elq.names.baseline import LongestName
     from elq.names.dictionary import Dictionary
-    from elq.questions.annotated import read_questions
 
+    read_questions = partial(read_annotated, prefix=options.entity_prefix)
     if options.catalogue is not None:
         for file in (options.questions, *(options.training or ())):
             read_questions(file)  # report a bad line now, and not after the vectors of a catalogue are made

@@ -1,47 +1,43 @@
-"""``elq predict``: links questions from arguments, a file, standard input or a prompt."""
+"""``elq predict``: links questions from arguments, a file or standard input."""
 
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from elq.commands.console import ArgumentParser, refuse_overwriting
+from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
+from elq.commands.link_files import CHUNK, FORMATS, format_of_output, opened_output
 from elq.commands.opening import add_model_options, open_linker
+from elq.commands.question_sources import open_source
 from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
-from elq.files import continuing, replacing
+from elq.exchange.annotator import Mentions, link_documents
+from elq.exchange.iris import check_prefix
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
-from elq.questions.inputs import check_input, read_input
-from elq.questions.predicted import as_json, check_output
-from elq.types import Question
+from elq.types import Link, Question
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
 
 log = logging.getLogger(__name__)
 
-CHUNK = 256  # questions that are linked, and held in memory, at a time
-
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(prog="elq predict", description="Link the entities in questions.")
     made.add_argument(
-        "questions",
-        nargs="*",
-        metavar="QUESTION",
-        help="text of a question; every argument is a question of its own (without one, a terminal shows a prompt)",
+        "questions", nargs="*", metavar="QUESTION", help="text of a question; every argument is a question of its own"
     )
     made.add_argument(
         "--input",
         metavar="FILE",
-        help="file of questions: .txt, .jsonl, .json, .csv, .tsv or .parquet, also compressed; - is standard input",
+        help="file of questions: .txt, .jsonl, .json, .csv, .tsv, .parquet or .ttl (NIF), also compressed; - is standard input;"
+        " hf:NAME:SPLIT or hf:FOLDER is a dataset of the library datasets",
     )
     made.add_argument(
         "--text-column",
@@ -81,8 +77,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--format",
-        choices=("text", "jsonl"),
-        help="format of the output (default: jsonl if --output ends in .jsonl, else text)",
+        choices=FORMATS,
+        help="format of the output (default: what the name of --output ends in: .jsonl, .csv, .parquet, .ttl and .nt for NIF,"
+        " .elevant.jsonl; else text)",
+    )
+    add_entity_prefix(made)
+    made.add_argument(
+        "--scores", action="store_true", help="write the probability of each link in NIF too (itsrdf:taConfidence)"
     )
     made.add_argument(
         "--no-history",
@@ -98,11 +99,13 @@ def main(arguments: Sequence[str]) -> None:
     asks = _asks_at_a_prompt(options)
     _check(options, asks)
     refuse_overwriting(options.output, options.input, options.model, options.catalogue)
-    check_output(options.output, options.format)
+    form = format_of_output(options.output, options.format, scores=options.scores)
+    check_prefix(options.entity_prefix)
     questions: Iterable[Question]
     if options.input:
-        check_input(options.input, options.text_column)
-        questions = read_input(options.input, skip_bad_lines=options.skip_bad_lines, text_column=options.text_column)
+        questions = open_source(
+            options.input, options.text_column, options.entity_prefix, skip_bad_lines=options.skip_bad_lines
+        )
         questions = track(questions, "linking") if options.output else questions
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
@@ -114,9 +117,6 @@ def main(arguments: Sequence[str]) -> None:
             *(linker.candidates, options.candidates, remedy),
         )
     how = {name: getattr(options, name) for name in ("threshold", "min_probability", "candidates", "nil")}
-    jsonl = options.format == "jsonl" or (
-        options.format is None and str(options.output).lower().endswith((".jsonl", ".ndjson"))
-    )
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     if asks:
@@ -124,17 +124,21 @@ def main(arguments: Sequence[str]) -> None:
 
         converse(linker, Settings(**how), history=not options.no_history)
         return
+    plan = _plan(options, linker)
     text = as_coloured if not options.output and has_colours(sys.stdout) else as_text
-    show = as_json if jsonl else text
-    with _opened(options, linker, jsonl) as (output, done):
+
+    def link(texts: list[str], mentions: Mentions | None) -> Sequence[Sequence[Link]]:
+        return linker.link(texts, **how) if mentions is None else linker.link(texts, mentions=mentions, **how)
+
+    with opened_output(options.output, form, text, prefix=options.entity_prefix, scores=options.scores, plan=plan) as (
+        write,
+        done,
+    ):
         if done:
             log.info("%s questions are linked already: the run resumes after them", f"{done:,}")
         stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
-            texts = [question.text for question in chunk]
-            found = linker.link(texts, **how)
-            output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
-            output.flush()
+            write(chunk, link_documents(chunk, link))
 
 
 def _asks_at_a_prompt(options: argparse.Namespace) -> bool:
@@ -164,24 +168,17 @@ def _check(options: argparse.Namespace, asks: bool) -> None:
             raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
 
 
-@contextmanager
-def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Iterator[tuple[IO[str], int]]:
-    """The output for the links, and the number of questions that an interrupted run of the same command has linked."""
-    if not options.output:
-        yield sys.stdout, 0
-    elif options.input in (None, "-") or not jsonl or Path(options.output).is_char_device():
-        with replacing(options.output) as output:
-            yield output, 0
-    else:
-        about = Path(options.input).stat()
-        plan = {
-            "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
-            "model": asdict(linker.entities.manifest),
-            "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
-            "settings": [
-                *(options.threshold, options.min_probability, options.candidates, options.scoring),
-                *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
-            ],
-        }
-        with continuing(options.output, plan, CHUNK) as opened:
-            yield opened
+def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | None:
+    """What the links of a file are made from; None if the input is no file, or the output is a device."""
+    if options.input in (None, "-") or not Path(options.input).is_file() or Path(options.output or "").is_char_device():
+        return None
+    about = Path(options.input).stat()
+    return {
+        "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
+        "model": asdict(linker.entities.manifest),
+        "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
+        "settings": [
+            *(options.threshold, options.min_probability, options.candidates, options.scoring),
+            *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
+        ],
+    }

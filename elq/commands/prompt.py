@@ -49,7 +49,8 @@ class Settings:
 
     def link(self, linker: "Linker", text: str) -> list[Link]:
         """The links of a text with these settings."""
-        return linker.link(text, **{name: getattr(self, name) for name in self.__slots__})
+        found: list[Link] = linker.link(text, **{name: getattr(self, name) for name in self.__slots__})
+        return found
 
     def rule(self, linker: "Linker") -> Rule:
         """What a link needs to be shown with these settings."""

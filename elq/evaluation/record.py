@@ -33,7 +33,7 @@ def record(linker: Linker, observed: Mapping[str, Observed]) -> dict[str, Any]:
         of its ``entities``.
     """
     texts = [question.text for question in next(iter(observed.values())).questions]
-    folder = linker.folder
+    folder = linker.folders and linker.folders[0]
     return {
         "intervals": {name: bounds(each) for name, each in observed.items()},
         "cost": cost(linker, texts),

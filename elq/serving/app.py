@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import elq
 from elq.errors import ElqError
-from elq.serving import about, link, metrics
+from elq.serving import about, entities, feedback, link, metrics, nif_routes, page_routes
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import catalogues_of, open_all
@@ -21,7 +21,7 @@ from elq.serving.tracing import start_tracing
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "Says which characters of a question are a mention, and which entity of a catalogue they mean."
-ROUTERS = (link.router, about.router, metrics.router)
+ROUTERS = tuple(one.router for one in (link, about, metrics, entities, feedback, nif_routes, page_routes))
 
 
 def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
@@ -55,6 +55,7 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
         title="elq", version=elq.__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.elq = state
+    app.state.feedback = feedback.feedback_files(settings, [*state.catalogues])
     for router in ROUTERS:
         app.include_router(router)
     add_error_answers(app)
