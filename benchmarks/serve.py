@@ -109,26 +109,27 @@ async def paced(host, port, requests, rate, seconds, connections):
 
 def measured(name, run, address):
     """Run one load, and print its figures. Returns the questions a second."""
-    before, wall, cpu = server_seconds(address), time.perf_counter(), time.process_time()
+    before, wall, cpu = counts(address), time.perf_counter(), time.process_time()
     times, errors = asyncio.run(run)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    server = server_seconds(address) - before
+    server, questions, batches = (after - earlier for after, earlier in zip(counts(address), before, strict=True))
     times.sort()
     p50, p95, p99 = (1000 * times[min(len(times) - 1, int(len(times) * share))] for share in (0.5, 0.95, 0.99))
     print(
         f"{name}: {len(times) / wall:.1f} questions/s, p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms, {errors} errors in"
         f" {len(times):,} requests; CPU: this process {cpu / wall:.0%} of a core, the server {server / wall:.0%} of a core and"
-        f" {1000 * server / len(times):.1f} ms a question",
+        f" {1000 * server / len(times):.1f} ms a question, batches of {questions / max(1, batches):.1f}",
         flush=True,
     )
     return len(times) / wall
 
 
-def server_seconds(address) -> float:
-    """The seconds of CPU that the server has used."""
+def counts(address) -> list[float]:
+    """The seconds of CPU that the server has used, its questions, and its batches."""
     text = get(address, "/metrics")
-    found = re.search(r"^process_cpu_seconds_total (\S+)", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    names = ("process_cpu_seconds_total", "elq_batch_questions_sum", "elq_batch_questions_count")
+    found = [re.search(rf"^{name} (\S+)", text, re.MULTILINE) for name in names]
+    return [float(match[1]) if match else 0.0 for match in found]
 
 
 def get(address, path) -> str:

@@ -5,12 +5,8 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +64,6 @@ class Block:
     @property
     def slow(self) -> bool:
         return any("train.py" in command or command.startswith(("elq fit", "elq train")) for command in self.commands)
-
-    @property
-    def serves(self) -> bool:
-        return "serve_forever" in self.text
 
 
 def blocks() -> list[Block]:
@@ -147,41 +139,13 @@ def test_pictures_are_here_small_and_described_for_light_and_dark():
         assert not re.search(r"href|url\((?!#)|@import", text)  # it asks for nothing outside
 
 
-@pytest.mark.parametrize(
-    "block", [b for b in blocks() if b.language == "python" and not b.serves], ids=lambda b: f"{b.page}-{b.number}"
-)
+@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "python"], ids=lambda b: f"{b.page}-{b.number}")
 def test_python_blocks_run(block, checkout, capsys):
     if "import spacy" in block.text:
         import elq.integrations.spacy_pipe  # noqa: F401  (the entry point does this where elq was installed since it has one)
     exec(compile(block.text, block.page, "exec"), {})
     printed = capsys.readouterr().out
     assert "titanic" in printed or "cordless drill" in printed  # a mention, as no title is written
-
-
-@pytest.mark.parametrize("block", [b for b in blocks() if b.serves], ids=lambda b: f"{b.page}-{b.number}")
-def test_a_service_answers(block, checkout):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (checkout / "service.py").write_text(block.text.replace("8000", str(port)))
-    service = subprocess.Popen([sys.executable, "service.py"], cwd=checkout, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    try:
-        links = json.loads(answer(f"http://127.0.0.1:{port}/link?q=who+directed+titanic", service))
-    finally:
-        service.terminate()
-        service.wait(30)
-    assert "titanic" in [link["mention"] for link in links]
-
-
-def answer(address: str, service: subprocess.Popen) -> bytes:
-    """What a service that is just starting says, as soon as it says something."""
-    for _ in range(600):
-        assert service.poll() is None, "the service has ended"
-        try:
-            return urllib.request.urlopen(address, timeout=30).read()
-        except urllib.error.URLError:
-            time.sleep(0.1)
-    raise AssertionError("the service did not start within a minute")
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language == "json"], ids=lambda b: f"{b.page}-{b.number}")

@@ -29,7 +29,7 @@ def test_no_turns_are_no_context(linker):
         (["i watch films"], QUESTION, "Titanic (1997 film)"),
         (["what ship sank in 1912"], QUESTION, "Titanic"),
         (["i watch films", "who directed avatar?"], QUESTION, "Titanic (1997 film)"),
-        ([], "tell me about queen", "Monarch"),
+        (["i am interested in monarchs"], "tell me about queen", "Monarch"),
         (["i love music"], "tell me about queen", "Queen (band)"),
     ],
 )

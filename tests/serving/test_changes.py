@@ -15,6 +15,8 @@ import pytest
 
 from elq.commands import run
 from elq.linking.model_folder import build_model_folder
+from elq.serving.server import make_server
+from elq.serving.settings import Settings
 from tests.conftest import RECORDS, write_lines
 from tests.serving.servers import SECONDS, running, wait_until
 from tests.test_packaging import ROOT
@@ -162,3 +164,12 @@ def test_sigterm_under_load_finishes_what_was_taken_and_ends_with_code_0(built):
     assert process.wait(SECONDS) == 0
     assert set(answers) == {(200, 20)}
     assert [(one.status_code, one.json()) for one in stopping] == [(503, {"status": "stopping"})]
+
+
+def test_a_second_signal_stops_at_once_and_is_not_raised_again():
+    server, opened = make_server(Settings(port=0))
+    opened.close()
+    server.handle_exit(signal.SIGTERM, None)
+    assert (server.state.stopping, server.should_exit) == (True, False)
+    server.handle_exit(signal.SIGTERM, None)
+    assert (server.should_exit, server._captured_signals) == (True, [])  # what is there would be raised at the end
