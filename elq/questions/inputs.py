@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
@@ -48,7 +48,13 @@ def check_input(source: str, text_column: str | None = None) -> None:
             _text_key(record, text_column, f"{source}, {place}")
 
 
-def read_input(source: str, *, skip_bad_lines: bool = False, text_column: str | None = None) -> Iterator[Question]:
+def read_input(
+    source: str,
+    *,
+    skip_bad_lines: bool = False,
+    text_column: str | None = None,
+    skipped: Callable[[ElqError], object] = lambda error: log.warning("a line is skipped: %s", error),
+) -> Iterator[Question]:
     """Read the questions of a file or of standard input ("-") one by one, in their order.
 
     Every line of a .jsonl file is a JSON object with a "text" or a "question". A .json file is an array of such objects, or of
@@ -57,8 +63,9 @@ def read_input(source: str, *, skip_bad_lines: bool = False, text_column: str | 
 
     Args:
         source: path of the file, or "-".
-        skip_bad_lines: report a bad line in the log and continue with the next one, instead of raising.
+        skip_bad_lines: skip a bad line and continue with the next one, instead of raising.
         text_column: the name of the column or key that has the questions, if it is another.
+        skipped: called with the error of each bad line that is skipped; by default, it is reported in the log.
 
     Raises:
         ElqError: a line cannot be read; the message has its number.
@@ -71,7 +78,7 @@ def read_input(source: str, *, skip_bad_lines: bool = False, text_column: str | 
         except ElqError as error:
             if not skip_bad_lines:
                 raise
-            log.warning("a line is skipped: %s", error)
+            skipped(error)
             continue
         yield question
 
