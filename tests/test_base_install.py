@@ -13,6 +13,7 @@ OPTIONAL = (
     *("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets"),
     *("matplotlib", "jinja2"),
     *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
+    "ray",
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra

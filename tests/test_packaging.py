@@ -30,6 +30,7 @@ LIBRARIES = (
     "train",
     "report",
     "sources",
+    "ray",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

@@ -63,6 +63,12 @@ def environment() -> dict[str, dict[str, str]]:
     return {"env_vars": {**kept, **openmp, SILENCE: "1"}}
 
 
+def reason_of(error: Exception) -> str:
+    """What Ray says of a lost worker, on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no reason is known'}"
+
+
 def amounts(ray: Any, resource: str) -> list[int]:
     """How many of a resource (``CPU`` or ``GPU``) each machine of a cluster has, without those that have none."""
     found = [int(node["Resources"].get(resource, 0)) for node in ray.nodes() if node["Alive"]]
@@ -122,8 +128,7 @@ class Actors:
                 yield number, self._ray.get(answer)
             except self._ray.exceptions.RayError as error:
                 self._ray.kill(self._actors.pop(number))  # it may only be out of reach
-                lines = [line for line in str(error).splitlines() if line.strip()]
-                yield number, Lost(f"{type(error).__name__}: {lines[-1].strip() if lines else 'no reason is known'}")
+                yield number, Lost(reason_of(error))
 
     def close(self) -> None:
         """End all actors."""

@@ -115,7 +115,7 @@ class Worker:
             before, digest = shard.source.stat(), sha256_of(shard.source)
         except OSError as error:
             raise ElqError(f"{shard.source} cannot be read ({error.strerror}): correct its permissions") from None
-        temporary = self.job.output / OWN / "unfinished" / uuid.uuid4().hex
+        temporary = self.job.output / OWN / "unfinished" / f"{gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
         with writing(output):
             counted = self._write(shard.source, temporary)
             after = shard.source.stat()

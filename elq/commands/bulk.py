@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from elq.commands.console import ArgumentParser, parse_columns
+from elq.commands.console import ArgumentParser, add_ray, parse_columns
 from elq.commands.opening import add_model_options
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
@@ -50,17 +50,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def add_ray(made: argparse.ArgumentParser) -> None:
-    """Add ``--ray`` to the arguments of a command."""
-    made.add_argument(
-        "--ray",
-        nargs="?",
-        const="",
-        metavar="ADDRESS",
-        help="work on the machines of a Ray cluster: $RAY_ADDRESS, or the one of this machine, unless an address is given",
-    )
-
-
 def main(arguments: Sequence[str]) -> None:
     """Link the files, and print what was done."""
     options = parser().parse_args(arguments)
@@ -69,6 +58,10 @@ def main(arguments: Sequence[str]) -> None:
             raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
     if options.columns is not None and options.catalogue is None:
         raise ElqError("--columns is given, but only --catalogue uses it: give --catalogue FILE too, or leave out --columns")
+    if options.device == "auto" and options.ray is None:
+        from elq.encoding.device import chosen_device
+
+        options.device = chosen_device("auto")
     from elq.bulk.job import Job
     from elq.bulk.run import bulk
 
