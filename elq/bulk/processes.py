@@ -96,15 +96,13 @@ def _work(pipe: Connection, job: Job, plan: Mapping[str, Any], threads: int, pla
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.ERROR if place else logging.INFO, format="%(message)s")  # one of them is enough
+    logging.getLogger("faiss").setLevel(logging.WARNING)
     os.environ[SILENCE] = "1"
     worker = Worker(job, plan, threads, _own_card(str(job.opening.get("device") or "cpu"), place))
-    pipe.send(said := worker.open())
-    while isinstance(said, Ready):
-        try:
-            shard = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(worker.link(shard))
+    with suppress(EOFError, OSError):  # the pipe ends when the process that started this one ends
+        pipe.send(said := worker.open())
+        while isinstance(said, Ready):
+            pipe.send(worker.link(pipe.recv()))
 
 
 def _own_card(device: str, place: int) -> str:

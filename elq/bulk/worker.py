@@ -116,24 +116,27 @@ class Worker:
         except OSError as error:
             raise ElqError(f"{shard.source} cannot be read ({error.strerror}): correct its permissions") from None
         temporary = self.job.output / OWN / "unfinished" / f"{gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
-        with writing(output):
-            counted = self._write(shard.source, temporary)
-            after = shard.source.stat()
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                raise ElqError(f"{shard.source} was changed while it was read: give the same command again when it is complete")
-            record = Record(
-                source=str(shard.source),
-                size=before.st_size,
-                mtime_ns=before.st_mtime_ns,
-                sha256=digest,
-                plan=self._digest,
-                output_size=temporary.stat().st_size,
-                seconds=round(time.perf_counter() - began, 3),
-                **counted,
-            )
-            _name(temporary, output)
-            temporary.write_text(record.as_json(), encoding="utf-8")
-            _name(temporary, record_path(self.job.output, shard.name))
+        try:
+            with writing(output):
+                counted = self._write(shard.source, temporary)
+                after = shard.source.stat()
+                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                    raise ElqError(f"{shard.source} was changed while it was read: wait until it is complete, then start again")
+                record = Record(
+                    source=str(shard.source),
+                    size=before.st_size,
+                    mtime_ns=before.st_mtime_ns,
+                    sha256=digest,
+                    plan=self._digest,
+                    output_size=temporary.stat().st_size,
+                    seconds=round(time.perf_counter() - began, 3),
+                    **counted,
+                )
+                _name(temporary, output)
+                temporary.write_text(record.as_json(), encoding="utf-8")
+                _name(temporary, record_path(self.job.output, shard.name))
+        finally:
+            temporary.unlink(missing_ok=True)
         return record
 
     def _write(self, source: Path, path: Path) -> dict[str, Any]:
