@@ -14,6 +14,7 @@ OPTIONAL = (
     *("matplotlib", "jinja2"),
     *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
     "ray",
+    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"),
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra

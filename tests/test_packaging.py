@@ -31,6 +31,7 @@ LIBRARIES = (
     "report",
     "sources",
     "ray",
+    "serve",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

@@ -15,6 +15,7 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("lightning", "hydra", "omegaconf", "antlr4", "jsonargparse", "torchmetrics"), "train"),
     **dict.fromkeys(("orjson", "rapidgzip", "pyoxigraph", "openpyxl"), "sources"),
     "ray": "ray",
+    **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic", "prometheus_client"), "serve"),
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 

@@ -1,0 +1,1 @@
+"""Answers HTTP requests: the server of `elq serve`."""

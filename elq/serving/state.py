@@ -1,0 +1,131 @@
+"""The state of a server, which its routes share: ``request.app.state.elq``."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from fastapi import Request
+
+from elq.serving.answers import RequestError
+from elq.serving.batcher import Batcher
+from elq.serving.catalogues import Opened, Served
+from elq.serving.jobs import Job, Linked, LinkOptions
+from elq.serving.metrics import Metrics
+from elq.serving.settings import Settings
+
+SOON = {"Retry-After": "2"}
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """The state of a server.
+
+    Args:
+        settings: the settings.
+        catalogues: name → catalogue; the first is that of ``POST /link``.
+        batcher: links the questions.
+        metrics: counts and times.
+        ready: whether all catalogues are open and warm.
+        stopping: whether the server is about to stop.
+        failed: why the catalogues could not be opened; None if they could.
+    """
+
+    settings: Settings
+    catalogues: dict[str, Served]
+    batcher: Batcher
+    metrics: Metrics
+    ready: bool = False
+    stopping: bool = False
+    failed: Exception | None = None
+
+    @property
+    def default(self) -> Served:
+        """The first catalogue."""
+        return next(iter(self.catalogues.values()))
+
+    def catalogue(self, name: str | None) -> Served:
+        """The catalogue of a request; None: the first.
+
+        Raises:
+            RequestError: there is no such catalogue (404), or the catalogues are not open yet (503).
+        """
+        served = self.default if name is None else self.catalogues.get(name)
+        if served is None:
+            raise RequestError(404, f"there is no catalogue {name!r}: take one of {', '.join(self.catalogues)}")
+        if served.opened is None:
+            raise RequestError(503, "the catalogues are not open yet: send the request again in 2 seconds", SOON)
+        return served
+
+
+def state_of(request: Request) -> State:
+    """The state of the server that has received a request."""
+    state: State = request.app.state.elq
+    return state
+
+
+def check_texts(texts: Sequence[str], settings: Settings) -> None:
+    """Raise a RequestError for no texts (400), and for too many or too long ones (413)."""
+    if not texts:
+        raise RequestError(400, "questions is an empty list, but at least one question is needed: give one, or send no request")
+    if (number := len(texts)) > settings.max_questions:
+        raise RequestError(
+            413,
+            f"the request has {number} questions, but may have {settings.max_questions} (--max-questions): divide it",
+        )
+    if (longest := max(map(len, texts))) > settings.max_text:
+        raise RequestError(
+            413,
+            f"a text has {longest} characters, but may have {settings.max_text} (--max-text): divide it, or link it with"
+            " `elq predict`",
+        )
+
+
+async def link_texts(
+    request: Request,
+    opened: Opened,
+    texts: Sequence[str],
+    options: LinkOptions,
+    mentions: Sequence[Sequence[tuple[int, int]]] | None = None,
+) -> list[Linked]:
+    """Link texts in a batch with those of other requests.
+
+    Args:
+        request: the request, whose body was read: if its client leaves, the texts are not linked.
+        opened: what answers.
+        texts: the texts, at least one.
+        options: the options of all texts.
+        mentions: for each text, the given mentions; None: they are found.
+
+    Raises:
+        RequestError: there are too many or too long texts (413), the queue is full (429), or the time-out has passed (504).
+        ElqError: an option or a mention is wrong.
+    """
+    state = state_of(request)
+    check_texts(texts, state.settings)
+    loop = asyncio.get_running_loop()
+    job = Job(opened, texts, options, mentions, monotonic() + state.settings.timeout, loop.create_future())
+    state.batcher.submit(job)
+    gone = loop.create_task(_left(request))
+    waited: tuple[asyncio.Future[Any], ...] = (job.answered, gone)
+    try:
+        await asyncio.wait(waited, timeout=state.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
+        if job.answered.done():
+            return job.answered.result()
+        if gone.done():
+            raise RequestError(499, "the client has closed the connection before the answer")
+        raise RequestError(
+            504,
+            f"the answer took longer than {state.settings.timeout:g} seconds (--timeout): send fewer or shorter questions,"
+            " or try again later",
+        )
+    finally:
+        job.gone = True
+        gone.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Ends when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

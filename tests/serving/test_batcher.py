@@ -1,0 +1,151 @@
+"""The batcher: what waits is linked together, and one question never disturbs another."""
+
+import asyncio
+import time
+
+import pytest
+
+from elq.errors import ElqError
+from elq.serving.answers import RequestError
+from elq.serving.batcher import Batcher
+from elq.serving.catalogues import Opened
+from elq.serving.jobs import Item, Job, LinkOptions, passes
+
+TEXT = "who directed titanic?"
+
+
+class Spy:
+    """A linker that notes the texts of its calls."""
+
+    def __init__(self, linker):
+        self.linker, self.calls = linker, []
+
+    def __getattr__(self, name):
+        return getattr(self.linker, name)
+
+    def link(self, texts, **options):
+        self.calls.append(list(texts))
+        return self.linker.link(texts, **options)
+
+
+@pytest.fixture
+def spy(linker):
+    return Spy(linker)
+
+
+def run(spy, jobs, *, seconds=20.0, **settings):
+    """Submit jobs before the thread starts, so that they come into one batch, and wait for their answers."""
+    seen = []
+    batcher = Batcher(
+        **{"max_queue": 100, "max_tokens": 4096, "max_wait": 0.0} | settings,
+        observe=lambda tokens, waits, seconds: seen.append(len(waits)),
+    )
+
+    async def ask():
+        opened, loop = Opened(spy, "1"), asyncio.get_running_loop()
+        made = [
+            Job(opened, texts, LinkOptions(**options), mentions, time.monotonic() + seconds, loop.create_future())
+            for texts, options, mentions in jobs
+        ]
+        for job in made:
+            batcher.submit(job)
+        batcher.start(lambda: None)
+        return await asyncio.wait_for(asyncio.gather(*(job.answered for job in made), return_exceptions=True), 30)
+
+    try:
+        return asyncio.run(ask()), seen
+    finally:
+        batcher.stop(10)
+
+
+def test_questions_of_equal_options_are_linked_by_one_call(spy):
+    jobs = [([TEXT], {}, None), ([TEXT, "a"], {}, None), ([TEXT], {"threshold": -3.0}, None), ([TEXT], {}, [[(13, 20)]])]
+    found, seen = run(spy, jobs)
+    assert seen == [5]
+    assert sorted(map(len, spy.calls)) == [1, 1, 3]
+    assert [len(linked) for linked in found] == [1, 2, 1, 1]
+    assert all(linked[0].links[0].mention == "titanic" for linked in found)
+
+
+def test_a_wrong_question_does_not_fail_the_others(spy):
+    jobs = [([TEXT], {}, [[(13, 20)]]), (["a titanic"], {}, [[(1, 2)]]), ([TEXT], {}, [[(0, 3)]])]
+    found, _ = run(spy, jobs)
+    assert isinstance(found[1], ElqError)
+    assert "overlaps no token" in str(found[1])
+    assert [found[place][0].links[0].mention for place in (0, 2)] == ["titanic", "who"]
+
+
+def test_an_error_of_our_own_is_an_answer_too(spy, caplog):
+    spy.link = None
+    [error], _ = run(spy, [([TEXT], {}, None)])
+    assert isinstance(error, RequestError)
+    assert error.status == 500
+
+
+def test_what_nobody_waits_for_is_not_encoded(spy):
+    batcher = Batcher(max_queue=9, max_tokens=99, max_wait=0.0)
+
+    async def ask():
+        loop, opened = asyncio.get_running_loop(), Opened(spy, "1")
+        late, gone, good = (
+            Job(opened, [text], LinkOptions(), None, time.monotonic() + left, loop.create_future())
+            for text, left in (("late", -1), ("gone", 9), (TEXT, 9))
+        )
+        gone.gone = True
+        for job in (late, gone, good):
+            batcher.submit(job)
+        batcher.start(lambda: None)
+        return await asyncio.wait_for(good.answered, 10)
+
+    assert asyncio.run(ask())[0].links[0].mention == "titanic"
+    batcher.stop(10)
+    assert spy.calls == [[TEXT]]
+
+
+def test_a_full_queue_says_when_to_come_again(spy):
+    batcher = Batcher(max_queue=3, max_tokens=99, max_wait=0.0)
+    batcher.rate = 0.5
+
+    async def ask():
+        loop = asyncio.get_running_loop()
+        for texts in (["a", "b"], ["c"], ["d"]):
+            batcher.submit(Job(Opened(spy, "1"), texts, LinkOptions(), None, time.monotonic() + 9, loop.create_future()))
+
+    with pytest.raises(RequestError, match="3 questions wait already, and at most 3 may") as caught:
+        asyncio.run(ask())
+    assert caught.value.status == 429
+    assert int(caught.value.headers["Retry-After"]) >= 6  # 3 questions at half a question a second
+
+
+def test_a_request_larger_than_the_queue_is_taken_if_nothing_waits(spy):
+    found, _ = run(spy, [(["a"] * 5, {}, None)], max_queue=3)
+    assert len(found[0]) == 5
+
+
+def test_batches_are_bounded_by_tokens(spy):
+    found, seen = run(spy, [([TEXT], {}, None)] * 6, max_tokens=20)
+    assert seen == [2, 2, 2]
+    assert len(found) == 6
+
+
+def test_a_long_text_is_not_padded_with_short_ones():
+    items = [Item(None, place, tokens, 0.0) for place, tokens in enumerate([10, 100, 10, 10])]
+    assert [[item.place for item in part] for part in passes(items, 100)] == [[0, 2, 3], [1]]
+
+
+def test_stopping_answers_what_was_taken(spy):
+    batcher = Batcher(max_queue=99, max_tokens=20, max_wait=0.0)
+
+    async def ask():
+        loop = asyncio.get_running_loop()
+        jobs = [
+            Job(Opened(spy, "1"), [TEXT], LinkOptions(), None, time.monotonic() + 9, loop.create_future()) for _ in range(9)
+        ]
+        for job in jobs:
+            batcher.submit(job)
+        batcher.start(lambda: None)
+        await loop.run_in_executor(None, batcher.stop, 10)
+        await asyncio.sleep(0)
+        return [job.answered.done() for job in jobs]
+
+    assert asyncio.run(ask()) == [True] * 9
