@@ -6,6 +6,9 @@ would have to be found out again. Here the unit that is given away, counted and 
 
 import logging
 import os
+import signal
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
@@ -19,6 +22,7 @@ from elq.progress import SILENCE
 from elq.threads import SLEEPING
 
 PASSED = ("PYTHONPATH", "HF_HOME", "HF_HUB_OFFLINE")  # variables that the workers get, besides those of elq and OpenMP
+SECRET = ("ELQ_TOKEN",)  # Ray shows the variables of its workers to everyone who sees its dashboard
 # For a cluster that elq starts: Ray tells nobody that it is used, and its workers do not give way to every other program.
 STARTED = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
@@ -41,7 +45,9 @@ def connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    _refuse_unreachable(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         ray.init(address=address or None, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -50,15 +56,33 @@ def connected(address: str) -> Iterator[Any]:
             f"--ray {address}: there is no Ray cluster that can be used ({reason}): give the address that `ray start` printed,"
             " or --ray alone"
         ) from None
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():  # Ray has put its own in their place, which print a trace
+            signal.signal(number, handler)
     try:
         yield ray
     finally:
         ray.shutdown()
 
 
+def _refuse_unreachable(address: str) -> None:
+    """Raise an ElqError if nothing listens at an address. Ray itself tries for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not (colon and port.isdecimal()):  # "", "auto" and "local"
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ElqError(
+            f"--ray {address}: nothing answers there ({error}): give the address that `ray start --head` printed, such as"
+            " 10.0.0.1:6379, or --ray alone for the cluster of this machine"
+        ) from None
+
+
 def environment() -> dict[str, dict[str, str]]:
     """The runtime environment of a worker: the variables that it shares with this process."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("ELQ_") or name in PASSED}
+    named = {name: value for name, value in os.environ.items() if name.startswith("ELQ_") or name in PASSED}
+    kept = {name: value for name, value in named.items() if name not in SECRET}
     openmp = {name: os.environ.get(name, value) for name, value in SLEEPING.items()}
     return {"env_vars": {**kept, **openmp, SILENCE: "1"}}
 

@@ -2,17 +2,20 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from elq.bulk.cluster import environment
+from elq.bulk.cluster import connected, environment
 from elq.commands import run
 from elq.commands.console import missing_extra
 from elq.entities.manifest import TABLE
+from elq.errors import ElqError
 from tests.bulk.conftest import SETTINGS, predicted, records, rounded, worker_at_work, write_long
 from tests.conftest import write_lines
 
@@ -90,11 +93,11 @@ def test_a_build_on_a_cluster_makes_the_files_of_a_local_one(cluster, encoder_fo
 
 def test_workers_get_the_variables_of_elq_and_of_openmp(monkeypatch):
     monkeypatch.setenv("ELQ_CACHE", "/data/cache")
-    monkeypatch.setenv("PASSWORD", "secret")
+    monkeypatch.setenv("ELQ_TOKEN", "secret")
     variables = environment()["env_vars"]
     assert variables["ELQ_CACHE"] == "/data/cache"
     assert {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "ELQ_NO_PROGRESS"} <= set(variables)
-    assert "PASSWORD" not in variables
+    assert "secret" not in variables.values()
 
 
 def test_wrong_options_are_one_sentence(tmp_path, capsys):
@@ -105,3 +108,9 @@ def test_wrong_options_are_one_sentence(tmp_path, capsys):
     assert "--workers is 0" in capsys.readouterr().err
     said = missing_extra(ModuleNotFoundError(name="ray.exceptions"))
     assert said == "this command needs ray, which is not installed: pip install 'elq[ray]'"
+
+
+def test_an_address_where_nothing_answers_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
+    with pytest.raises(ElqError, match="--ray 127.0.0.1:1: nothing answers there"), connected("127.0.0.1:1"):
+        pass
