@@ -66,11 +66,10 @@ def predicted(source: Path, folder: Path) -> list[dict]:
     return records(output)
 
 
-def worker_at_work(output: Path) -> int | None:
-    """The process that is writing an output; its number stands in the name of the unfinished file."""
-    for path in (output / "_elq" / "unfinished").glob("*.*.*"):
-        return int(path.name.split(".")[-2])
-    return None
+def worker_at_work(output: Path, but: int | None = None) -> int | None:
+    """A process that is writing an output, but not that one; its number stands in the name of the unfinished file."""
+    found = [int(path.name.split(".")[-2]) for path in (output / "_elq" / "unfinished").glob("*.*.*")]
+    return next((number for number in found if number != but), None)
 
 
 @pytest.fixture
