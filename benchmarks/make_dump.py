@@ -136,9 +136,10 @@ class Maker:
         descriptions = {one: {"language": one, "value": self.in_script(said, one)} for one in self.languages(12)}
         aliases = {
             one: [{"language": one, "value": self.name(2)} for _ in range(self.number(1.5, 9) + 1)]
-            for one in self.languages(1.5)[1:]
+            for one in self.languages(2.5)
+            if chance.random() < 0.2
         }
-        wikis = [one.replace("-", "_") + "wiki" for one in self.languages(1.2)[1:]]
+        wikis = [one.replace("-", "_") + "wiki" for one in self.languages(2) if chance.random() < 0.3]
         title = f"{name} ({self.name(1).lower()})" if chance.random() < 0.15 else name
         sitelinks = {one: {"site": one, "title": title, "badges": []} for one in wikis}
         made = {"type": "item", "id": identity, "labels": labels, "descriptions": descriptions, "aliases": aliases}

@@ -6,7 +6,9 @@ if TYPE_CHECKING:
     from elq.entities.build import build_entities
     from elq.errors import ElqError
     from elq.evaluation.evaluate import evaluate
+    from elq.hub.push import push_to_hub
     from elq.linking.linker import Linker
+    from elq.links import LinkedQuestions, Links
     from elq.threads import set_threads
     from elq.types import Candidate, Entity, Link, Mention, Question
 
@@ -16,11 +18,14 @@ _MODULES = {
     "ElqError": "elq.errors",
     "Entity": "elq.types",
     "Link": "elq.types",
+    "LinkedQuestions": "elq.links",
     "Linker": "elq.linking.linker",
+    "Links": "elq.links",
     "Mention": "elq.types",
     "Question": "elq.types",
     "build_entities": "elq.entities.build",
     "evaluate": "elq.evaluation.evaluate",
+    "push_to_hub": "elq.hub.push",
     "set_threads": "elq.threads",
 }
 __all__ = [
@@ -28,12 +33,15 @@ __all__ = [
     "ElqError",
     "Entity",
     "Link",
+    "LinkedQuestions",
     "Linker",
+    "Links",
     "Mention",
     "Question",
     "__version__",
     "build_entities",
     "evaluate",
+    "push_to_hub",
     "set_threads",
 ]
 

@@ -6,10 +6,13 @@ All of them are frozen, and none of them needs torch.
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from html import escape
 from math import exp
 from typing import Any
 
 QID = re.compile(r"Q([0-9]{1,15})")  # a Wikidata id; Wikidata has no ids with more digits
+# The style of a mention in a notebook. It inherits the colour of the text, so it fits a light and a dark page.
+MARK = "background:rgba(90,140,250,.22);color:inherit;border-bottom:2px solid rgb(90,140,250);padding:0 .15em"
 NIL = "NIL"  # the entity of a link whose mention means no entity of the catalogue
 # The ways in which a name may mean an entity. elq/names/lookup.py finds them, and the network learns a bonus for each.
 NAME_KINDS = ("name", "spelling", "misspelling", "adjective", "end", "beginning", "both ends", "more before", "more behind")
@@ -72,6 +75,10 @@ class Candidate:
     def __repr__(self) -> str:
         return f"Candidate({self.entity} {self.title!r}, p {_two_digits(exp(self.score))})"
 
+    def to_dict(self) -> dict[str, Any]:
+        """The candidate as a dictionary of plain values, which can be written as JSON."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Link:
@@ -106,12 +113,41 @@ class Link:
     data: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
-        sure = f"score {self.score:.2f}" if self.probability is None else f"p {_two_digits(self.probability)}"
-        return f"Link({self.entity} {self.title!r} at {self.start}:{self.end} {self.mention!r}, {sure})"
+        return f"Link({self.entity} {self.title!r} at {self.start}:{self.end} {self.mention!r}, {self._sure})"
+
+    @property
+    def _sure(self) -> str:
+        """The probability in short words; the score, if the link has no probability."""
+        return f"score {self.score:.2f}" if self.probability is None else f"p {_two_digits(self.probability)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The link as a dictionary of plain values, which can be written as JSON."""
-        return {**asdict(self), "types": list(self.types), "candidates": [asdict(one) for one in self.candidates]}
+        """The link as a dictionary of plain values, which can be written as JSON. :meth:`from_dict` reads it again."""
+        return {**asdict(self), "types": list(self.types), "candidates": [one.to_dict() for one in self.candidates]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Link":
+        """The link of which :meth:`to_dict` made these values, also after they were written as JSON."""
+        candidates = tuple(Candidate(**one) for one in values["candidates"])
+        return cls(**{**values, "types": tuple(values["types"]), "candidates": candidates})
+
+    def _repr_html_(self) -> str:
+        """The link as a notebook shows it: mention, title, id, probability and description."""
+        about = ", ".join(part for part in (self.entity, self._sure, self.description) if part)
+        return f"<div>{marked(self.mention)} → {in_html(self.title)} <small>{in_html(about)}</small></div>"
+
+
+def in_html(text: str) -> str:
+    """A text that can stand in HTML. A lone surrogate, which is half a character, becomes a question mark.
+
+    >>> in_html("a < b")
+    'a &lt; b'
+    """
+    return escape(text).encode("utf-8", "replace").decode()
+
+
+def marked(mention: str) -> str:
+    """The words of a mention in HTML, with a coloured background."""
+    return f'<mark style="{MARK}">{in_html(mention)}</mark>'
 
 
 def _two_digits(p: float) -> str:

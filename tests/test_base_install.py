@@ -13,8 +13,10 @@ OPTIONAL = (
     *("lightning", "pytorch_lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "datasets"),
     *("matplotlib", "jinja2"),
     *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
+    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "opentelemetry"),
+    *("pandas", "spacy"),
+    "rdflib",
     "ray",
-    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"),
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -121,6 +123,8 @@ print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))
         "matplotlib",
         "jinja2",
         "rapidgzip",
+        "rdflib",
+        "ray",
     ],
 )
 def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):

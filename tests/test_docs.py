@@ -37,6 +37,14 @@ CLUSTER = (
 )  # docs/train.sbatch has its own test, and torchrun starts what tests/entities/test_build.py starts
 
 
+PROBABILITY = re.compile(r"(?<=probability )\d\.\d\d")
+
+
+def numbers(line: str) -> list[float]:
+    """The probabilities in a printed line."""
+    return [*map(float, PROBABILITY.findall(line))]
+
+
 @dataclass(frozen=True)
 class Block:
     page: str
@@ -50,6 +58,12 @@ class Block:
         lines = [line.split("  #")[0].strip() for line in self.text.replace("\\\n", " ").splitlines()]
         prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
         return [part.strip() for line in prompted or lines for part in line.split("&&") if part.strip()]
+
+    def outdated(self, printed: str) -> list[str]:
+        """The lines below the prompts of a console block that were not printed so; probabilities may differ by .03."""
+        shown = [line for line in self.text.splitlines() if "$ " in self.text and not line.startswith("$ ")]
+        found = {PROBABILITY.sub("", line): numbers(line) for line in printed.splitlines()}
+        return [line for line in shown if numbers(line) != pytest.approx(found.get(PROBABILITY.sub("", line)), abs=0.03)]
 
     @property
     def slow(self) -> bool:
@@ -69,8 +83,13 @@ def blocks() -> list[Block]:
 
 
 def products() -> str:
-    """The catalogue that the README shows as products.csv."""
+    """The catalogue that the pages show as products.csv."""
     return next(block.text for block in blocks() if block.language == "csv")
+
+
+def run_elsewhere(block: Block) -> bool:
+    """Whether another test runs the commands of a block: those of docs/deployment.md are run by tests/test_deploy.py."""
+    return block.page == "deployment.md"
 
 
 def needs_shared(command: str) -> bool:
@@ -115,6 +134,7 @@ def checkout(run_folder, released, question_file, cache, tmp_path, monkeypatch) 
 def test_the_pages_have_blocks_of_known_languages():
     assert len(blocks()) > 25
     assert {block.language for block in blocks()} == {"console", "python", "json", "text", "csv"}
+    assert {block.text for block in blocks() if block.language == "csv"} == {products()}  # every page shows the same file
 
 
 def test_pictures_are_here_small_and_described_for_light_and_dark():
@@ -133,6 +153,8 @@ def test_pictures_are_here_small_and_described_for_light_and_dark():
     "block", [b for b in blocks() if b.language == "python" and not b.serves], ids=lambda b: f"{b.page}-{b.number}"
 )
 def test_python_blocks_run(block, checkout, capsys):
+    if "import spacy" in block.text:
+        import elq.integrations.spacy_pipe  # noqa: F401  (the entry point does this where elq was installed since it has one)
     exec(compile(block.text, block.page, "exec"), {})
     printed = capsys.readouterr().out
     assert "titanic" in printed or "cordless drill" in printed  # a mention, as no title is written
@@ -173,7 +195,9 @@ def test_json_blocks_are_questions(block):
 
 
 @pytest.mark.parametrize(
-    "block", [b for b in blocks() if b.language == "console" and not b.slow], ids=lambda b: f"{b.page}-{b.number}"
+    "block",
+    [b for b in blocks() if b.language == "console" and not b.slow and not run_elsewhere(b)],
+    ids=lambda b: f"{b.page}-{b.number}",
 )
 def test_commands_run(block, checkout, shared, encoder_folder, imported, capsys):
     (checkout.parent / "shared").symlink_to(shared)
@@ -193,7 +217,9 @@ def test_commands_run(block, checkout, shared, encoder_folder, imported, capsys)
         }:  # with the tiny encoder: the real one takes minutes for a large catalogue
             arguments += ["--encoder", str(encoder_folder), "--precision", "fp32"]
         assert run(name, arguments) == 0, command
-    assert "Traceback" not in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert block.outdated(printed.out) == []
 
 
 def ids(block: Block) -> str:
@@ -232,3 +258,21 @@ def test_training_commands_run(block, tmp_path_factory):
         environment = {**os.environ, "ELQ_CACHE": str(place.parent / "cache")}
         done = subprocess.run(command, shell=True, cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr[-3000:]}"
+
+
+def uncited(page: str) -> list[str]:
+    """The rows of tables and the items of the section of figures that have no link to their source; not our own figures."""
+    page = page.split("\n## Our own figures\n")[0]
+    rows = [line for line in re.sub(r"^\|.*\n\|(?:-*\|)+$", "", page, flags=re.MULTILINE).splitlines() if line.startswith("|")]
+    _, _, section = page.partition("\n## Figures of their authors\n")
+    figures = re.split(r"^- ", section, flags=re.MULTILINE)[1:]
+    return [item for item in (*rows, *figures) if "](" not in item]
+
+
+def test_every_row_and_figure_of_the_comparison_has_a_source():
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    assert uncited(page) == []
+    others = page.split("\n## Our own figures\n")[0]
+    assert len(others) < len(page)
+    assert uncited(others + "\n- BLINK: .9\n| linker | F1 |\n|---|---|\n| BLINK | .9 |\n")[:1] == ["| BLINK | .9 |"]
+    assert uncited("\n## Figures of their authors\n\n- BLINK: .9\n") == ["BLINK: .9\n"]

@@ -13,7 +13,7 @@ import elq
 PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
     ("types", "errors", "progress"),
-    ("tensors", "files", "configuration", "cache", "reading", "threads"),
+    ("tensors", "files", "configuration", "cache", "reading", "threads", "links"),
     ("search", "encoding", "transfer"),
     ("names", "downloads"),
     ("entities",),

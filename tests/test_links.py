@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
-PAGES += [ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md"]
+PAGES += [ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md", *sorted((ROOT / "docs").rglob("*.ipynb"))]
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 

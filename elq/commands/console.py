@@ -16,6 +16,11 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("orjson", "rapidgzip", "pyoxigraph", "openpyxl"), "sources"),
     "ray": "ray",
     **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic", "prometheus_client"), "serve"),
+    "opentelemetry": "tracing",
+    "pandas": "pandas",
+    "spacy": "spacy",
+    "rdflib": "nif",
+    "datasets": "datasets",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 
@@ -48,6 +53,16 @@ def add_ray(made: argparse.ArgumentParser) -> None:
         const="",
         metavar="ADDRESS",
         help="work on the machines of a Ray cluster: $RAY_ADDRESS, or the one of this machine, unless an address is given",
+    )
+
+
+def add_entity_prefix(parser: argparse.ArgumentParser) -> None:
+    """Add ``--entity-prefix`` of a command that reads or writes NIF."""
+    parser.add_argument(
+        "--entity-prefix",
+        metavar="IRI",
+        help="beginning of the entities' IRIs in NIF and for ELEVANT, such as http://dbpedia.org/resource/ (default: that of"
+        " Wikidata for Wikidata ids)",
     )
 
 

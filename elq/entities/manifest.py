@@ -186,6 +186,11 @@ class Entities:
     table: EntityTable
     index: EntityIndex
 
+    @property
+    def folder(self) -> Path:
+        """The entities folder. The base of a folder that was merged after changes stands in a folder inside it."""
+        return self.catalogue.folder
+
 
 def open_entities(folder: str | Path) -> Entities:
     """Open an entities folder.
@@ -222,6 +227,7 @@ def _open(folder: Path, manifest: Manifest) -> Entities:
     base, *others = (folder / place for place in manifest.places)
     removed = read_removed(folder / manifest.removed, manifest.rows, manifest.removed_rows) if manifest.removed else frozenset()
     catalogue = Catalogue(base / CATALOGUE, *(place / CATALOGUE for place in others), removed=removed)
+    catalogue.folder = folder  # the base may be a folder in it
     table = EntityTable.open(base / TABLE, *(place / TABLE for place in others))
     hashes = [manifest.catalogue_sha256, *(segment.catalogue_sha256 for segment in manifest.segments)]
     for what, actual, expected in (

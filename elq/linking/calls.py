@@ -9,6 +9,7 @@ from torch import Tensor
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
+from elq.linking.context import moved_links, moved_spans, with_context
 from elq.linking.explain import Explanation, explain
 from elq.linking.given import Span, checked_mentions, link_given
 from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
@@ -16,6 +17,7 @@ from elq.linking.restriction import allowed_rows
 from elq.linking.rule import Rule, rule_of
 from elq.linking.scored import Scored, joined
 from elq.linking.scorer import Scorer
+from elq.links import LinkedQuestions, Links
 from elq.types import Candidate, Link, Mention
 
 
@@ -42,7 +44,8 @@ class Calls:
         mentions: Sequence[Span] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
-    ) -> list[Link]: ...
+        context: Sequence[str] | None = None,
+    ) -> Links: ...
     @overload
     def link(
         self,
@@ -55,7 +58,8 @@ class Calls:
         mentions: Sequence[Sequence[Span]] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
-    ) -> list[list[Link]]: ...
+        context: Sequence[Sequence[str]] | None = None,
+    ) -> LinkedQuestions: ...
 
     def link(
         self,
@@ -68,7 +72,8 @@ class Calls:
         mentions: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
-    ) -> list[Link] | list[list[Link]]:
+        context: Sequence[str] | Sequence[Sequence[str]] | None = None,
+    ) -> Links | LinkedQuestions:
         """Link one question, or several.
 
         Args:
@@ -86,11 +91,13 @@ class Calls:
             types: only entities that have one of these types are candidates.
             ids: only entities with one of these ids are candidates. With ``types`` too, an entity needs both. The scores of the
                 entities are those that they have without a restriction.
+            context: the earlier turns of a conversation, oldest first: a list of texts for a question, a list of such lists for
+                several questions. They are read, never linked. The oldest are left out if not all fit into one window.
 
         Returns:
-            The links of the question in reading order; for several questions, a list of such lists in the order of the
-            questions (of a pandas Series: the order of its values). Links do not overlap. For given mentions, one link for each
-            in the given order.
+            The links of the question in reading order, in a list (:class:`elq.links.Links`); for several questions, a list of
+            such lists in the order of the questions (of a pandas Series: the order of its values). Links do not overlap. For
+            given mentions, one link for each in the given order.
 
         Raises:
             ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or for a model
@@ -99,17 +106,17 @@ class Calls:
         """
         several = [texts] if isinstance(texts, str) else as_texts(texts)
         k, allowed = self._checked(candidates, nil), allowed_rows(self.entities.catalogue, types, ids)
+        asked, spans, starts = several, None, None
         if mentions is not None:
             refuse_thresholds(threshold, min_probability)
             spans = checked_mentions(several, [mentions] if isinstance(texts, str) else mentions)
-            given = self._given(several, spans, k, nil, allowed)
-            return given[0] if isinstance(texts, str) else given
-        rule = self._rule(threshold, min_probability, k, nil)
-        links: list[list[Link]] = [[] for _ in several]
-        batches = self.scorer.batches(several, floor=rule.floor, candidates=k, batch_size=self.batch_size, allowed=allowed)
-        for places, scored in batches:
-            for place, found in zip(places, scored.decoded(rule), strict=True):
-                links[place] = found
+        if context is not None:
+            several, starts = with_context(self.scorer, several, [context] if isinstance(texts, str) else context)
+        if spans is not None:
+            found = self._given(several, spans if starts is None else moved_spans(spans, starts), k, nil, allowed)
+        else:
+            found = self._found(several, self._rule(threshold, min_probability, k, nil), k, allowed, starts)
+        links = LinkedQuestions(map(Links, found if starts is None else moved_links(found, starts), asked))
         return links[0] if isinstance(texts, str) else links
 
     def candidates_of(
@@ -148,6 +155,14 @@ class Calls:
         """
         return explain(self.scorer, text, self._rule(None, None, self.candidates, False), self.candidates, entity)
 
+    def _found(
+        self, texts: Sequence[str], rule: Rule, k: int, allowed: Tensor | None, starts: Sequence[int] | None
+    ) -> list[list[Link]]:
+        size, choices = self.batch_size, {"allowed": allowed, "starts": starts}
+        batches = self.scorer.batches(texts, floor=rule.floor, candidates=k, batch_size=size, **choices)  # type: ignore[arg-type]
+        found = {place: links for places, part in batches for place, links in zip(places, part.decoded(rule), strict=True)}
+        return [found[place] for place in range(len(texts))]
+
     def _given(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None
     ) -> list[list[Link]]:
@@ -164,7 +179,7 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
-    ) -> list[list[Link]]:
+    ) -> LinkedQuestions:
         """Decode scored questions with this linker's thresholds and calibration.
 
         Args:

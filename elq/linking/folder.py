@@ -15,15 +15,15 @@
 
 from pathlib import Path
 
-from elq.encoding.pretrained import GENERAL, WEIGHTS
+from elq.encoding.hub import download, refusal
+from elq.encoding.pretrained import FILES, GENERAL, WEIGHTS
 from elq.entities.manifest import ENTITIES as ENTITIES
 from elq.entities.manifest import ENTITY_ENCODER as ENTITY_ENCODER
-from elq.entities.manifest import MANIFEST, entity_files, refuse_links_out
+from elq.entities.manifest import MANIFEST, entity_files, manifest_values, refuse_links_out
 from elq.errors import ElqError
 
 DECISION = "decision.json"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-CHANGES = tuple(f"{ENTITIES}/{name}" for name in ("base-*", "segment-*", "removed-*"))  # what a changed folder has besides
 METRICS, TRAINING = "metrics.json", "training.yaml"  # people and `elq info` read them; the linker does not
 
 
@@ -32,14 +32,32 @@ def all_files() -> tuple[str, ...]:
     return (*MODEL_FILES, DECISION, *(f"{ENTITIES}/{name}" for name in (MANIFEST, *entity_files())))
 
 
-def resolve_model(name: str | Path) -> Path:
+def hub_files() -> tuple[str, ...]:
+    """Patterns of the files that belong to a model folder on the Hub. Nothing else is downloaded."""
+    parts = [f"{ENTITIES}/{part}/{name}" for part in ("base-*", "segment-*") for name in entity_files()]
+    encoder = [f"{ENTITY_ENCODER}/{name}" for name in FILES]
+    return (*all_files(), *parts, f"{ENTITIES}/removed-*.npy", *encoder, METRICS, TRAINING)
+
+
+def resolve_model(name: str | Path, *, revision: str | None = None, token: str | None = None) -> Path:
     """Find a model folder, by its path or by its name on the Hub (``owner/name``), and check that it is complete.
 
+    Args:
+        name: a path, or a name on the Hub. If there is a folder of that name, it is the folder.
+        revision: a branch, a tag or a commit of the model on the Hub; None: ``main``.
+        token: the token for a private model on the Hub; None: that of HF_TOKEN or of `hf auth login`.
+
     Raises:
-        ElqError: there is no such folder and no such name, or a file is missing or is a link to a place outside the folder.
+        ElqError: there is no such folder and no such name, a file is missing or is a link to a place outside the folder, or a
+            folder is given with a revision.
     """
     path = WEIGHTS if str(name) == GENERAL else Path(name).expanduser()
-    path = path if path.is_dir() else _from_hub(str(name))
+    if path.is_dir() and revision is not None:
+        raise ElqError(
+            f"the revision {revision} is given, but {name} is a folder, which has no revisions: leave out the revision, or"
+            " start in a folder in which the name is not also a path"
+        )
+    path = path if path.is_dir() else _from_hub(str(name), revision, token)
     if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
         raise ElqError(
             f"model folder {path} lacks {', '.join(missing)}: give the model folder that a training or `elq import` made, such"
@@ -49,13 +67,25 @@ def resolve_model(name: str | Path) -> Path:
     return path
 
 
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
+def _from_hub(name: str, revision: str | None, token: str | None) -> Path:
+    shown = name if revision is None else f"{name} at revision {revision}"
     try:
-        return Path(snapshot_download(name, allow_patterns=[*all_files(), *CHANGES, METRICS, TRAINING]))
-    except Exception as error:  # no connection, an unknown name or no access: the remedy is the same
+        path = download(name, hub_files(), revision=revision, token=token)
+    except Exception as error:  # of any kind that huggingface_hub raises
+        why = refusal(error)
         raise ElqError(
-            f"model {name} is not a folder and cannot be downloaded from the Hub ({type(error).__name__}): train a model with"
-            " `elq train experiment=starter`, or give the path of a model folder"
+            f"model {shown} is not a folder and cannot be downloaded from the Hub ({why.reason}): {why.remedy}, or give the"
+            " path of a model folder"
         ) from None
+    if missing := [file for file in _expected(path) if not (path / file).is_file()]:
+        raise ElqError(
+            f"model {shown} lacks {', '.join(missing)} in {path}: if the download broke off, connect to the Hub and try again;"
+            " if not, its owner has to push it again"
+        )
+    return path
+
+
+def _expected(path: Path) -> list[str]:
+    """The files that a downloaded folder must have: those of the model, and those that the manifest names, if it is there."""
+    manifest = manifest_values(path / ENTITIES) if (path / ENTITIES / MANIFEST).is_file() else {}
+    return [*MODEL_FILES, *(f"{ENTITIES}/{name}" for name in manifest.get("files", ()))]

@@ -119,8 +119,7 @@ def score_spans(
         there, where = tokens.to(scorer.device), spans.to(scorer.device)
         hidden = scorer.model.encode(there)  # (B, T, D)
         parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
-        vectors = scorer.model.mention_vectors(hidden, where)  # (Q, D)
-        found = scorer.retriever(texts, tokens, spans, vectors, candidates, scorer.score_mode, allowed)
+        found = scorer.retriever(texts, tokens, spans, hidden, candidates, scorer.score_mode, allowed)
     return ScoredSpans(spans, logsigmoid(parts.sum(-1)), found.log_probs, found.rows, found.log_nil), parts
 
 

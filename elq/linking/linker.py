@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 
-import torch
-
 from elq.encoding.device import resolve_device
 from elq.encoding.pretrained import GENERAL, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
@@ -20,23 +18,27 @@ from elq.entities.encoder import settings_of
 from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration, calibration_of
-from elq.linking.calls import Calls
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
 from elq.linking.general import STARTER, Source, open_catalogue, settings_for
 from elq.linking.inputs import check_folder
+from elq.linking.parts import Parts
+from elq.linking.pickled import Pickled
 from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
 from elq.linking.scoring import check_score_mode
+from elq.linking.sharing import Sharing
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
 
 log = logging.getLogger(__name__)
 
 
-class Linker(Calls):
+class Linker(Pickled, Parts, Sharing):
     """Finds the mentions of entities in questions. It keeps no state between calls, so several threads may use it.
+
+    A linker that was opened from a folder or a catalogue can be pickled: the pickle holds the paths of its folders.
 
     Args:
         model: the network; it is put into evaluation mode while linking.
@@ -91,12 +93,21 @@ class Linker(Calls):
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, device: str = "cpu", scoring: str | None = None, max_mentions: int = MAX_MENTIONS
+        cls,
+        folder: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        device: str = "cpu",
+        scoring: str | None = None,
+        max_mentions: int = MAX_MENTIONS,
     ) -> "Linker":
         """Open a model folder, or download one from the Hub by name.
 
         Args:
-            folder: a model folder, or ``owner/name`` on the Hub.
+            folder: a model folder, or ``owner/name`` on the Hub. A folder of that name goes first.
+            revision: a branch, a tag or a commit of the model on the Hub; None: ``main``.
+            token: the token for a private model on the Hub; None: that of HF_TOKEN or of `hf auth login`.
             device: the device on which the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …; ``auto`` is the
                 first of ``cuda``, ``mps`` and ``cpu`` that torch can use.
             scoring: a score mode that replaces the folder's own, see elq/linking/scoring.py. The threshold γ of the folder was
@@ -106,9 +117,9 @@ class Linker(Calls):
         Raises:
             ElqError: the folder, name or device does not exist, a file is missing, or the files do not belong together.
         """
-        if str(folder) == GENERAL:
+        if str(folder) == GENERAL and revision is None:
             return cls.from_catalogue(device=device, scoring=scoring, max_mentions=max_mentions)
-        path = resolve_model(check_folder(folder))
+        path = resolve_model(check_folder(folder), revision=revision, token=token)
         return cls.over(path, open_entities(path / ENTITIES), device=device, scoring=scoring, max_mentions=max_mentions)
 
     @classmethod
@@ -154,7 +165,7 @@ class Linker(Calls):
             max_mentions=self.scorer.max_mentions,
             batch_size=self.batch_size,
             calibration=self.calibration,
-        )
+        ).opened_from(self.folders and self.folders[0])
 
     @classmethod
     def over(
@@ -194,7 +205,7 @@ class Linker(Calls):
             max_mentions=max_mentions,
             dictionary=dictionary,
             calibration=calibration_of(decision.calibration) if decision.calibration and mode == decision.score_mode else None,
-        )
+        ).opened_from(path)
 
     def reload(self) -> bool:
         """Open the entities again if their folder was changed, for example by `elq update`. Running calls keep the old ones.
@@ -205,35 +216,10 @@ class Linker(Calls):
         Raises:
             ElqError: the folder cannot be opened.
         """
-        folder = self.entities.catalogue.folder
+        folder = self.entities.folder
         if Manifest.load(folder) == self.entities.manifest:
             return False
         scorer, entities = copy(self.scorer), open_entities(folder)
         scorer.retriever = Retriever(self.model, entities)
         self.scorer, self.entities = scorer, entities
         return True
-
-    @property
-    def model(self) -> ELQ:
-        """The network."""
-        return self.scorer.model
-
-    @property
-    def tokenizer(self) -> QuestionTokenizer:
-        """The tokenizer of questions."""
-        return self.scorer.tokenizer
-
-    @property
-    def dictionary(self) -> Dictionary | None:
-        """The names of the catalogue; None for a model that does not use them."""
-        return self.scorer.retriever.dictionary
-
-    @property
-    def score_mode(self) -> str:
-        """The entities over which p(entity | mention) is normalised, see elq/linking/scoring.py."""
-        return self.scorer.score_mode
-
-    @property
-    def device(self) -> torch.device:
-        """The device on which the encoder runs."""
-        return self.scorer.device

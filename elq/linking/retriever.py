@@ -56,7 +56,7 @@ class Retriever:
         texts: Sequence[str],
         tokens: TokenBatch,
         spans: Spans,
-        vectors: Tensor,
+        hidden: Tensor,
         k: int,
         score_mode: str,
         allowed: Tensor | None = None,
@@ -67,7 +67,7 @@ class Retriever:
             texts: B questions.
             tokens: the tokens of the questions, with ``named`` filled if the model uses names.
             spans: Q spans of the questions.
-            vectors: (Q, D) the mention vectors of the spans.
+            hidden: (B, T, D) the token vectors of the questions.
             k: the number of entities for each span.
             score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
             allowed: (A,) rows of the entities that may be candidates, see elq/linking/restriction.py; None allows all.
@@ -75,12 +75,15 @@ class Retriever:
         Raises:
             ElqError: k < 1, or the table or the model contains NaN or Inf.
         """
+        there = spans.to(hidden.device)
+        vectors = self.model.mention_vectors(hidden, there)  # (Q, D)
+        searched = self.model.search_vectors(vectors, hidden, tokens.text_mask.to(hidden.device), there)  # (Q, D)
         normaliser, matched = None, None
         if score_mode == "table":
-            scores, rows, normaliser = self.entities.index.search_normalised(vectors, k)  # (Q, K) twice, (Q,)
+            scores, rows, normaliser = self.entities.index.search_normalised(searched, k)  # (Q, K) twice, (Q,)
         else:
-            scores, rows = self.entities.index.search(vectors, k)  # (Q, K)
-        near = vectors.float().cpu()  # (Q, D)
+            scores, rows = self.entities.index.search(searched, k)  # (Q, K)
+        near = searched.float().cpu()  # (Q, D)
         if self.dictionary is not None and self.model.name_bonus is not None:
             name_matches = self.dictionary.name_matches(span_texts(texts, tokens, spans))
             if name_matches.rows.numel():
@@ -93,7 +96,7 @@ class Retriever:
                     normaliser = with_bonus(normaliser, *matched)
         nil = None
         if self.model.nil is not None:  # checked here, so that the batch is sent to the device only if it is needed there
-            nil = self.model.nil_scores(vectors, spans.to(vectors.device), tokens.to(vectors.device))  # (Q,)
+            nil = self.model.nil_scores(vectors, there, tokens.to(vectors.device))  # (Q,)
         everyone = scores  # (Q, K), with NIL (Q, K + 1)
         if nil is not None:
             everyone, normaliser = with_nil(scores, normaliser, nil.cpu())

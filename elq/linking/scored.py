@@ -11,8 +11,8 @@ from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
 from elq.linking.decoding import ScoredSpans, decode
 from elq.linking.rule import Rule, rule_of
+from elq.links import LinkedQuestions, Links
 from elq.tensors import Spans
-from elq.types import Link
 
 
 class Given(NamedTuple):
@@ -53,7 +53,7 @@ class Scored:
         calibration: AnyCalibration | None = None,
         nil: bool = False,
         overlaps: bool = False,
-    ) -> list[list[Link]]:
+    ) -> LinkedQuestions:
         """The links of every question, in reading order, as a linker with these settings returns them.
 
         Args:
@@ -72,12 +72,13 @@ class Scored:
         rule = rule_of(threshold, min_probability, mention_threshold=mention_threshold, calibration=own, nil=nil)
         return self.decoded(rule, overlaps=overlaps)
 
-    def decoded(self, rule: Rule, *, overlaps: bool = False) -> list[list[Link]]:
+    def decoded(self, rule: Rule, *, overlaps: bool = False) -> LinkedQuestions:
         """The links of :meth:`links` for a rule whose values are checked."""
         if (lowest := rule.floor) < self.floor:
             raise ElqError(f"the threshold is {lowest}, but these scores reach down to {self.floor} only: score with {lowest}")
         spans = self.spans if rule.nil else self.spans.without_nil()
-        return decode(self.texts, self.offsets, spans, self.catalogue, rule, overlaps=overlaps)
+        found = decode(self.texts, self.offsets, spans, self.catalogue, rule, overlaps=overlaps)
+        return LinkedQuestions(map(Links, found, self.texts))
 
 
 def joined(parts: Sequence[tuple[Sequence[int], Scored]], questions: int) -> Scored:

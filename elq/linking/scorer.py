@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
+from elq.linking.context import hide_context
 from elq.linking.decoding import ScoredSpans
 from elq.linking.retriever import Retriever
 from elq.linking.scored import Given, Scored
@@ -73,6 +74,7 @@ class Scorer:
         given_candidates: int | None = None,
         batch_size: int = 64,
         allowed: Tensor | None = None,
+        starts: Sequence[int] | None = None,
     ) -> Iterator[tuple[list[int], Scored]]:
         """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
 
@@ -84,6 +86,7 @@ class Scorer:
             given_candidates: K for the given mentions; by default the same K.
             batch_size: the number of questions in one encoder pass.
             allowed: (A,) rows of the entities that may be candidates; None allows all.
+            starts: for each question, the character at which it begins after its context (elq/linking/context.py).
 
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
@@ -98,6 +101,7 @@ class Scorer:
                 mentions=given,
                 given_candidates=given_candidates,
                 allowed=allowed,
+                starts=None if starts is None else [starts[place] for place in places],
             )
             yield places, scored
 
@@ -111,15 +115,16 @@ class Scorer:
         mentions: Sequence[Sequence[Mention]] | None = None,
         given_candidates: int | None = None,
         allowed: Tensor | None = None,
+        starts: Sequence[int] | None = None,
     ) -> Scored:
         """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
         with self.inference():
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
-            logits = self.model.mention_logits(hidden, there)  # (B, T, L)
-            spans, mention_scores = keep_spans(logits, floor, self.limits(tokens).to(self.device))  # Q spans, (Q,)
-            vectors = self.model.mention_vectors(hidden, spans)  # (Q, D)
-            found = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode, allowed)
+            own = tokens if starts is None else hide_context(tokens, starts)
+            logits = self.model.mention_logits(hidden, own.to(self.device))  # (B, T, L)
+            spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
+            found = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
@@ -159,10 +164,9 @@ class Scorer:
                 if (span := token_span(mention, tokens.offsets[b], tokens.text_mask[b].tolist())) is not None:
                     found[b, place] = (b, *span)
         spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
-        vectors = self.model.mention_vectors(hidden, spans.to(self.device))  # (Q, D)
-        rows, _, log_nil = self.retriever(texts, tokens, spans, vectors, given_candidates, self.score_mode)
+        rows, _, log_nil = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
         if log_nil is not None and self.score_mode != "table" and given_candidates != candidates:
-            log_nil = self.retriever(texts, tokens, spans, vectors, candidates, self.score_mode).log_nil
+            log_nil = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode).log_nil
         nil = [math.nan] * len(spans) if log_nil is None else log_nil.tolist()
         values: Mapping[tuple[int, int], Given] = dict(zip(found, map(Given, rows.tolist(), nil), strict=True))
         return [[values.get((b, place)) for place in range(len(one))] for b, one in enumerate(mentions)]

@@ -30,6 +30,8 @@ class NetworkSettings:
         prior: features of the entities, with learned weights, see elq/entities/prior.py.
         nil: whether NIL ("not in the catalogue") is one more candidate of every mention. It is learned from gold mentions
             without an entity.
+        whole_question: whether entities are compared with the whole question too, not only with the mention, see
+            :class:`elq.model.heads.WholeQuestion`.
         question_tokens: the length of the longest question in the score mode ``elq``, in tokens with the special tokens.
     """
 
@@ -41,6 +43,7 @@ class NetworkSettings:
     fine_names: bool = False
     prior: Sequence[str] = ()
     nil: bool = False
+    whole_question: bool = False
     question_tokens: int = 32
 
     def __post_init__(self) -> None:
@@ -53,7 +56,7 @@ class NetworkSettings:
             raise ElqError(f"prior is {self.prior!r}, but must be a list of features: set it to a list, such as [qid]")
         object.__setattr__(self, "prior", tuple(self.prior))  # JSON gives a list
         prior_columns(self.prior)
-        for name in ("projection", "unit_norm", "names", "fine_names", "nil"):
+        for name in ("projection", "unit_norm", "names", "fine_names", "nil", "whole_question"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: correct it")
         if self.fine_names and not self.names:

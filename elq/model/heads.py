@@ -10,6 +10,7 @@ START_BONUS = (
     4.0,
     *[2.0] * (2 * len(NAME_KINDS) - 2),
 )  # start values of the bonus of each kind of name match, natural logarithms
+START_WHOLE = 8.0  # start value of the weight of the whole question
 SINGLE_SCALE = 20.0  # factor of learned numbers that are not in a matrix: the learning rate of matrices is too small for them
 
 
@@ -39,6 +40,25 @@ class NilScorer(nn.Module):
         """
         scores: Tensor = self.linear(vectors[:, : self.linear.in_features]).squeeze(-1)  # (Q,)
         return scores + SINGLE_SCALE * self.value[named]
+
+
+class WholeQuestion(nn.Module):
+    """The vector of the whole question, which is added to the vectors of its mentions when entities are searched for (not in
+    the paper).
+
+    The vector is the mean of the question's token vectors, divided by its norm and multiplied by a learned weight. So an entity
+    whose text is like the question gets a higher score: "who directed titanic?" is more like the text of the film than like
+    that of the ship. The encoder has computed the token vectors already, and the index needs no change.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([START_WHOLE / SINGLE_SCALE]))
+
+    def forward(self, hidden: Tensor, text_mask: Tensor) -> Tensor:
+        """Vectors (B, D) fp32 of B questions from their token vectors (B, T, D) and text masks (B, T)."""
+        sums = torch.einsum("btd,bt->bd", hidden.float(), text_mask.float())  # (B, D); the norm makes the mean of the sum
+        return SINGLE_SCALE * self.weight * nn.functional.normalize(sums, dim=-1)  # (B, D)
 
 
 class NameBonus(nn.Module):

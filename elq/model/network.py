@@ -25,7 +25,7 @@ from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.model.config import ELQConfig, read_config
-from elq.model.heads import NameBonus, NilScorer
+from elq.model.heads import NameBonus, NilScorer, WholeQuestion
 from elq.model.spans import SpanPooler, SpanScorer, blank_edges
 from elq.names.named import least_logits
 from elq.tensors import Spans, TokenBatch
@@ -53,6 +53,7 @@ class ELQ(nn.Module):
         )
         self.name_bonus = NameBonus() if config.names else None
         self.nil = NilScorer(self.encoder.width, names=config.kinds_of_names) if config.nil else None
+        self.whole_question = WholeQuestion() if config.whole_question else None
         self.width = self.encoder.width + prior_columns(config.prior)
 
     @classmethod
@@ -101,9 +102,24 @@ class ELQ(nn.Module):
         return torch.where(logits > -torch.inf, logits.maximum(least_logits(tokens.named)), logits)
 
     def mention_vectors(self, hidden: Tensor, spans: Spans) -> Tensor:
-        """Vectors (Q, D) whose inner product with a table row is s(entity, span)."""
+        """Vectors (Q, D) of spans: what their own tokens say about the entity."""
         vectors: Tensor = self.pooler(hidden, spans)
         return vectors
+
+    def search_vectors(self, vectors: Tensor, hidden: Tensor, text_mask: Tensor, spans: Spans) -> Tensor:
+        """Vectors (Q, D) whose inner product with a table row is s(entity, span).
+
+        Args:
+            vectors: (Q, D) the vectors of the spans from :meth:`mention_vectors`.
+            hidden: (B, T, D) token vectors.
+            text_mask: (B, T) which tokens are text.
+            spans: Q spans.
+        """
+        if self.whole_question is None:
+            return vectors
+        whole = self.whole_question(hidden, text_mask)  # (B, D), without the columns of the prior
+        padded = nn.functional.pad(whole, (0, vectors.shape[-1] - whole.shape[-1]))  # (B, D)
+        return vectors + padded[spans.question]
 
     def nil_scores(self, vectors: Tensor, spans: Spans, tokens: TokenBatch) -> Tensor | None:
         """s(NIL, span), (Q,), of spans with the vectors (Q, D); None if the model was made without NIL."""

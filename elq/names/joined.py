@@ -52,6 +52,11 @@ class JoinedNames:
         """The names that begin with ``start``, as they are written in an order; None if there are more than ``most``."""
         return _union([part.between(order, start, after, most) for part in self._parts], most)
 
+    def beginning(self, order: str, start: str, after: str, most: int) -> list[str]:
+        """The first ``most`` names from ``start`` to ``after``, as they are written in an order."""
+        names = {name for part in self._parts for name in part.beginning(order, start, after, most)}
+        return sorted(names, key=str.encode)[:most]
+
 
 def _union(lists: Sequence[list[str] | None], most: int) -> list[str] | None:
     """The names of several lists, each once; None if a list is None, or if there are more than ``most``."""

@@ -60,6 +60,9 @@ class Names(Protocol):
     def between(self, order: str, start: str, after: str, most: int) -> Sequence[str] | None:
         """The names from ``start`` to ``after``, as they are written in an order; None if there are more than ``most``."""
 
+    def beginning(self, order: str, start: str, after: str, most: int) -> Sequence[str]:
+        """The first ``most`` names from ``start`` to ``after``, as they are written in an order."""
+
 
 class NameIndex:
     """Finds the entities that a name may mean.

@@ -64,3 +64,11 @@ class Ordered:
         for place in self._gone[low:high][::-1].tolist():
             del found[place - places.start]
         return found
+
+    def first(self, places: range, most: int) -> list[str]:
+        """The first ``most`` names at these places that are still there."""
+        found: list[str] = []
+        while places and len(found) < most:
+            wanted = most - len(found)
+            found, places = [*found, *self.names(places[:wanted])], places[wanted:]
+        return found

@@ -135,6 +135,11 @@ class StoredNames:
         places = ordered.range(start, after)
         return ordered.names(places) if ordered.count(places) <= most else None
 
+    def beginning(self, order: str, start: str, after: str, most: int) -> list[str]:
+        """The first ``most`` names from ``start`` to ``after``, as they are written in an order."""
+        ordered = self._orders[order]
+        return ordered.first(ordered.range(start, after), most)
+
 
 def _block(column: pa.Array) -> pa.Buffer:
     """The bytes of a column of one row, in their place in the file: pyarrow would copy them."""

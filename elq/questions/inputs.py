@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
@@ -53,7 +53,7 @@ def read_input(
     *,
     skip_bad_lines: bool = False,
     text_column: str | None = None,
-    skipped: Callable[[ElqError], object] = lambda error: log.warning("a line is skipped: %s", error),
+    skipped: Callable[[ElqError], object] | None = None,
 ) -> Iterator[Question]:
     """Read the questions of a file or of standard input ("-") one by one, in their order.
 
@@ -72,13 +72,52 @@ def read_input(
     """
     kind = "" if source == "-" else format_of(source)
     lines = kind not in (*JSON, *TABLES)
-    for place, piece in _lines(source, objects=kind in JSON_LINES) if lines else read_records(Path(source)):
+    pieces = _lines(source, objects=kind in JSON_LINES) if lines else read_records(Path(source))
+    yield from questions_of(
+        pieces,
+        source,
+        skip_bad_lines=skip_bad_lines,
+        text_column=text_column,
+        objects=kind in JSON_LINES,
+        table=kind in TABLES,
+        skipped=skipped,
+    )
+
+
+def questions_of(
+    pieces: Iterable[tuple[str, Any]],
+    source: str,
+    *,
+    skip_bad_lines: bool = False,
+    text_column: str | None = None,
+    objects: bool = False,
+    table: bool = False,
+    skipped: Callable[[ElqError], object] | None = None,
+) -> Iterator[Question]:
+    """The questions of lines or records.
+
+    Args:
+        pieces: the place of each, which ends in its number, and its value: a mapping, a text, or the bytes of a line.
+        source: the name of their file, for messages.
+        skip_bad_lines: see :func:`read_input`.
+        text_column: see :func:`read_input`.
+        objects: whether every line is a JSON object.
+        table: whether a text may be missing, as in an empty cell.
+        skipped: see :func:`read_input`.
+
+    Raises:
+        ElqError: a line or record cannot be read; the message has its place.
+    """
+    for place, piece in pieces:
         try:
-            question = _question(piece, source, place, text_column, objects=kind in JSON_LINES)
+            question = _question(piece, source, place, text_column, objects=objects, table=table)
         except ElqError as error:
             if not skip_bad_lines:
                 raise
-            skipped(error)
+            if skipped is None:
+                log.warning("a line is skipped: %s", error)
+            else:
+                skipped(error)
             continue
         yield question
 
@@ -96,7 +135,7 @@ def _lines(source: str, *, objects: bool) -> Iterator[tuple[str, Any]]:
                 yield f"line {line}", raw
 
 
-def _question(piece: object, source: str, place: str, text_column: str | None, *, objects: bool) -> Question:
+def _question(piece: object, source: str, place: str, text_column: str | None, *, objects: bool, table: bool) -> Question:
     """The question of one line or record."""
     number = int(place.rpartition(" ")[2])
     if isinstance(piece, bytes):
@@ -108,7 +147,7 @@ def _question(piece: object, source: str, place: str, text_column: str | None, *
     if not isinstance(piece, Mapping):
         raise ElqError(f"{source}, {place} is {piece!r}, but must be a text, or an object with a text: correct it")
     key = _text_key(piece, text_column, f"{source}, {place}")
-    text = "" if source != "-" and format_of(source) in TABLES and is_empty(piece[key]) else piece[key]
+    text = "" if table and is_empty(piece[key]) else piece[key]
     try:
         return question_from_record({"id": piece.get("id"), "text": text}, number)
     except ElqError as error:

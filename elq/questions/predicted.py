@@ -17,7 +17,6 @@ from elq.questions.annotated import question_from_record
 from elq.reading.json_lines import read_jsonl
 from elq.types import Candidate, Link, Question
 
-WRITTEN = (".jsonl", ".ndjson", ".txt", "")  # suffixes of the files that links are written to
 FIELDS = ("start", "end", "mention", "entity", "title", "description", "score", "mention_score", "probability")
 
 
@@ -35,23 +34,6 @@ def as_json(question: Question, links: Sequence[Link]) -> str:
     value = as_record(question, links)
     line = json.dumps(value, ensure_ascii=False)
     return line if line.isprintable() else json.dumps(value)  # characters that cannot be printed are written as \uXXXX
-
-
-def check_output(path: str | None, form: str | None) -> None:
-    """Check the name of the file that the links are written to, before a model is loaded.
-
-    Args:
-        path: the file; None is standard output.
-        form: the format that the user chose: text or jsonl; None if it follows from the name.
-
-    Raises:
-        ElqError: the suffix is that of a format which elq does not write.
-    """
-    if path is not None and form is None and (suffix := Path(path).suffix.lower()) not in WRITTEN:
-        raise ElqError(
-            f"--output {path} ends in {suffix}, but links are written as JSON lines or text: give a name that ends in .jsonl or"
-            " .txt, or choose --format jsonl or --format text"
-        )
 
 
 def read_predictions(path: str | Path) -> tuple[list[Question], list[list[Link]]]:

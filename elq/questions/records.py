@@ -17,6 +17,14 @@ def record_of(question: Question) -> dict[str, Any]:
     return {"id": question.id, "text": question.text, "mentions": mentions}
 
 
+def annotated_record(question: Question) -> dict[str, Any]:
+    """The object of an annotated question, with all that was annotated."""
+    record = record_of(question)
+    if question.other_entities:
+        record["other_entities"] = [*question.other_entities]
+    return {**record, "partial": True} if question.partial else record
+
+
 def question_record(
     identity: str,
     text: str,

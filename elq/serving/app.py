@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import elq
 from elq.errors import ElqError
-from elq.serving import about, link, metrics
+from elq.serving import about, entities, feedback, link, metrics, nif_routes, page_routes
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import catalogues_of, open_all
@@ -16,11 +16,12 @@ from elq.serving.limits import Bodies, Tokens
 from elq.serving.reload import Reloader
 from elq.serving.settings import Settings
 from elq.serving.state import State
+from elq.serving.tracing import start_tracing
 
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "Says which characters of a question are a mention, and which entity of a catalogue they mean."
-ROUTERS = (link.router, about.router, metrics.router)
+ROUTERS = tuple(one.router for one in (link, about, metrics, entities, feedback, nif_routes, page_routes))
 
 
 def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
@@ -36,6 +37,9 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
     state = make_state(settings)
     reloader = Reloader(state.catalogues, settings.device, settings.reload_seconds, state.metrics.reloaded)
 
+    def stop_tracing() -> None:
+        """Nothing is traced."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         state.batcher.start(lambda: prepare(state, reloader, on_failure))
@@ -45,17 +49,21 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
             state.stopping = True
             reloader.stop()
             state.batcher.stop(settings.timeout)
+            stop_tracing()
 
     app = FastAPI(
         title="elq", version=elq.__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.elq = state
+    app.state.feedback = feedback.feedback_files(settings, [*state.catalogues])
     for router in ROUTERS:
         app.include_router(router)
     add_error_answers(app)
     app.add_middleware(Bodies, state=state)
     app.add_middleware(Tokens, state=state)  # what is added last sees a request first
     app.add_middleware(metrics.Measured, metrics=state.metrics, stopping=lambda: state.stopping)
+    if settings.tracing:
+        state.span, stop_tracing = start_tracing(app)
     return app
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from elq.errors import ElqError
 from elq.serving.answers import FAILED, RequestError
-from elq.serving.jobs import Item, Job, Linked, estimated_tokens, passes
+from elq.serving.jobs import Item, Job, Linked, passes, tokens_of
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
@@ -84,7 +84,7 @@ class Batcher:
             RequestError: the queue is full (429).
         """
         now = monotonic()
-        items = [Item(job, place, estimated_tokens(text), now) for place, text in enumerate(job.texts)]
+        items = [Item(job, place, tokens_of(job, place), now) for place in range(len(job.texts))]
         job.left = len(items)
         with self._changed:
             if (waiting := len(self._waiting)) and waiting + len(items) > self.max_queue:
@@ -181,6 +181,8 @@ def link_items(items: Sequence[Item]) -> list[Linked]:
     linker, arguments = job.opened.linker, job.options.arguments()
     if job.mentions is not None:
         arguments["mentions"] = [item.job.mentions[item.place] for item in items]  # type: ignore[index]
+    if job.context is not None:
+        arguments["context"] = [item.job.context[item.place] for item in items]  # type: ignore[index]
     found = linker.link(texts, **arguments)
     return [Linked(links, windows_of(linker, text)) for links, text in zip(found, texts, strict=True)]
 

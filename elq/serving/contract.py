@@ -51,6 +51,12 @@ class LinkRequest(Record):
     types: list[str] | None = Field(None, description="only entities that have one of these types", examples=[["film"]])
     ids: list[str] | None = Field(None, description="only entities with one of these ids", examples=[["Q44578", "Q25173"]])
     nil: bool = Field(False, description="whether NIL (not in the catalogue) is a candidate; not every model has it")
+    context: list[str] | None = Field(
+        None,
+        description="earlier turns of a conversation, oldest first, only with `question`: they are read, never linked; the"
+        " oldest are left out if not all fit into one window of the encoder",
+        examples=[["i watch films"]],
+    )
     with_candidates: bool = Field(False, description="whether each link carries its candidates")
 
     @model_validator(mode="after")
@@ -58,6 +64,8 @@ class LinkRequest(Record):
         if (self.question is None) == (self.questions is None):
             both = "both question and questions are" if self.question is not None else "neither question nor questions is"
             raise ElqError(f'{both} given: give one of them, such as {{"question": "who directed titanic?"}}')
+        if self.context is not None and self.question is None:
+            raise ElqError("context is given with questions, but belongs to one question: give question instead of questions")
         return self
 
     @property

@@ -48,6 +48,7 @@ class Job:
         texts: the questions.
         options: the options of all questions.
         mentions: for each question, the given mentions; None if mentions are not given.
+        context: for each question, the turns before it; None if there is no context.
         deadline: the time (``time.monotonic``) after which nobody waits for the answer.
         answered: becomes the results of the questions, or the error of the first that failed.
         gone: whether nobody waits any longer.
@@ -57,6 +58,7 @@ class Job:
     texts: Sequence[str]
     options: LinkOptions
     mentions: Sequence[Sequence[tuple[int, int]]] | None
+    context: Sequence[Sequence[str]] | None
     deadline: float
     answered: "asyncio.Future[list[Linked]]"
     gone: bool = False
@@ -96,7 +98,7 @@ class Item:
     @property
     def group(self) -> Hashable:
         """Items of equal groups can be linked by one call."""
-        return (self.job.opened, self.job.options, self.job.mentions is None)
+        return (self.job.opened, self.job.options, self.job.mentions is None, self.job.context is None)
 
 
 def estimated_tokens(text: str) -> int:
@@ -106,6 +108,15 @@ def estimated_tokens(text: str) -> int:
     9
     """
     return SPECIAL + len(text.encode("utf-8", "replace")) // BYTES
+
+
+def tokens_of(job: Job, place: int) -> int:
+    """About how many tokens are read for a question, with its context, of which one window is read at most."""
+    alone = estimated_tokens(job.texts[place])
+    if job.context is None:
+        return alone
+    turns = sum(estimated_tokens(turn) for turn in job.context[place])
+    return max(alone, min(alone + turns, job.opened.linker.model.encoder.max_tokens))
 
 
 def passes(items: Sequence[Item], most_tokens: int) -> list[list[Item]]:

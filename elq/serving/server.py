@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 from time import monotonic
 from types import FrameType
 
@@ -16,6 +17,7 @@ from elq.serving.state import State
 
 LEAVING = 1.0  # seconds after a signal in which clients and load balancers can see that the server stops
 KEEP_ALIVE = 75  # seconds for which a connection without requests stays open
+SWITCH = 0.001  # seconds after which the thread of the model lets that of the connections run; Python's own value is 0.005
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws="none",
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(settings.timeout + 1)),
@@ -106,6 +109,7 @@ def serve(settings: Settings) -> None:
     """
     server, opened = make_server(settings)
     host, port = opened.getsockname()[:2]
+    sys.setswitchinterval(SWITCH)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     log.info("elq serves at http://%s:%s", f"[{host}]" if ":" in host else host, port)
     server.run(sockets=[opened])

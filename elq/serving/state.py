@@ -1,7 +1,8 @@
 """The state of a server, which its routes share: ``request.app.state.elq``."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -18,6 +19,11 @@ from elq.serving.settings import Settings
 SOON = {"Retry-After": "2"}
 
 
+def no_span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
+    """Nothing is traced."""
+    return nullcontext()
+
+
 @dataclass(slots=True, eq=False)
 class State:
     """The state of a server.
@@ -30,6 +36,7 @@ class State:
         ready: whether all catalogues are open and warm.
         stopping: whether the server is about to stop.
         failed: why the catalogues could not be opened; None if they could.
+        span: opens a span of the trace of a request, with a name and attributes.
     """
 
     settings: Settings
@@ -39,6 +46,7 @@ class State:
     ready: bool = False
     stopping: bool = False
     failed: Exception | None = None
+    span: Callable[..., AbstractContextManager[Any]] = no_span
 
     @property
     def default(self) -> Served:
@@ -82,12 +90,23 @@ def check_texts(texts: Sequence[str], settings: Settings) -> None:
         )
 
 
+def check_context(context: Sequence[Sequence[str]] | None, settings: Settings) -> None:
+    """Raise a RequestError for a context with too many characters (413)."""
+    longest = max((sum(map(len, turns)) for turns in context or ()), default=0)
+    if longest > settings.max_text:
+        raise RequestError(
+            413,
+            f"the context has {longest} characters, but may have {settings.max_text} (--max-text): leave out the oldest turns",
+        )
+
+
 async def link_texts(
     request: Request,
     opened: Opened,
     texts: Sequence[str],
     options: LinkOptions,
     mentions: Sequence[Sequence[tuple[int, int]]] | None = None,
+    context: Sequence[Sequence[str]] | None = None,
 ) -> list[Linked]:
     """Link texts in a batch with those of other requests.
 
@@ -97,6 +116,7 @@ async def link_texts(
         texts: the texts, at least one.
         options: the options of all texts.
         mentions: for each text, the given mentions; None: they are found.
+        context: for each text, the turns before it; None: there are none.
 
     Raises:
         RequestError: there are too many or too long texts (413), the queue is full (429), or the time-out has passed (504).
@@ -104,13 +124,15 @@ async def link_texts(
     """
     state = state_of(request)
     check_texts(texts, state.settings)
+    check_context(context, state.settings)
     loop = asyncio.get_running_loop()
-    job = Job(opened, texts, options, mentions, monotonic() + state.settings.timeout, loop.create_future())
+    job = Job(opened, texts, options, mentions, context, monotonic() + state.settings.timeout, loop.create_future())
     state.batcher.submit(job)
     gone = loop.create_task(_left(request))
     waited: tuple[asyncio.Future[Any], ...] = (job.answered, gone)
     try:
-        await asyncio.wait(waited, timeout=state.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
+        with state.span("elq.link", questions=len(texts), version=opened.version):
+            await asyncio.wait(waited, timeout=state.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
         if job.answered.done():
             return job.answered.result()
         if gone.done():

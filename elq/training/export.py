@@ -27,6 +27,7 @@ from elq.model.network import ELQ
 from elq.training.data import QuestionData
 from elq.training.keep_best import TRAINED, choose, compare
 from elq.training.module import ELQModule, choice_of, linker_of
+from elq.training.provenance import made_with
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
         decision = Decision.load(resolve_model(data.encoder))
         link_model_folder(folder, model=data.encoder, entities=data.entities_folder)
     about = {"questions_file": portable(data.dev_name), "threshold": decision.threshold, "model": metrics, **about}
+    about["made_with"] = made_with()
     for place in (folder, folder.parent):
         write_json(place / METRICS, about)
     if trained and (folder.parent / CONFIG).is_file():

@@ -121,18 +121,21 @@ class ELQModule(LightningModule):
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             mentions = mention_loss(logits, batch.gold, batch.unsure, self.settings.unsure_weight)
-            mention, entity = self.processes.means([mentions, self.disambiguation_loss(vectors, batch)])
+            searched = self.model.search_vectors(vectors, hidden, batch.tokens.text_mask, batch.mentions)  # (M, D)
+            mention, entity = self.processes.means([mentions, self.disambiguation_loss(vectors, searched, batch)])
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
         return cast(Tensor, self.settings.mention_weight * mention + entity)
 
-    def disambiguation_loss(self, vectors: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Disambiguation loss of (M, D) mention vectors: a sum over mentions, and the number of these mentions."""
+    def disambiguation_loss(self, vectors: Tensor, searched: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Disambiguation loss of M mentions with their vectors and search vectors, each (M, D): a sum over mentions, and the
+        number of these mentions.
+        """
         nil = self.model.nil_scores(vectors, batch.mentions, batch.tokens)  # (M,)
         bonus = None
         if batch.name_matches is not None and self.model.name_bonus is not None:
             bonus = self.model.name_bonus(batch.name_matches.kinds)  # (M, E)
-        return self.entity_loss(vectors, batch, bonus, nil)
+        return self.entity_loss(searched, batch, bonus, nil)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Link the questions as the model folder would, with all links above the sweep's floor."""
@@ -172,7 +175,10 @@ class ELQModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with two learning rates, warm-up and linear decay."""
         wanted = self.settings
-        rates = {("encoder.",): wanted.lr_encoder, ("scorer.", "pooler.", "name_bonus.", "nil."): wanted.lr_heads}
+        rates = {
+            ("encoder.",): wanted.lr_encoder,
+            ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question."): wanted.lr_heads,
+        }
         groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
         fused = self.trainer.precision != "16-mixed"  # its gradient scaler does not work with a fused optimiser and clipping
         optimizer = torch.optim.AdamW(groups, fused=fused)

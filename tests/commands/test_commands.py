@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from elq.commands import COMMANDS, compare, evaluate, run, tune
-from elq.commands.predict import as_text, read_input
+from elq.commands.predict import as_text
 from elq.entities.manifest import Manifest
 from elq.files import continuing
 from elq.linking.decision import Decision
 from elq.questions.annotated import read_questions
+from elq.questions.inputs import read_input
 from elq.questions.predicted import as_json, read_predictions
 from elq.questions.templates import template_questions
 from elq.training.export import export_folder
@@ -258,8 +259,8 @@ def test_build_command(encoder_folder, catalogue_file, tmp_path):
         (["predict", "who?", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
         (["predict", "--input", "."], "--input . is a folder, but must be a file"),
         (
-            ["predict", "who?", "--output", "links.csv"],
-            "--output links.csv ends in .csv, but links are written as JSON lines or text",
+            ["predict", "who?", "--output", "links.xlsx"],
+            "--output links.xlsx ends in .xlsx, but links are written as text, jsonl, nif, parquet, csv or elevant",
         ),
         (["build", "--catalogue", "x", "--output", "e", "--text", "titel"], "field 'titel'"),
     ],

@@ -142,3 +142,12 @@ def test_a_csv_file_may_have_a_byte_order_mark_and_must_be_csv(tmp_path):
         (tmp_path / "c.csv").write_bytes(broken)
         with pytest.raises(ElqError, match=r"c\.csv could not be read as csv after record 0 \(line 2: .*\): correct the file"):
             list(read_entities(tmp_path / "c.csv"))
+
+
+def test_the_types_are_counted_without_removed_entities(tmp_path):
+    types = (("film", "drama"), ("ship",), ("film",), (), ("only here",))
+    entities = [Entity(f"e{row}", "a", "a", types=own) for row, own in enumerate(types)]
+    write_catalogue(entities, tmp_path / "catalogue")
+    counts = Catalogue(tmp_path / "catalogue", removed=frozenset({2, 4})).type_counts()
+    assert [*counts.items()] == [("drama", 1), ("film", 1), ("ship", 1)]
+    assert [*Catalogue(tmp_path / "catalogue").type_counts()] == ["film", "drama", "only here", "ship"]

@@ -335,6 +335,9 @@ def test_a_linker_takes_the_new_state_and_keeps_the_old_one_for_running_calls(ru
     assert encoder
     alone = Linker(linker.model, linker.tokenizer, linker.entities, threshold=0.0)
     assert not alone.reload()  # the entities know their folder
+    compact_entities(model)
+    assert linker.reload()
+    assert not linker.reload()  # the base is now a folder in the entities folder
 
 
 @pytest.mark.parametrize(

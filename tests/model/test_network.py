@@ -8,6 +8,7 @@ from elq.encoding.transformer import Encoder, mean_vectors
 from elq.errors import ElqError
 from elq.model.config import FORMAT, read_config
 from elq.model.network import ELQ
+from elq.tensors import Spans
 
 
 def test_padding_changes_nothing(model, tokenizer):
@@ -21,6 +22,23 @@ def test_padding_changes_nothing(model, tokenizer):
     logits = model.mention_logits(wide, together)
     torch.testing.assert_close(logits[:1, :width], model.mention_logits(hidden, alone), rtol=1e-4, atol=1e-4)
     assert (logits[0, width:] == -torch.inf).all()
+
+
+def test_the_whole_question_is_added_to_what_is_searched_for(encoder_folder, tokenizer):
+    model = ELQ.from_encoder(encoder_folder, whole_question=True, prior=("qid",)).eval()
+    texts = ["who is queen", "who directed the film titanic in paris?"]
+    tokens = tokenizer(texts)
+    hidden = model.encode(tokens)
+    spans = Spans(torch.tensor([1, 0, 1]), torch.tensor([2, 1, 4]), torch.tensor([3, 2, 6]))
+    vectors = model.mention_vectors(hidden, spans)
+    found = model.search_vectors(vectors, hidden, tokens.text_mask, spans)
+    for q, (b, vector) in enumerate(zip(spans.question.tolist(), vectors, strict=True)):
+        alone = tokenizer([texts[b]])
+        words = [vector for vector, text in zip(model.encode(alone)[0], alone.text_mask[0], strict=True) if text]
+        mean = sum(words) / len(words)
+        expected = vector + torch.cat([8.0 * mean / mean.norm(), torch.zeros(len(vector) - len(mean))])
+        torch.testing.assert_close(found[q], expected, rtol=1e-4, atol=1e-4)
+    assert ELQ.from_encoder(encoder_folder).search_vectors(vectors, hidden, tokens.text_mask, spans) is vectors
 
 
 def test_save_then_load_is_the_identity(model, tokenizer, tmp_path):

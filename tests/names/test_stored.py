@@ -162,6 +162,8 @@ def test_a_range_of_ordered_names(names, start, gone):
     places = made.range(start, f"{start}\U0010ffff")
     assert made.names(places) == expected
     assert made.count(places) == len(expected)
+    for most in (1, 2, len(expected) + 1):
+        assert made.first(places, most) == expected[:most]
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "other"])

@@ -11,7 +11,6 @@ import pytest
 
 from elq.errors import ElqError
 from elq.questions.inputs import check_input, read_input
-from elq.questions.predicted import check_output
 
 TEXTS = ["who directed titanic?", "", "wo liegt Łódź, genau?"]
 
@@ -97,12 +96,3 @@ def test_anything_else_is_one_sentence(tmp_path):
     with pytest.raises(ElqError, match=r"q\.json, record 2 is 5, but must be a text"):
         texts(tmp_path / "q.json")
     assert texts(tmp_path / "q.json", skip_bad_lines=True) == ["a"]
-
-
-def test_links_are_written_as_json_lines_or_text_only():
-    for name in ("links.csv", "links.json", "links.xlsx", "links.jsonl.gz"):
-        with pytest.raises(ElqError, match="links are written as JSON lines or text: give a name that ends in .jsonl"):
-            check_output(name, None)
-        check_output(name, "jsonl")
-    for name in ("links.jsonl", "links.txt", "links", "/dev/null", None):
-        check_output(name, None)

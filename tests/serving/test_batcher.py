@@ -44,7 +44,7 @@ def run(spy, jobs, *, seconds=20.0, **settings):
     async def ask():
         opened, loop = Opened(spy, "1"), asyncio.get_running_loop()
         made = [
-            Job(opened, texts, LinkOptions(**options), mentions, time.monotonic() + seconds, loop.create_future())
+            Job(opened, texts, LinkOptions(**options), mentions, None, time.monotonic() + seconds, loop.create_future())
             for texts, options, mentions in jobs
         ]
         for job in made:
@@ -88,7 +88,7 @@ def test_what_nobody_waits_for_is_not_encoded(spy):
     async def ask():
         loop, opened = asyncio.get_running_loop(), Opened(spy, "1")
         late, gone, good = (
-            Job(opened, [text], LinkOptions(), None, time.monotonic() + left, loop.create_future())
+            Job(opened, [text], LinkOptions(), None, None, time.monotonic() + left, loop.create_future())
             for text, left in (("late", -1), ("gone", 9), (TEXT, 9))
         )
         gone.gone = True
@@ -109,7 +109,7 @@ def test_a_full_queue_says_when_to_come_again(spy):
     async def ask():
         loop = asyncio.get_running_loop()
         for texts in (["a", "b"], ["c"], ["d"]):
-            batcher.submit(Job(Opened(spy, "1"), texts, LinkOptions(), None, time.monotonic() + 9, loop.create_future()))
+            batcher.submit(Job(Opened(spy, "1"), texts, LinkOptions(), None, None, time.monotonic() + 9, loop.create_future()))
 
     with pytest.raises(RequestError, match="3 questions wait already, and at most 3 may") as caught:
         asyncio.run(ask())
@@ -139,7 +139,8 @@ def test_stopping_answers_what_was_taken(spy):
     async def ask():
         loop = asyncio.get_running_loop()
         jobs = [
-            Job(Opened(spy, "1"), [TEXT], LinkOptions(), None, time.monotonic() + 9, loop.create_future()) for _ in range(9)
+            Job(Opened(spy, "1"), [TEXT], LinkOptions(), None, None, time.monotonic() + 9, loop.create_future())
+            for _ in range(9)
         ]
         for job in jobs:
             batcher.submit(job)

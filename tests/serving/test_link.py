@@ -24,6 +24,9 @@ ASKED = [
     {"question": "who is the mayor of my village in paris", "nil": True, "threshold": -6.0},
     {"question": TEXT, "mentions": [[13, 20], [0, 3]]},
     {"questions": [TEXT, "is paris in texas"], "mentions": [[[13, 20]], [[3, 8], [12, 17]]], "candidates": 3},
+    {"question": "what about titanic?", "context": ["i watch films"]},
+    {"question": "what about titanic?", "context": []},
+    {"question": "what about titanic?", "context": ["i watch films"], "mentions": [[11, 18]]},
     {"question": TEXT, "candidates": 4, "threshold": -5.0},
 ]
 
@@ -151,6 +154,8 @@ def test_a_million_dots_are_answered_at_once_and_thousands_are_read(server):
         (b'{"question": "a", "types": ["planet x"]}', "planet x"),
         (b'{"question": "a", "types": []}', "types has []"),
         (b'{"question": "a", "ids": ["Q0"]}', "Q0"),
+        (b'{"question": "a", "context": "b"}', "context is 'b'"),
+        (b'{"questions": ["a"], "context": ["b"]}', "belongs to one question"),
     ],
 )
 def test_a_mistake_is_one_sentence(server, body, words):
@@ -181,6 +186,10 @@ def test_a_lone_percent_in_a_query_is_no_error(server):
     assert httpx.get(f"{server.url}/health?q=100%&x=%zz").status_code == 200
     answer = httpx.post(f"{server.url}/link?%", json={"question": TEXT}, timeout=SECONDS)
     assert answer.status_code == 200
+
+
+def test_a_context_that_is_too_long_is_refused(server):
+    assert "10001 characters" in server.link(question="a", context=["b" * 10_000, "c"], status=413)["error"]
 
 
 def test_too_many_questions_are_refused(server):

@@ -1,0 +1,1 @@
+"""Puts model folders on the Hub, with a model card."""

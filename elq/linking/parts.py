@@ -1,0 +1,39 @@
+"""Parts: what a linker consists of, as attributes that can be read."""
+
+import torch
+
+from elq.encoding.tokens import QuestionTokenizer
+from elq.linking.scorer import Scorer
+from elq.model.network import ELQ
+from elq.names.dictionary import Dictionary
+
+
+class Parts:
+    """The parts of :class:`elq.linking.linker.Linker`, whose constructor sets the scorer."""
+
+    scorer: Scorer
+
+    @property
+    def model(self) -> ELQ:
+        """The network."""
+        return self.scorer.model
+
+    @property
+    def tokenizer(self) -> QuestionTokenizer:
+        """The tokenizer of questions."""
+        return self.scorer.tokenizer
+
+    @property
+    def dictionary(self) -> Dictionary | None:
+        """The names of the catalogue; None for a model that does not use them."""
+        return self.scorer.retriever.dictionary
+
+    @property
+    def score_mode(self) -> str:
+        """The entities over which p(entity | mention) is normalised, see elq/linking/scoring.py."""
+        return self.scorer.score_mode
+
+    @property
+    def device(self) -> torch.device:
+        """The device on which the encoder runs."""
+        return self.scorer.device
