@@ -15,8 +15,8 @@ OPTIONAL = (
     *("orjson", "rapidgzip", "pyoxigraph", "openpyxl"),
     *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "opentelemetry"),
     *("pandas", "spacy"),
-    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"),
     "rdflib",
+    "ray",
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -124,6 +124,7 @@ print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))
         "jinja2",
         "rapidgzip",
         "rdflib",
+        "ray",
     ],
 )
 def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):

@@ -116,6 +116,8 @@ def checkout(run_folder, released, question_file, cache, tmp_path, monkeypatch) 
     (place / "products.csv").write_text(products())
     monkeypatch.setenv("ELQ_CACHE", str(cache))
     (place / "questions.txt").write_text("who directed titanic?\nwhere is paris texas\n")
+    (place / "questions").mkdir()
+    shutil.copy(place / "questions.txt", place / "questions")
     shutil.copy(question_file, place / "questions.jsonl")
     monkeypatch.chdir(place)
     return place

@@ -30,6 +30,7 @@ LIBRARIES = (
     "train",
     "report",
     "sources",
+    "ray",
     "serve",
     "tracing",
     "pandas",

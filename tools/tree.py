@@ -18,7 +18,7 @@ BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 PACKAGES = (
     *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
     *("checking", "configuration", "training", "evaluation", "report", "released", "public"),
-    *("exchange", "hub", "integrations", "serving", "commands"),
+    *("exchange", "hub", "integrations", "bulk", "serving", "commands"),
 )
 ABOVE = {
     "train.py, predict.py": "in a clone, the same as `elq train` and `elq predict`",

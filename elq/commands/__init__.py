@@ -14,6 +14,7 @@ from elq.threads import prepare
 
 COMMANDS = {
     "predict": "link questions: arguments, a file, or standard input",
+    "bulk": "link many files of questions, in several processes or on many machines",
     "serve": "answer HTTP requests with links",
     "train": "train a linker: give experiment=NAME and the settings to change, such as model.lr_heads=5e-4",
     "fit": "train from one config file (Lightning CLI): --config runs/…/config.yaml",

@@ -1,13 +1,14 @@
 """``elq build``: makes the entities folder of a catalogue file, or with ``--model`` a model folder."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from elq.commands.console import ArgumentParser, parse_columns, parse_pairs
+from elq.commands.console import ArgumentParser, add_ray, parse_columns, parse_pairs
 from elq.encoding.device import own_device
 from elq.encoding.pretrained import GENERAL
+from elq.errors import ElqError
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, describe_options
 
 
@@ -67,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--separator", help="text between the names and the description (default: ': ')")
     made.add_argument("--max-aliases", type=int, help="number of aliases in the text (default: 3)")
     made.add_argument("--max-types", type=int, help="number of types in the text (default: 3)")
+    add_ray(made)
+    made.add_argument("--workers", type=int, metavar="N", help="with --ray: number of workers (default: one for each machine)")
     return made
 
 
@@ -77,9 +80,10 @@ def main(arguments: Sequence[str]) -> None:
     columns = parse_columns(options.pop("columns"))
     if "index_options" in options:
         options["index_options"] = parse_options(options["index_options"])
+    build, device = choose_build(options.pop("ray", None), options.pop("workers", None), device)
     if "model" in options:
-        return build_model(options.pop("model"), source, output, options, columns, device)
-    from elq.entities.build import BuildSettings, build_entities
+        return build_model(options.pop("model"), source, output, options, columns, device, build)
+    from elq.entities.build import BuildSettings
     from elq.entities.texts import EntityText
 
     text = {name: options.pop(name) for name in ("fields", "max_aliases", "max_types", "separator") if name in options}
@@ -88,11 +92,41 @@ def main(arguments: Sequence[str]) -> None:
     if "prior" in options:
         options["prior"] = tuple(feature.strip() for feature in options["prior"].split(","))
     settings = BuildSettings(text=EntityText(**text), **options)
-    build_entities(source, output, settings, columns=columns, device=own_device(device))
+    build(source, output, settings, columns=columns, device=device)
+
+
+def choose_build(ray: str | None, workers: int | None, device: str) -> tuple[Callable[..., Any], str]:
+    """The function that builds the entities, in this process or on a Ray cluster, and the device that it gets.
+
+    Args:
+        ray: the value of ``--ray``; None: in this process.
+        workers: the value of ``--workers``.
+        device: the value of ``--device``.
+
+    Raises:
+        ElqError: a number of workers is given without a cluster, or is less than 1.
+    """
+    if ray is not None:
+        if workers is not None and workers < 1:
+            raise ElqError(f"--workers is {workers}, but must be at least 1: give 1 or more")
+        from elq.bulk.building import build_on_ray
+
+        return build_on_ray(ray, workers), device
+    if workers is not None:
+        raise ElqError("--workers is given, but only --ray uses it: give --ray too, or leave out --workers")
+    from elq.entities.build import build_entities
+
+    return build_entities, own_device(device)
 
 
 def build_model(
-    model: str, source: str, output: str, options: Mapping[str, Any], columns: Mapping[str, str], device: str
+    model: str,
+    source: str,
+    output: str,
+    options: Mapping[str, Any],
+    columns: Mapping[str, str],
+    device: str,
+    build: Callable[..., Any],
 ) -> None:
     """Build a model folder with the weights of ``model``.
 
@@ -108,4 +142,4 @@ def build_model(
     refuse_decided([written.get(name, f"--{name.replace('_', '-')}") for name in options], model)
     path = resolve_model(check_folder(model))
     settings = replace(settings_for(path), **options)
-    build_model_folder(source, output, model=model, columns=columns, device=own_device(device), settings=settings)
+    build_model_folder(source, output, model=model, columns=columns, device=device, settings=settings, build=build)

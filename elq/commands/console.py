@@ -14,6 +14,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("lightning", "hydra", "omegaconf", "antlr4", "jsonargparse", "torchmetrics"), "train"),
     **dict.fromkeys(("orjson", "rapidgzip", "pyoxigraph", "openpyxl"), "sources"),
+    "ray": "ray",
     **dict.fromkeys(("fastapi", "uvicorn", "starlette", "pydantic", "prometheus_client"), "serve"),
     "opentelemetry": "tracing",
     "pandas": "pandas",
@@ -41,6 +42,17 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     """Add ``--columns`` of a command that reads a catalogue file."""
     parser.add_argument(
         "--columns", default="", metavar="F=C,…", help="elq's field=your file's column, for each name that differs"
+    )
+
+
+def add_ray(made: argparse.ArgumentParser) -> None:
+    """Add ``--ray`` to the arguments of a command."""
+    made.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="work on the machines of a Ray cluster: $RAY_ADDRESS, or the one of this machine, unless an address is given",
     )
 
 

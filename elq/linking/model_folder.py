@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def build_model_folder(
     columns: Mapping[str, str] | None = None,
     device: str = "cpu",
     settings: BuildSettings | None = None,
+    build: Callable[..., Manifest] = build_entities,
 ) -> Manifest:
     """Make a model folder over a catalogue from the weights of a model, without training.
 
@@ -45,6 +46,7 @@ def build_model_folder(
         columns: our field → the name in the source, for the fields whose names differ.
         device: where the entity encoder runs.
         settings: how the entities are built; None: as the model needs them.
+        build: builds the entities; it has the arguments of :func:`elq.build_entities`, and may use other machines.
 
     Raises:
         ElqError: the catalogue is bad, there is no such model, or the folder exists and is another one.
@@ -52,16 +54,17 @@ def build_model_folder(
     path, output = resolve_model(model), Path(output)
     output = output if output.name else output.resolve()  # "." has no name
     settings = settings or settings_for(path)
-    resolve_device(device)
+    if build is build_entities:
+        resolve_device(device)
     require_catalogue(Path(source), columns)
     with lock_of(output):
         if output.exists() and not (output.is_dir() and not any(output.iterdir())):
             _refuse_another(output, path)
-            return build_entities(source, output / ENTITIES, settings, columns=columns, device=device)
+            return build(source, output / ENTITIES, settings, columns=columns, device=device)
         work = output.with_name(f".{output.name}.building")
         with writing(work):
             work.mkdir(exist_ok=True)
-        manifest = build_entities(source, work / ENTITIES, settings, columns=columns, device=device)
+        manifest = build(source, work / ENTITIES, settings, columns=columns, device=device)
         with writing(work):
             put_model(path, work)
             for left in work.glob(f".{ENTITIES}.*"):  # locks of the build

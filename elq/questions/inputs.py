@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
@@ -48,7 +48,13 @@ def check_input(source: str, text_column: str | None = None) -> None:
             _text_key(record, text_column, f"{source}, {place}")
 
 
-def read_input(source: str, *, skip_bad_lines: bool = False, text_column: str | None = None) -> Iterator[Question]:
+def read_input(
+    source: str,
+    *,
+    skip_bad_lines: bool = False,
+    text_column: str | None = None,
+    skipped: Callable[[ElqError], object] | None = None,
+) -> Iterator[Question]:
     """Read the questions of a file or of standard input ("-") one by one, in their order.
 
     Every line of a .jsonl file is a JSON object with a "text" or a "question". A .json file is an array of such objects, or of
@@ -57,8 +63,9 @@ def read_input(source: str, *, skip_bad_lines: bool = False, text_column: str | 
 
     Args:
         source: path of the file, or "-".
-        skip_bad_lines: report a bad line in the log and continue with the next one, instead of raising.
+        skip_bad_lines: skip a bad line and continue with the next one, instead of raising.
         text_column: the name of the column or key that has the questions, if it is another.
+        skipped: called with the error of each bad line that is skipped; by default, it is reported in the log.
 
     Raises:
         ElqError: a line cannot be read; the message has its number.
@@ -73,6 +80,7 @@ def read_input(source: str, *, skip_bad_lines: bool = False, text_column: str | 
         text_column=text_column,
         objects=kind in JSON_LINES,
         table=kind in TABLES,
+        skipped=skipped,
     )
 
 
@@ -84,6 +92,7 @@ def questions_of(
     text_column: str | None = None,
     objects: bool = False,
     table: bool = False,
+    skipped: Callable[[ElqError], object] | None = None,
 ) -> Iterator[Question]:
     """The questions of lines or records.
 
@@ -94,6 +103,7 @@ def questions_of(
         text_column: see :func:`read_input`.
         objects: whether every line is a JSON object.
         table: whether a text may be missing, as in an empty cell.
+        skipped: see :func:`read_input`.
 
     Raises:
         ElqError: a line or record cannot be read; the message has its place.
@@ -104,7 +114,10 @@ def questions_of(
         except ElqError as error:
             if not skip_bad_lines:
                 raise
-            log.warning("a line is skipped: %s", error)
+            if skipped is None:
+                log.warning("a line is skipped: %s", error)
+            else:
+                skipped(error)
             continue
         yield question
 

@@ -20,13 +20,18 @@ from elq.types import Candidate, Link, Question
 FIELDS = ("start", "end", "mention", "entity", "title", "description", "score", "mention_score", "probability")
 
 
-def as_json(question: Question, links: Sequence[Link]) -> str:
-    """One JSON line with the id, the text and the links of a question."""
+def as_record(question: Question, links: Sequence[Link]) -> dict[str, Any]:
+    """The id, the text and the links of a question as plain values."""
     records = [
         {**{field: getattr(link, field) for field in FIELDS}, "candidates": [asdict(c) for c in link.candidates]}
         for link in links
     ]
-    value = {"id": question.id, "text": question.text, "links": records}
+    return {"id": question.id, "text": question.text, "links": records}
+
+
+def as_json(question: Question, links: Sequence[Link]) -> str:
+    """One JSON line with the id, the text and the links of a question."""
+    value = as_record(question, links)
     line = json.dumps(value, ensure_ascii=False)
     return line if line.isprintable() else json.dumps(value)  # characters that cannot be printed are written as \uXXXX
 

@@ -1,0 +1,1 @@
+"""Links many files in many processes or on many machines, and builds entities on many machines."""
