@@ -45,8 +45,9 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two processes share the tests, a file at a time.
 test: lint
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: venv
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

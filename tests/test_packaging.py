@@ -102,6 +102,7 @@ def test_every_dependency_of_the_docs_is_named_in_their_settings(requirement):
 # Development tools that no Python file imports, and where each is used.
 TOOLS = {
     "pytest-cov": ("Makefile", "--cov"),
+    "pytest-xdist": ("Makefile", "pytest -n 2"),
     "pytest-benchmark": ("CONTRIBUTING.md", "-m pytest benchmarks"),
     "ruff": ("Makefile", "ruff check"),
     "mypy": ("Makefile", "/mypy"),

@@ -110,8 +110,7 @@ def test_a_terminal_shows_a_prompt_with_colours_and_keeps_the_history(tmp_path, 
     said = plain(terminal.type(":thershold -9\n"))
     assert "elq: :thershold is no command of this prompt: did you mean :threshold?" in said
     assert "Traceback" not in said
-    os.write(terminal.screen, b"nonsense")
-    time.sleep(0.2)
+    terminal.type("nonsense", "nonsense")  # until the terminal shows it, so that the signal does not come before
     terminal.type("\x03")  # Ctrl-C clears the line …
     assert "mean :threshold" in plain(terminal.type(":thersholds\n"))  # … so this is a command, not "nonsense:thersholds"
     assert ":probability is 'x'" in plain(terminal.type(":probability x\n"))

@@ -175,7 +175,7 @@ ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize(("how", "allowed"), ALLOWED, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("how", "allowed"), ALLOWED, ids=["types", "one type", "ids", "types and ids"])
 @pytest.mark.parametrize("block", [2, 65_536])
 def test_a_restriction_gives_the_best_allowed_entities_with_their_own_scores(how, allowed, block, linker, monkeypatch):
     monkeypatch.setattr(restriction, "BLOCK", block)
