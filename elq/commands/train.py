@@ -137,5 +137,7 @@ def main(arguments: Sequence[str]) -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ElqError(" ".join(str(error).split())) from None
+    finally:
+        HydraConfig.instance().cfg = None  # a later training in this process may be started in another way
     for failure in failures:
         raise failure

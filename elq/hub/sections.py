@@ -15,7 +15,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     >>> print(table(["a", "b"], [["1", "x|y"]]))
     | a | b |
     |---|---|
-    | 1 | x\\\\|y |
+    | 1 | x\\|y |
     """
     lines = [head, ["---"] * len(head), *rows]
     made = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
