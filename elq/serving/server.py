@@ -58,7 +58,7 @@ def listening(settings: Settings) -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((settings.host, settings.port))
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have, such as "a..b"
+    except (OSError, TypeError) as error:  # TypeError: a name that cannot be encoded, such as "ü..b"
         opened.close()
         reason = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise ElqError(
