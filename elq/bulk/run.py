@@ -10,7 +10,7 @@ from pathlib import Path
 from elq.bulk.job import Job, digest_of_plan, left_over, prepared
 from elq.bulk.processes import processes, workers_here
 from elq.bulk.schedule import Crew, run_shards
-from elq.bulk.shards import Shard, find_shards, finished
+from elq.bulk.shards import Shard, find_shards, finished, record_path
 from elq.bulk.worker import Done, Failed
 from elq.errors import ElqError
 from elq.progress import track
@@ -127,5 +127,10 @@ def _count(results: Iterable[Done | Failed], summary: Summary) -> list[Failed]:
 def _refuse_inside(source: str, shards: list[Shard], output: Path) -> None:
     """Refuse an output folder whose files the next run would read as input, or that would replace the input."""
     inside = Path(source).is_dir() and output.is_relative_to(Path(source).resolve())
-    if inside or any(output / shard.name == shard.source for shard in shards):
+    if inside or any(output / shard.name == shard.source or _is_output(shard.source, output) for shard in shards):
         raise ElqError(f"the output {output} lies in the input {source}, so links would be read as questions: give another one")
+
+
+def _is_output(source: Path, output: Path) -> bool:
+    """Whether an input file, such as one that a pattern has found, is an output of an earlier run."""
+    return source.is_relative_to(output) and record_path(output, source.relative_to(output).as_posix()).is_file()

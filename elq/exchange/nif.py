@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from elq.errors import ElqError
 from elq.exchange.iris import entity_of, is_foreign, legal_iri, question_id, question_iri
-from elq.reading.lines import format_of, opened, require_file
+from elq.reading.lines import DAMAGED, format_of, opened, require_file
 from elq.types import Mention, Question
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ SUFFIXES = {
     "trig": "trig",
 }
 BASE = "http://example.org/document"  # of relative IRIs in a document
+DIGITS = 18  # of a place in a text
 SHOWN = 200  # characters of a parser's message that ours shows
 FRAGMENT = re.compile(r"#(?:char=|offset_)([0-9]+)[,_]([0-9]+)$")
 
@@ -103,11 +104,17 @@ def read_nif_file(path: str | Path, prefix: str | None = None) -> list[Document]
         prefix: the beginning of the IRIs of entities, which is not a part of their ids; None: that of Wikidata.
 
     Raises:
-        ElqError: the file is missing, is not RDF, or contains no context with a text.
+        ElqError: the file is missing, is damaged, is not RDF, or contains no context with a text.
     """
     require_file(path, str(path), "give the path of a file in NIF")
-    with opened(path) as stream:
-        documents, notes = read_nif(stream.read(), SUFFIXES.get(format_of(path), "turtle"), str(path), prefix)
+    try:
+        with opened(path) as stream:
+            content = stream.read()
+    except DAMAGED as error:
+        raise ElqError(
+            f"{path} could not be read ({error or type(error).__name__}): the file is damaged or incomplete, so get it again"
+        ) from None
+    documents, notes = read_nif(content, SUFFIXES.get(format_of(path), "turtle"), str(path), prefix)
     notes.tell(str(path))
     return documents
 
@@ -187,9 +194,14 @@ def _span(graph: "Graph", phrase: "Node") -> tuple[int, int] | None:
 
     values = [graph.value(phrase, URIRef(full_iri(name))) for name in ("nif:beginIndex", "nif:endIndex")]
     if None not in values and all(str(value).strip().isdecimal() for value in values):
-        return int(str(values[0])), int(str(values[1]))
+        return _number(str(values[0])), _number(str(values[1]))
     in_iri = FRAGMENT.search(str(phrase))
-    return (int(in_iri[1]), int(in_iri[2])) if in_iri else None
+    return (_number(in_iri[1]), _number(in_iri[2])) if in_iri else None
+
+
+def _number(digits: str) -> int:
+    """The number of digits. Of thousands of them, which Python refuses, the first say that it lies outside every text."""
+    return int(digits.strip().lstrip("0")[:DIGITS] or "0")
 
 
 def _entities(graph: "Graph", phrase: "Node", prefix: str | None, notes: Notes) -> list[str | None]:

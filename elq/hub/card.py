@@ -45,7 +45,7 @@ def model_card(
     metadata = yaml.safe_dump(_metadata(facts, name, licence, spoken), sort_keys=False, allow_unicode=True)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         metadata=metadata,
-        title=name.partition("/")[2],
+        title=name.rpartition("/")[2],
         name=json.dumps(name),
         question=json.dumps(f"what is {facts.example}?", ensure_ascii=False),
         other_catalogues=sections.other_catalogues(facts),
@@ -68,7 +68,7 @@ def _metadata(facts: Facts, name: str, licence: str | None, languages: Sequence[
     if facts.base:
         made["base_model"] = facts.base.hub
     if facts.evaluations:
-        made["model-index"] = [{"name": name.partition("/")[2], "results": [*_results(facts)]}]
+        made["model-index"] = [{"name": name.rpartition("/")[2], "results": [*_results(facts)]}]
     return made
 
 

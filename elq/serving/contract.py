@@ -66,6 +66,10 @@ class LinkRequest(Record):
             raise ElqError(f'{both} given: give one of them, such as {{"question": "who directed titanic?"}}')
         if self.context is not None and self.question is None:
             raise ElqError("context is given with questions, but belongs to one question: give question instead of questions")
+        if self.questions is not None and self.mentions is not None and len(self.mentions) != len(self.questions):
+            raise ElqError(
+                f"there are {len(self.questions)} questions, but mentions has {len(self.mentions)} lists: give one for each"
+            )
         return self
 
     @property

@@ -108,7 +108,7 @@ async def feedback(request: Request, catalogue: str) -> Response:
         raise RequestError(404, OFF)
     asked = await read_record(request, FeedbackRequest)
     check_texts([asked.text], state.settings)
-    mentions = checked(asked, opened.linker.entities.catalogue)
+    mentions = await run_in_threadpool(checked, asked, opened.linker.entities.catalogue)
     identity = f"feedback-{sha256(asked.text.encode()).hexdigest()[:12]}"
     record: dict[str, Any] = {"id": identity, "text": asked.text, "mentions": mentions}
     about = {"catalogue": served.name, "version": opened.version, "time": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -73,7 +73,7 @@ class Bodies:
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The body; None if the client has left. Raises RequestError if it is too large."""
         declared = Headers(scope=scope).get("content-length", "")
-        said = int(declared) if declared.isdigit() else 0
+        said = int(declared) if declared.isdecimal() else 0
         most = self.state.settings.max_body
         size, parts, more = 0, list[bytes](), max(said, 0) <= DISCARDED
         while more:

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from elq.serving.answers import finite, json_response, read_record
 from elq.serving.catalogues import Opened, Served
@@ -34,7 +35,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "the token is missing or wrong"},
     404: {"model": ErrorAnswer, "description": "there is no such catalogue or address"},
     408: {"model": ErrorAnswer, "description": "the request arrived too slowly"},
-    413: {"model": ErrorAnswer, "description": "the body, the number of questions or a text is too large"},
+    413: {"model": ErrorAnswer, "description": "the body, the number of questions or of mentions, or a text is too large"},
     429: {"model": ErrorAnswer, "description": "too many questions wait; the header Retry-After says for how many seconds"},
     500: {"model": ErrorAnswer, "description": "an error of the server"},
     503: {"model": ErrorAnswer, "description": "the server starts or stops"},
@@ -73,7 +74,11 @@ async def _link(request: Request, name: str | None) -> Response:
     found = await link_texts(
         request, opened, asked.texts, options, asked.spans, None if asked.context is None else [asked.context]
     )
-    return json_response(answer_of(served, opened, asked.texts, found, asked.with_candidates))
+    if asked.with_candidates:  # the records are looked up in the whole catalogue, which must not stop other requests
+        answer = await run_in_threadpool(answer_of, served, opened, asked.texts, found, True)
+    else:
+        answer = answer_of(served, opened, asked.texts, found)
+    return json_response(answer)
 
 
 def answer_of(

@@ -34,7 +34,8 @@ class HeaderTimer:
         if self._answering:
             self._stop()
             return
-        self._bytes += len(data)
+        if not self._reading_body:  # of a request that was answered before its body was here, such as one without a token
+            self._bytes += len(data)
         if self._bytes > MOST_HEADERS and not self.transport.is_closing():
             self._refuse(400)
         elif self._timer is None:
@@ -52,6 +53,10 @@ class HeaderTimer:
     @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _reading_body(self) -> bool:
+        return self.cycle is not None and bool(self.cycle.more_body)
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(HEADER_SECONDS, self._late)

@@ -58,11 +58,11 @@ def listening(settings: Settings) -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, TypeError) as error:  # TypeError: a name that cannot be encoded, such as "ü..b"
         opened.close()
+        reason = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise ElqError(
-            f"the server cannot listen at {settings.host}, port {settings.port} ({error.strerror}): choose another --host or"
-            " --port"
+            f"the server cannot listen at {settings.host}, port {settings.port} ({reason}): choose another --host or --port"
         ) from None
     return opened
 

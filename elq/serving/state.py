@@ -17,6 +17,7 @@ from elq.serving.metrics import Metrics
 from elq.serving.settings import Settings
 
 SOON = {"Retry-After": "2"}
+MENTIONS = 10_000  # given mentions of one request; each costs a search, and memory for its candidates
 
 
 def no_span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
@@ -100,6 +101,12 @@ def check_context(context: Sequence[Sequence[str]] | None, settings: Settings) -
         )
 
 
+def check_mentions(mentions: Sequence[Sequence[tuple[int, int]]] | None) -> None:
+    """Raise a RequestError for too many given mentions (413)."""
+    if (number := sum(map(len, mentions or ()))) > MENTIONS:
+        raise RequestError(413, f"the request has {number} mentions, but may have {MENTIONS}: divide it")
+
+
 async def link_texts(
     request: Request,
     opened: Opened,
@@ -119,12 +126,14 @@ async def link_texts(
         context: for each text, the turns before it; None: there are none.
 
     Raises:
-        RequestError: there are too many or too long texts (413), the queue is full (429), or the time-out has passed (504).
+        RequestError: there are too many or too long texts, or too many mentions (413), the queue is full (429), or the time-out
+            has passed (504).
         ElqError: an option or a mention is wrong.
     """
     state = state_of(request)
     check_texts(texts, state.settings)
     check_context(context, state.settings)
+    check_mentions(mentions)
     loop = asyncio.get_running_loop()
     job = Job(opened, texts, options, mentions, context, monotonic() + state.settings.timeout, loop.create_future())
     state.batcher.submit(job)

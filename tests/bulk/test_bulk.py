@@ -240,6 +240,12 @@ def test_what_cannot_be_done_is_one_sentence(inputs, tmp_path, capsys):
     assert "has no file that can be read" in said(tmp_path / "nowhere" / "*", tmp_path / "out")
     assert "lies in the input" in said(inputs, inputs / "out")
     assert "lies in the input" in said(inputs / "*.jsonl", inputs)
+    record = inputs / "deep" / "_elq" / "shards" / "a.jsonl.json"
+    record.parent.mkdir(parents=True)
+    record.touch()
+    shutil.copy(inputs / "a.jsonl", inputs / "deep")
+    assert "lies in the input" in said(inputs / "**" / "*.jsonl", inputs / "deep")
+    shutil.rmtree(inputs / "deep")
     assert "--workers is 0" in said(inputs, tmp_path / "out", "--workers", "0")
     assert "there is no question" in said(inputs / "d.csv", tmp_path / "out", "--text-column", "question")
     assert "--columns is given" in said(inputs, tmp_path / "out", "--columns", "id=x")

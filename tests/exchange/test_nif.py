@@ -208,6 +208,7 @@ def test_a_data_set_with_a_parent_and_without_a_length(tmp_path, caplog):
         ("<a> <b>", r"the file is not valid RDF \(turtle; .*\): correct it, or give the right format"),
         ("<http://a> a nif:Context .", "the file has no nif:Context with a nif:isString, so there is no text"),
         (CONTEXT + SPAN.replace('"22"', '"25"'), r"char=15,22 is at \[15, 25\), which is empty or outside its text of 24"),
+        (CONTEXT + SPAN.replace('"22"', f'"{"9" * 5000}"'), "which is empty or outside its text of 24"),
         ("[" * 5000, "the file is not valid RDF"),
         ("\ud800", "the file is not valid RDF"),
     ],
@@ -217,6 +218,13 @@ def test_a_bad_document_is_one_sentence(document, message):
         read_nif((PREFIXES + document).encode("utf-8", "surrogatepass"), "turtle", "the file")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_a_damaged_file_is_one_sentence(tmp_path):
+    path = tmp_path / "cut.ttl.gz"
+    path.write_bytes(gzip.compress((PREFIXES + CONTEXT).encode())[:60])
+    with pytest.raises(ElqError, match="the file is damaged or incomplete"):
+        read_nif_file(path)
 
 
 def test_a_prefix_that_no_iri_begins_with_is_refused():

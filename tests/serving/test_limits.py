@@ -140,6 +140,29 @@ def test_a_wrong_token_is_401(server, token, path, header):
     assert "Authorization: Bearer TOKEN" in answer.json()["error"]
 
 
+def test_a_body_that_follows_its_401_does_not_disturb_the_connection(server, token):
+    size = 3 * protocol.MOST_HEADERS
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"POST /link HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 401")
+        for _ in range(3):
+            client.sendall(bytes(size // 3))
+            time.sleep(0.05)
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_never_follows_its_401_is_ended(server, token, hurry):
+    began = time.monotonic()
+    talk(server, [b"POST /link HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 100], pause=0.1)
+    assert time.monotonic() - began < 8
+
+
+def test_too_many_mentions_are_refused(server):
+    said = server.link(question="titanic", mentions=[[0, 7]] * 10_001, status=413)["error"]
+    assert "10001 mentions, but may have 10000" in said
+
+
 def test_the_right_token_opens_everything_and_the_probes_need_none(server, token):
     headers = {"Authorization": f"bearer {token}"}
     assert httpx.post(f"{server.url}/link", json=QUESTION, headers=headers, timeout=SECONDS).status_code == 200

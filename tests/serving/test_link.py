@@ -149,6 +149,8 @@ def test_a_million_dots_are_answered_at_once_and_thousands_are_read(server):
         (b'{"question": "titanic", "mentions": [[3, 2]]}', "start 3 and end 2"),
         (b'{"question": "titanic?", "mentions": [[[0, 7]]]}', "must be two whole numbers"),
         (b'{"questions": ["titanic"], "mentions": [[0, 7]]}', "must be"),
+        (b'{"questions": ["titanic", "paris"], "mentions": [[[0, 7]]]}', "2 questions, but mentions has 1 lists"),
+        (b'{"questions": ["titanic"], "mentions": [[[0, 7]], [[0, 5]]]}', "1 questions, but mentions has 2 lists"),
         (b'{"question": "a titanic ", "mentions": [[1, 2]]}', "overlaps no token"),
         (b'{"question": "titanic", "mentions": [[0, 7]], "threshold": -1}', "leave out one of them"),
         (b'{"question": "a", "types": ["planet x"]}', "planet x"),

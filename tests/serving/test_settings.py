@@ -10,6 +10,7 @@ import pytest
 
 from elq.errors import ElqError
 from elq.serving.catalogues import catalogues_of
+from elq.serving.server import listening
 from elq.serving.settings import Settings, add_flags, read_settings
 from tests.test_packaging import ROOT
 
@@ -86,3 +87,8 @@ def test_the_command_ends_with_one_sentence_and_code_2(arguments, words):
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_host_that_cannot_exist_is_one_sentence():
+    with pytest.raises(ElqError, match="the server cannot listen at ü..b, port 8080"):
+        listening(Settings(host="ü..b", token="secret"))
