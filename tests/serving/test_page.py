@@ -290,9 +290,9 @@ def test_characters_before_a_mention_that_need_two_units(server, page):
 
 def test_a_text_from_right_to_left(server, opened):
     with opened("odd") as page:
-        ask(page, "أين القاهرة 😀 القاهرة")
-        move(page, 0)  # unlikely links too, so that the word before may be one
-        assert [words for words, _ in shown(page)][-2:] == ["القاهرة", "القاهرة"]
+        ask(page, "القاهرة القاهرة")
+        move(page, 0)
+        assert [words for words, _ in shown(page)] == ["القاهرة", "القاهرة"]
         assert page.locator("#text").evaluate("text => getComputedStyle(text).direction") == "rtl"
         page.locator(".mention").first.focus()
         page.keyboard.press("ArrowLeft")

@@ -7,6 +7,13 @@ export function unitPlaces(text) {
   return places; // places[code point] is its UTF-16 unit
 }
 
+// The direction of a text, by its first letter. The browser cannot find it, since it passes over mentions, which have their own.
+const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
+export function directionOf(text) {
+  return RIGHT_TO_LEFT.test(text.match(/\p{Letter}/u)?.[0] ?? "") ? "rtl" : "ltr";
+}
+
 export function codePoints(text, units) {
   return [...text.slice(0, units)].length;
 }

@@ -3,7 +3,7 @@
 import { get, make, own, say } from "./dom.js";
 import { detailsOf } from "./details.js";
 import { Feedback } from "./feedback.js";
-import { curlOf, lowestFields, needsOwn, percent, ruleFields, shownLinks, unitPlaces } from "./links.js";
+import { curlOf, directionOf, lowestFields, needsOwn, percent, ruleFields, shownLinks, unitPlaces } from "./links.js";
 import { address, ask, Failure, hasToken, keepToken } from "./server.js";
 
 const TYPING = 350; // milliseconds after the last key, before the server is asked
@@ -213,6 +213,7 @@ function render() {
   if (!answer) return;
   const opened = links.find((one) => idOf(one) === state.open);
   if (!opened) state.open = null;
+  get("text").dir = directionOf(answer.text);
   get("text").replaceChildren(...pieces(answer.text, links));
   const hidden = answer.links.length - links.length;
   get("count").textContent = links.length
