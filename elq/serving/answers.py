@@ -80,6 +80,8 @@ def sentence_of(error: ValidationError | RequestValidationError) -> str:
         return f"the body is not JSON ({detail}): send a JSON object in UTF-8, as /openapi.json says"
     if first["type"] == "extra_forbidden":
         return f"the field {shown(place)} is unknown: leave it out, or correct its name (/openapi.json has the names)"
+    if first["type"] == "missing":
+        return f"the field {shown(place)} is missing: give it (/openapi.json has the fields)"
     if not place:
         return f"the body is {shown(first.get('input'))}, but must be a JSON object: send one, as /openapi.json says"
     return f"{place} is {shown(first.get('input'))}, but {said}: correct it (/openapi.json says what is allowed)"
