@@ -459,6 +459,7 @@ TITANIC = "who directed titanic?"
             {"text": TITANIC, "mentions": [{"start": 2, "end": 5, "entity": None}, {"start": 0, "end": 3, "entity": None}]},
             "a mention starts at 2 inside another one, which ends at 3",
         ),
+        ({"text": TITANIC}, "the field 'mentions' is missing: give it"),
         ('{"text": "a \\ud800", "mentions": []}', "is not JSON"),
         ("{", "not JSON"),
     ],
