@@ -4,6 +4,7 @@ import io
 import os
 import re
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -40,6 +41,7 @@ class Terminal:
 
         def control() -> None:  # Ctrl-C reaches the process only from its own terminal
             os.setsid()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background would pass on that it ignores Ctrl-C
             fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
 
         quiet = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
