@@ -11,7 +11,7 @@ from elq.errors import ElqError
 from elq.serving import about, entities, feedback, link, metrics, nif_routes, page_routes
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
-from elq.serving.catalogues import catalogues_of, open_all
+from elq.serving.catalogues import catalogues_of, forget_garbage, open_all
 from elq.serving.limits import Bodies, Tokens
 from elq.serving.reload import Reloader
 from elq.serving.settings import Settings
@@ -93,6 +93,7 @@ def prepare(state: State, reloader: Reloader, on_failure: Callable[[], None]) ->
         return
     for served in state.catalogues.values():
         state.metrics.count_entities(served)
+    forget_garbage()
     state.ready = True
     reloader.start()
     log.info("ready")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from elq.errors import ElqError
-from elq.serving.catalogues import Served, open_served, watched
+from elq.serving.catalogues import Served, forget_garbage, open_served, watched
 
 log = logging.getLogger(__name__)
 
@@ -90,5 +90,6 @@ class Reloader:
             self.count(served, "refused")
         elif served.opened is None or opened.version != served.opened.version:
             served.opened = opened
+            forget_garbage()
             log.info("the catalogue %s is served from its changed files, version %s", served.name, opened.version)
             self.count(served, "opened")
