@@ -153,6 +153,15 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+def whole(text: str) -> str:
+    """A text in which U+FFFD stands for each half character (a lone surrogate), which no file in UTF-8 can have.
+
+    >>> whole("a" + chr(0xD800))
+    'a\ufffd'
+    """
+    return SURROGATES.sub("\ufffd", text)
+
+
 def digest_of(paths: Sequence[Path], also: str = "") -> str:
     """The sha256 sum over a text and the contents of files."""
     digest = hashlib.sha256(also.encode())

@@ -107,7 +107,7 @@ def _build(ray: Any, workers: int | None, builder: Builder, given: tuple[Any, ..
         scheduling_strategy="SPREAD",
         runtime_env=environment(),
     )
-    log.info("building %s: %s workers, cores of each: %s", given[1], number, builder.threads)
+    log.info("%s workers build %s; each of them has %s cores", number, given[1], builder.threads)
     waiting, losses, last = {task.remote(builder, *given) for _ in range(number)}, 0, time.monotonic()
     while waiting:
         ready, _ = ray.wait(list(waiting), num_returns=1, timeout=LOG_SECONDS)
@@ -140,4 +140,4 @@ def _run(builder: Builder, *given: Any) -> str:
 def _report(output: Path) -> None:
     """Log how many parts of the table are done."""
     done = len([*(output.with_name(f".{output.name}.building") / PARTS).glob("[0-9]*")])
-    log.info("encoding: %s parts are done", f"{done:,}")
+    log.info("%s parts of the table are filled", f"{done:,}")

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -161,19 +161,8 @@ class Actors:
 
 
 @contextmanager
-def _opened(ray: Any, connection: AbstractContextManager[Any], *given: Any) -> Iterator[Actors]:
-    crew = Actors(ray, *given)
-    try:
-        yield crew
-    finally:
-        crew.close()
-        connection.__exit__(None, None, None)
-
-
-def actors(
-    job: Job, plan: Mapping[str, Any], shards: int, workers: int | None, address: str
-) -> tuple[AbstractContextManager[Actors], int]:
-    """Actors that end with the block, and how many there are to be.
+def actors(job: Job, plan: Mapping[str, Any], shards: int, workers: int | None, address: str) -> Iterator[tuple[Actors, int]]:
+    """Actors that end with the block, and how many there are to be. They are not started yet.
 
     Args:
         job: what is linked how.
@@ -183,11 +172,14 @@ def actors(
             than there are shards.
         address: see :func:`connected`.
     """
-    connection = connected(address)
-    ray = connection.__enter__()
     device = str(job.opening.get("device") or "cpu")
     cards = device.startswith("cuda")
-    most = sum(amounts(ray, "GPU" if cards else "CPU"))
-    number = max(1, min(workers or most, shards))
-    cpus = cores_each(amounts(ray, "CPU"), number)
-    return _opened(ray, connection, (job, plan, cpus, device), cpus, int(cards)), number
+    with connected(address) as ray:
+        most = sum(amounts(ray, "GPU" if cards else "CPU"))
+        number = max(1, min(workers or most, shards))
+        cpus = cores_each(amounts(ray, "CPU"), number)
+        crew = Actors(ray, (job, plan, cpus, device), cpus, int(cards))
+        try:
+            yield crew, number
+        finally:
+            crew.close()

@@ -56,12 +56,10 @@ class Job:
 
     def open(self, device: str | None = None) -> "Linker":
         """The linker. Give ``device`` to choose another device than that of the job."""
-        from elq.linking.linker import Linker
+        from elq.linking.linker import open_linker
 
         opening = {**self.opening, **({} if device is None else {"device": device})}
-        if self.catalogue is None:
-            return Linker.from_pretrained(self.model, **opening)
-        return Linker.from_catalogue(self.catalogue, model=self.model, columns=self.columns, **opening)
+        return open_linker(self.model, self.catalogue, columns=self.columns, **opening)
 
     def plan(self) -> dict[str, Any]:
         """What decides the links: the content of the model and the settings. The path of the model plays no part.

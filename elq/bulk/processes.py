@@ -82,11 +82,19 @@ class Processes:
 
 
 @contextmanager
-def processes(job: Job, plan: Mapping[str, Any], workers: int) -> Iterator[Processes]:
-    """Processes that end with the block."""
-    crew = Processes(job, plan, workers)
+def processes(job: Job, plan: Mapping[str, Any], shards: int, workers: int | None) -> Iterator[tuple[Processes, int]]:
+    """Processes that end with the block, and how many there are to be. They are not started yet.
+
+    Args:
+        job: what is linked how.
+        plan: the plan of the run.
+        shards: the number of shards to link.
+        workers: the number of processes; None: see :func:`workers_here`. There are no more than shards.
+    """
+    number = min(workers, shards) if workers else workers_here(shards, str(job.opening.get("device") or "cpu"))
+    crew = Processes(job, plan, number)
     try:
-        yield crew
+        yield crew, number
     finally:
         crew.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elq.bulk.job import Job, digest_of_plan, left_over, prepared
-from elq.bulk.processes import processes, workers_here
+from elq.bulk.processes import processes
 from elq.bulk.schedule import Crew, run_shards
 from elq.bulk.shards import Shard, find_shards, finished, record_path
 from elq.bulk.worker import Done, Failed
@@ -66,7 +66,7 @@ def bulk(job: Job, source: str, *, workers: int | None = None, ray: str | None =
     shards, others = find_shards(source, job.form)
     _refuse_inside(source, shards, job.output)
     if others:
-        log.warning("%s files of %s are passed over, since elq cannot read their format", f"{others:,}", source)
+        log.warning("%s files of %s are not linked, since elq cannot read their format", f"{others:,}", source)
     check_input(str(shards[0].source), job.text_column)
     plan = job.plan()
     with prepared(job.output, plan, shards, overwrite=overwrite):
@@ -74,12 +74,11 @@ def bulk(job: Job, source: str, *, workers: int | None = None, ray: str | None =
         todo = [shard for shard in shards if finished(shard, job.output, digest) is None]
         summary = Summary(before=len(shards) - len(todo))
         if left := left_over(job.output, shards):
-            log.warning("%s of the outputs in %s have no input in this run: they stay", f"{left:,}", job.output)
+            log.warning("%s outputs of earlier runs in %s have no input in this run; they are kept", f"{left:,}", job.output)
         failed: list[Failed] = []
         if todo:
-            crew, workers = _crew(job, plan, len(todo), workers, ray)
-            with crew as opened:
-                results = track(run_shards(opened, todo, workers), "linking shards", len(todo))
+            with _crew(job, plan, len(todo), workers, ray) as (crew, number):
+                results = track(run_shards(crew, todo, number), "linking shards", len(todo))
                 failed = _count(results, summary)
     summary.seconds = time.perf_counter() - began
     if failed:
@@ -92,14 +91,13 @@ def bulk(job: Job, source: str, *, workers: int | None = None, ray: str | None =
 
 def _crew(
     job: Job, plan: dict[str, object], shards: int, workers: int | None, ray: str | None
-) -> tuple[AbstractContextManager[Crew], int]:
+) -> AbstractContextManager[tuple[Crew, int]]:
     """The workers, not started yet, and how many there are to be."""
     if ray is not None:
         from elq.bulk.cluster import actors
 
         return actors(job, plan, shards, workers, ray)
-    number = min(workers, shards) if workers else workers_here(shards, str(job.opening.get("device") or "cpu"))
-    return processes(job, plan, number), number
+    return processes(job, plan, shards, workers)
 
 
 def _count(results: Iterable[Done | Failed], summary: Summary) -> list[Failed]:
@@ -128,7 +126,10 @@ def _refuse_inside(source: str, shards: list[Shard], output: Path) -> None:
     """Refuse an output folder whose files the next run would read as input, or that would replace the input."""
     inside = Path(source).is_dir() and output.is_relative_to(Path(source).resolve())
     if inside or any(output / shard.name == shard.source or _is_output(shard.source, output) for shard in shards):
-        raise ElqError(f"the output {output} lies in the input {source}, so links would be read as questions: give another one")
+        raise ElqError(
+            f"the output {output} lies in the input {source}, so its links would be read as questions: give an --output"
+            " elsewhere"
+        )
 
 
 def _is_output(source: Path, output: Path) -> bool:

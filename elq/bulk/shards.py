@@ -28,7 +28,6 @@ from elq.reading.records import JSON, JSON_LINES
 OWN = "_elq"  # folder in the output folder
 HIDDEN = ("_", ".")  # how the names begin that are no data: _SUCCESS, .crc, and elq's own folder
 READABLE = (*TEXT, *JSON_LINES, *JSON, *TABLES)
-OUTPUTS = ("jsonl", "parquet")  # formats of the output
 MAGIC = "*?["
 
 

@@ -15,13 +15,12 @@ from elq.bulk.outputs import WRITERS
 from elq.bulk.shards import OWN, Record, Shard, record_path, sha256_of
 from elq.errors import ElqError
 from elq.files import holds_json, writing
-from elq.questions.inputs import check_input, read_input
+from elq.questions.inputs import CHUNK, check_input, read_input
 from elq.threads import set_threads
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
 
-CHUNK = 256  # questions that are linked, and held in memory, at a time
 EXAMPLES = 3  # bad lines of a shard that are reported in full
 
 

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from elq.commands.console import ArgumentParser, add_ray, parse_columns
-from elq.commands.opening import add_model_options
+from elq.commands.console import ArgumentParser, add_ray, refuse_below_one
+from elq.commands.opening import add_model_options, columns_of
 from elq.encoding.pretrained import GENERAL
-from elq.errors import ElqError
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 
 
@@ -53,11 +52,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Link the files, and print what was done."""
     options = parser().parse_args(arguments)
-    for name in ("workers", "mentions"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
-    if options.columns is not None and options.catalogue is None:
-        raise ElqError("--columns is given, but only --catalogue uses it: give --catalogue FILE too, or leave out --columns")
+    refuse_below_one(options, "workers", "mentions")
+    columns = columns_of(options)
     if options.device == "auto" and options.ray is None:
         from elq.encoding.device import chosen_device
 
@@ -70,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
         output=Path(options.output).expanduser().resolve(),
         model=str(Path(model).expanduser().resolve()) if Path(model).expanduser().is_dir() else model,
         catalogue=None if options.catalogue is None else str(Path(options.catalogue).expanduser().resolve()),
-        columns=parse_columns(options.columns) if options.columns else None,
+        columns=columns,
         opening={
             "device": options.device,
             "scoring": options.scoring,

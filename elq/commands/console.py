@@ -93,6 +93,21 @@ def speak(command: Callable[[], object]) -> int:
     return 0
 
 
+def refuse_below_one(options: argparse.Namespace, *names: str) -> None:
+    """Refuse numbers below 1.
+
+    Args:
+        options: the arguments.
+        names: the options that are numbers of at least 1; one that is None was not given.
+
+    Raises:
+        ElqError: a number is below 1.
+    """
+    for name in names:
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise ElqError(f"--{name} is {value}, but must be at least 1: give --{name} 1 or more")
+
+
 def refuse_overwriting(output: str | None, *read: str | Path | None) -> None:
     """Refuse to write where the command reads.
 

@@ -11,10 +11,9 @@ from elq.exchange.elevant import prediction_line
 from elq.exchange.nif_writer import NifWriter
 from elq.exchange.tables import ParquetWriter, csv_head, csv_rows
 from elq.files import continuing, replacing
+from elq.questions.inputs import CHUNK
 from elq.questions.predicted import as_json
 from elq.types import Link, Question
-
-CHUNK = 256  # questions that are linked, and held in memory, at a time
 
 FORMATS = ("text", "jsonl", "nif", "parquet", "csv", "elevant")
 SUFFIXES = {  # of --output → its format, if --format does not say it

@@ -41,20 +41,24 @@ def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
 
 
+def columns_of(options: argparse.Namespace) -> dict[str, str] | None:
+    """The columns of the catalogue file; None if there are none.
+
+    Raises:
+        ElqError: ``--columns`` is wrong, or is given without ``--catalogue``.
+    """
+    if options.columns is not None and options.catalogue is None:
+        raise ElqError("--columns is given, but only --catalogue uses it: give --catalogue FILE too, or leave out --columns")
+    return parse_columns(options.columns) if options.columns else None
+
+
 def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
     """The linker that the model and the options of :func:`add_catalogue_options` choose.
 
     Raises:
         ElqError: ``--columns`` is given without ``--catalogue``, or the linker cannot be opened.
     """
-    from elq.linking.linker import Linker
+    from elq.linking import linker
 
     settings |= {"device": options.device, "scoring": options.scoring}
-    if options.catalogue is None:
-        if options.columns is not None:
-            raise ElqError(
-                "--columns is given, but only --catalogue uses it: give --catalogue FILE too, or leave out --columns"
-            )
-        return Linker.from_pretrained(options.model or GENERAL, **settings)
-    columns = parse_columns(options.columns) if options.columns else None
-    return Linker.from_catalogue(options.catalogue, model=options.model or GENERAL, columns=columns, **settings)
+    return linker.open_linker(options.model, options.catalogue, columns=columns_of(options), **settings)

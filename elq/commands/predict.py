@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
-from elq.commands.link_files import CHUNK, FORMATS, format_of_output, opened_output
+from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_below_one, refuse_overwriting
+from elq.commands.link_files import FORMATS, format_of_output, opened_output
 from elq.commands.opening import add_model_options, open_linker
 from elq.commands.question_sources import open_source
 from elq.commands.shown import as_coloured, as_text, has_colours
@@ -19,6 +19,7 @@ from elq.exchange.annotator import Mentions, link_documents
 from elq.exchange.iris import check_prefix
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
+from elq.questions.inputs import CHUNK
 from elq.types import Link, Question
 
 if TYPE_CHECKING:
@@ -163,9 +164,7 @@ def _check(options: argparse.Namespace, asks: bool) -> None:
             f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input FILE'
             " (`--input -` reads standard input)"
         )
-    for name in ("mentions", "candidates"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ElqError(f"--{name} is {getattr(options, name)}, but must be at least 1: give --{name} 1 or more")
+    refuse_below_one(options, "mentions", "candidates")
 
 
 def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | None:

@@ -1,10 +1,10 @@
 """The prompt of `elq predict` without a question: links each line that is typed, and changes settings between the questions."""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from math import exp
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from elq.commands.terminal import typed_lines
 from elq.errors import ElqError
 from elq.linking.explain import explain, share, signed
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
-from elq.linking.rule import Rule, rule_of
+from elq.linking.rule import Rule
 from elq.types import Link, Question
 
 if TYPE_CHECKING:
@@ -54,13 +54,7 @@ class Settings:
 
     def rule(self, linker: "Linker") -> Rule:
         """What a link needs to be shown with these settings."""
-        least, calibration = linker.mention_threshold, linker.calibration
-        if linker.score_mode != "table" and self.candidates not in (None, linker.candidates):
-            calibration = None  # as in a call of the linker: it was fitted with another K
-        if self.threshold is None and self.min_probability is None:
-            return Rule(threshold=linker.threshold, mention_threshold=least, calibration=calibration)
-        least = None if self.threshold is None else least
-        return rule_of(self.threshold, self.min_probability, mention_threshold=least, calibration=calibration)
+        return linker.rule(self.threshold, self.min_probability, candidates=self.candidates)
 
     def __str__(self) -> str:
         said = [] if self.threshold is None else [f"threshold γ {signed(self.threshold)}"]
@@ -139,8 +133,8 @@ class Prompt:
 
     def _types(self) -> str:
         """The types in force, and those that most entities have."""
-        counted = Counter(name for entity in self.linker.entities.catalogue for name in entity.types)
-        rows = [f"  {name}  {count:,}" for name, count in counted.most_common(TYPES)]
+        counted = self.linker.entities.catalogue.type_counts()
+        rows = [f"  {name}  {count:,}" for name, count in islice(counted.items(), TYPES)]
         more = [f"  and {len(counted) - TYPES:,} more types"] if len(counted) > TYPES else []
         head = "types of the catalogue, with the number of their entities:" if rows else "the entities have no types"
         return "\n".join([self._now(), head, *rows, *more])
@@ -156,13 +150,13 @@ class Prompt:
         if any(len(link.candidates) < k for link in links):
             places = [(link.start, link.end) for link in links]
             links = self.linker.link(asked, mentions=places, candidates=k, types=self.settings.types)
-        catalogue, lines = self.linker.entities.catalogue, []
+        lines = []
+        records = self.linker.entities.catalogue.by_id(one.entity for link in links for one in link.candidates[:k])
         for link in links:
             lines.append(f"{link.mention} (characters {link.start} to {link.end})")
-            rows = catalogue.rows([one.entity for one in link.candidates[:k]]).tolist()
-            records = catalogue.records(rows)
-            for number, (one, row) in enumerate(zip(link.candidates[:k], rows, strict=True), 1):
-                about = shorten(records[row].description, DESCRIPTION, placeholder=" …") if row in records else ""
+            for number, one in enumerate(link.candidates[:k], 1):
+                record = records.get(one.entity)
+                about = shorten(record.description, DESCRIPTION, placeholder=" …") if record else ""
                 parts = [f"  {number}", one.entity, one.title, about, f"(p {share(exp(one.score))})"]
                 lines.append("  ".join(part for part in parts if part))
         return "\n".join(lines)
@@ -190,7 +184,7 @@ def converse(linker: "Linker", settings: Settings, *, history: bool = True) -> N
         history: whether earlier lines are offered again, and new ones are written to the history file.
     """
     prompt = Prompt(linker, settings, as_coloured if has_colours(sys.stdout) else as_text)
-    known = f"{len(linker.entities.catalogue) - len(linker.entities.catalogue.removed):,} entities"
+    known = f"{linker.entities.manifest.entities:,} entities"
     print(f"elq links over {known}. Type a question; `:help` lists the commands, and Ctrl-D ends.", file=sys.stderr)
     for line in typed_lines(SIGN, history=history):
         try:

@@ -152,6 +152,10 @@ class Catalogue:
         places = pa.Array.from_buffers(pa.int64(), len(wanted), [None, pa.py_buffer(np.array(wanted, np.int64))])
         return dict(zip(wanted, map(_entity, self._table.take(places).to_pylist()), strict=True))
 
+    def by_id(self, ids: Iterable[str]) -> dict[str, Entity]:
+        """Id → record, for those of the ids that the catalogue contains."""
+        return {record.id: record for record in self.records(self.rows(sorted({*ids})).tolist()).values()}
+
     def __iter__(self) -> Iterator[Entity]:
         for row, entity in enumerate(self.all_rows()):
             if row not in self.removed:

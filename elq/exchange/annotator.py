@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from elq.errors import ElqError
-from elq.exchange.nif import Document, read_nif
+from elq.exchange.nif import Document
 from elq.exchange.nif_writer import NifWriter
 from elq.types import Link, Question
 
@@ -11,27 +11,6 @@ MEDIA_TYPES = {"application/x-turtle": "turtle", "text/turtle": "turtle", "appli
 
 Mentions = list[list[tuple[int, int]]]  # for each text, given mentions as characters [start, end)
 LinkTexts = Callable[[list[str], Mentions | None], Sequence[Sequence[Link]]]  # without mentions, they are to be found
-
-
-def annotate(document: bytes, media_type: str, link: LinkTexts, *, prefix: str | None = None, scores: bool = False) -> bytes:
-    """Answer a NIF document with its links.
-
-    A question with given mentions is answered with the links of these (GERBIL's D2KB). In any other question, mentions are
-    found (A2KB). Gold mentions of the document are not read.
-
-    Args:
-        document: the NIF document.
-        media_type: its media type, one of MEDIA_TYPES; the answer has the same.
-        link: links texts.
-        prefix: the beginning of the IRIs of entities, see :func:`elq.exchange.iris.entity_iri`.
-        scores: whether links have an ``itsrdf:taConfidence``. GERBIL chooses a threshold of its own if they have one.
-
-    Raises:
-        ElqError: the media type is unknown, or the document cannot be read.
-    """
-    form = form_of_media_type(media_type)
-    questions, _ = read_nif(document, form, "the document", prefix)
-    return written(questions, link_documents(questions, link), form, prefix=prefix, scores=scores)
 
 
 def written(

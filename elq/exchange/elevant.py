@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 
 from elq.exchange.iris import entity_iri
-from elq.files import SURROGATES
+from elq.files import whole
 from elq.types import NIL, Link, Question
 
 
@@ -31,8 +31,7 @@ def benchmark_line(question: Question, prefix: str | None = None) -> str:
     """The line of a question with its gold mentions, in the order of the text; its id is the title."""
     mentions = sorted(question.mentions, key=lambda one: (one.start, one.end))
     labels = [_reference(one.start, one.end, one.entity, prefix) for one in mentions]
-    text = SURROGATES.sub("\ufffd", question.text)
-    return _line({"text": text, "title": question.id, "labels": labels})
+    return _line({"text": whole(question.text), "title": question.id, "labels": labels})
 
 
 def _reference(start: int, end: int, entity: str | None, prefix: str | None) -> dict[str, object]:

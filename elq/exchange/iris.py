@@ -31,7 +31,7 @@ def check_prefix(prefix: str | None) -> str | None:
     if prefix is not None and not PREFIX.fullmatch(prefix):
         raise ElqError(
             f"the entity prefix is {prefix!r}, but must be the beginning of an IRI: give one such as"
-            " http://dbpedia.org/resource/ (--entity-prefix)"
+            " http://dbpedia.org/resource/, as --entity-prefix of a command or entity_prefix of a request"
         )
     return prefix
 

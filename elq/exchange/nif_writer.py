@@ -6,7 +6,7 @@ from math import exp
 
 from elq.exchange.iris import link_iri, question_iri
 from elq.exchange.nif import NAMESPACES, Document, full_iri
-from elq.files import SURROGATES
+from elq.files import whole
 from elq.types import Link, Question
 
 Annotation = tuple[int, int, str, float | None]  # start, end, IRI of the entity, confidence
@@ -51,7 +51,7 @@ class NifWriter:
         return exp(link.score) if link.probability is None else link.probability
 
     def _written(self, question: Question, annotations: Sequence[Annotation]) -> bytes:
-        text = SURROGATES.sub("\ufffd", question.text)
+        text = whole(question.text)
         context, mention = self._iris(question, len(text))
         properties = [*self._kinds("nif:Context", "nif:RFC5147String"), *self._places(0, len(text))]
         written = [self._resource(context, [*properties, ("nif:isString", literal(text))])]

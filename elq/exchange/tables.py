@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from elq.files import SURROGATES
+from elq.files import whole
 from elq.types import Link, Question
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def rows_of(question: Question, links: Sequence[Link]) -> Iterator[list[Any]]:
 
 
 def _whole(value: Any) -> Any:
-    """A value without half characters (lone surrogates), which no file in UTF-8 can have; U+FFFD stands for each."""
-    return SURROGATES.sub("\ufffd", value) if isinstance(value, str) else value
+    """A value without half characters."""
+    return whole(value) if isinstance(value, str) else value
 
 
 def csv_head() -> bytes:

@@ -35,7 +35,12 @@ def model(facts: Facts) -> str:
     about, config, decision = facts.entities.manifest, facts.config, facts.decision
     encoder = config.encoder
     kind = f"{encoder.get('model_type')}, {encoder.get('num_hidden_layers')} layers, {encoder.get('hidden_size')} wide"
-    beside = {"names": config.names, f"fame ({', '.join(config.prior)})": config.prior, '"not in the catalogue"': config.nil}
+    beside = {
+        "names": config.names,
+        f"fame ({', '.join(config.prior)})": config.prior,
+        '"not in the catalogue"': config.nil,
+        "the whole question": config.whole_question,
+    }
     learned = ", ".join(what for what, asked in beside.items() if asked)
     rows = {
         "method": "ELQ ([Li et al., EMNLP 2020](https://aclanthology.org/2020.emnlp-main.522/))"

@@ -14,7 +14,7 @@ from spacy.util import raise_error
 
 from elq.errors import ElqError
 from elq.integrations import spacy_spans
-from elq.integrations.spacy_settings import DEFAULTS, GENERAL, Settings
+from elq.integrations.spacy_settings import DEFAULTS, Settings
 from elq.types import Link
 
 if TYPE_CHECKING:
@@ -87,17 +87,13 @@ class LinkingPipe:
 
     def _opened(self, folder: Path | None) -> "Linker":
         """Open the model folder in a saved pipeline; without one, what the settings name."""
-        from elq.linking.general import STARTER
-        from elq.linking.linker import Linker
+        from elq.linking.linker import open_linker
 
         said = self.settings
         if folder is not None:
-            linker = Linker.from_pretrained(folder, device=said.device)
-        elif said.model is not None and said.catalogue is None:
-            linker = Linker.from_pretrained(said.model, device=said.device)
+            linker = open_linker(folder, device=said.device)
         else:
-            source, model = said.catalogue or STARTER, said.model or GENERAL
-            linker = Linker.from_catalogue(source, model=model, columns=said.columns, device=said.device)
+            linker = open_linker(said.model, said.catalogue, columns=said.columns, device=said.device)
         linker.link([], threshold=said.threshold, min_probability=said.min_probability, nil=said.nil)  # checks them
         return linker
 
@@ -150,7 +146,7 @@ class LinkingPipe:
         """Whether a link reaches the thresholds of the settings; without any, those of the linker."""
         least, probability = self.settings.threshold, self.settings.min_probability
         if least is None and probability is None:
-            sure = link.mention_score >= (self.linker.mention_threshold or -inf)
+            sure = link.mention_score >= (-inf if self.linker.mention_threshold is None else self.linker.mention_threshold)
             return sure and link.score >= self.linker.threshold
         sure = probability is None or link.probability is None or link.probability >= probability
         return sure and link.score >= (-inf if least is None else least)

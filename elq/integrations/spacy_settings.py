@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.linking.inputs import check_probability, check_threshold, shown
 
-GENERAL = "elq/general"
 ENTS = ("add", "replace", "none", "given")
 NEEDED = ("span_key", "device")  # these texts cannot be left out
 

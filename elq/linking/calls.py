@@ -115,7 +115,7 @@ class Calls:
         if spans is not None:
             found = self._given(several, spans if starts is None else moved_spans(spans, starts), k, nil, allowed)
         else:
-            found = self._found(several, self._rule(threshold, min_probability, k, nil), k, allowed, starts)
+            found = self._found(several, self.rule(threshold, min_probability, candidates=k, nil=nil), k, allowed, starts)
         links = LinkedQuestions(map(Links, found if starts is None else moved_links(found, starts), asked))
         return links[0] if isinstance(texts, str) else links
 
@@ -153,7 +153,7 @@ class Calls:
         Raises:
             ElqError: the text is not a string, or the catalogue has no such entity.
         """
-        return explain(self.scorer, text, self._rule(None, None, self.candidates, False), self.candidates, entity)
+        return explain(self.scorer, text, self.rule(), self.candidates, entity)
 
     def _found(
         self, texts: Sequence[str], rule: Rule, k: int, allowed: Tensor | None, starts: Sequence[int] | None
@@ -189,7 +189,7 @@ class Calls:
             nil: whether NIL is a candidate.
             min_probability: the lowest probability of a link, see :meth:`link`.
         """
-        rule = self._rule(threshold, min_probability, self._checked(candidates, nil), nil, scored)
+        rule = self.rule(threshold, min_probability, candidates=self._checked(candidates, nil), nil=nil, scored=scored)
         return scored.decoded(rule)
 
     def score(
@@ -217,7 +217,7 @@ class Calls:
             ElqError: texts that are no strings, a threshold above 0, a probability that is not from 0 to 1, or candidates < 1.
         """
         several, k = as_texts(texts), self._checked(candidates, False)
-        floor = self._rule(threshold, min_probability, k, False).threshold
+        floor = self.rule(threshold, min_probability, candidates=k).threshold
         more = None if given_candidates is None else check_candidates(given_candidates)
         choices = {"mentions": mentions, "given_candidates": more, "batch_size": self.batch_size}
         parts = [*self.scorer.batches(several, floor=floor, candidates=k, **choices)]  # type: ignore[arg-type]
@@ -236,11 +236,27 @@ class Calls:
         """The calibration, if it is valid for scores with K candidates."""
         return self.calibration if self.scorer.score_mode == "table" or k == self.candidates else None
 
-    def _rule(
-        self, threshold: float | None, min_probability: float | None, k: int, nil: bool, scored: Scored | None = None
+    def rule(
+        self,
+        threshold: float | None = None,
+        min_probability: float | None = None,
+        *,
+        candidates: int | None = None,
+        nil: bool = False,
+        scored: Scored | None = None,
     ) -> Rule:
-        """The rule of a call. With a probability and no γ, the linker's own thresholds are not asked for."""
-        calibration = self._calibration(k)
+        """What a link of a call with these arguments needs to be shown.
+
+        With a probability and no γ, the linker's own thresholds are not asked for.
+
+        Args:
+            threshold, min_probability, candidates, nil: the arguments of :meth:`link`.
+            scored: the scores that are decoded, if they were made before; without a calibration of theirs, there is none.
+
+        Raises:
+            ElqError: a value is outside its limits, or a probability is asked for and there is no calibration.
+        """
+        calibration = self._calibration(self.candidates if candidates is None else candidates)
         if scored is not None and scored.calibration is None:
             calibration = None
         least = self.mention_threshold

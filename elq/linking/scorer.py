@@ -58,11 +58,17 @@ class Scorer:
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
         """The tokens of B questions. If the model uses names, they also say which spans are names."""
-        dictionary, config = self.retriever.dictionary, self.model.config
+        tokens, dictionary, config = self.plain_tokens(texts), self.retriever.dictionary, self.model.config
         if dictionary is None or not config.names:
-            return self.tokenizer(texts)
-        tokens = self.tokenizer(texts, [*map(dictionary.gaps, texts)], [*map(dictionary.cuts, texts)])
+            return tokens
         return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
+
+    def plain_tokens(self, texts: Sequence[str]) -> TokenBatch:
+        """The tokens of B questions, which do not say which spans are names."""
+        dictionary = self.retriever.dictionary if self.model.config.names else None
+        if dictionary is None:
+            return self.tokenizer(texts)
+        return self.tokenizer(texts, [*map(dictionary.gaps, texts)], [*map(dictionary.cuts, texts)])
 
     def batches(
         self,
@@ -121,8 +127,8 @@ class Scorer:
         with self.inference():
             there = tokens.to(self.device)
             hidden = self.model.encode(there)  # (B, T, D)
-            own = tokens if starts is None else hide_context(tokens, starts)
-            logits = self.model.mention_logits(hidden, own.to(self.device))  # (B, T, L)
+            own = there if starts is None else hide_context(tokens, starts).to(self.device)
+            logits = self.model.mention_logits(hidden, own)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
             found = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)

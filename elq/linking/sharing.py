@@ -38,12 +38,7 @@ class Sharing:
         The entities are those of this linker, and γ, the mention threshold, K and the score mode are those that it has now.
 
         Args:
-            name: the repository, ``owner/name``; it is made if there is none.
-            private: whether only you may see it; None: as your account has it. A repository that is there stays as it is.
-            token: a token with the right to write; None: that of HF_TOKEN or of `hf auth login`.
-            revision: the branch to push to, which is made if there is none; None: ``main``.
-            message: the message of the commit.
-            evaluations: files of ``elq evaluate --output``, for the scores in the card.
+            name, private, token, revision, message, evaluations: as in :func:`elq.push_to_hub`.
 
         Returns:
             The address of the commit.

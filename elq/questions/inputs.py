@@ -18,6 +18,8 @@ from elq.types import Question
 
 log = logging.getLogger(__name__)
 
+CHUNK = 256  # questions that are linked, and held in memory, at a time
+
 TEXT_KEYS = ("text", "question")  # of a record, or of a table's columns
 TEXT = ("txt", "")  # suffixes of files with one question a line
 TABLES = (*DELIMITED, *PARQUET)

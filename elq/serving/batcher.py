@@ -194,6 +194,6 @@ def windows_of(linker: "Linker", text: str) -> int:
     limit = linker.model.encoder.max_tokens
     if text.isascii() and 2 * len(text) < limit:  # a character is at most one token, and a gap between names is one more
         return 1
-    tokens = linker.scorer.tokens([text])
+    tokens = linker.scorer.plain_tokens([text])
     length, inside = int(tokens.attention.sum()), int(tokens.text_mask.sum())
     return len(window_starts(inside, limit - (length - inside))) if length > limit else 1

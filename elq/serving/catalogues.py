@@ -79,14 +79,12 @@ def open_served(served: Served, device: str, beside: "Linker | None" = None) -> 
     Raises:
         ElqError: the files cannot be opened.
     """
-    from elq.linking.linker import Linker
+    from elq.linking.linker import open_linker
 
-    if served.model is not None:
-        linker = Linker.from_pretrained(served.model, device=device)
-    elif served.file is None:
-        linker = Linker.from_catalogue(device=device)
+    if served.file is not None and beside is not None:
+        linker = beside.with_catalogue(served.file)
     else:
-        linker = beside.with_catalogue(served.file) if beside else Linker.from_catalogue(served.file, device=device)
+        linker = open_linker(served.model, served.file, device=device)
     linker.link(WARM_UP)
     return Opened(linker, version_of(served, linker))
 

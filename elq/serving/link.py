@@ -95,10 +95,9 @@ def answer_of(
 
 def candidate_records(opened: Opened, found: list[Linked]) -> dict[str, Entity]:
     """The catalogue's records of all candidates, by their ids."""
-    catalogue = opened.linker.entities.catalogue
-    ids = sorted({one.entity for linked in found for each in linked.links for one in each.candidates})
-    rows = [row for row in catalogue.rows(ids).tolist() if row >= 0]
-    return {record.id: record for record in catalogue.records(rows).values()}
+    return opened.linker.entities.catalogue.by_id(
+        one.entity for linked in found for each in linked.links for one in each.candidates
+    )
 
 
 def plain_link(link: Link, records: dict[str, Entity] | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from elq import ElqError, Link, Linker, Mention, Question
-from elq.exchange.annotator import annotate, link_documents, written
+from elq.exchange.annotator import form_of_media_type, link_documents, written
 from elq.exchange.iris import check_prefix, entity_iri, entity_of, question_id, question_iri
 from elq.exchange.nif import Document, full_iri, read_nif, read_nif_file
 from elq.exchange.nif_writer import NifWriter
@@ -237,6 +237,13 @@ def test_a_prefix_that_no_iri_begins_with_is_refused():
 @pytest.fixture(scope="module")
 def linker() -> Linker:
     return Linker.from_pretrained(str(MODEL))
+
+
+def annotate(document: bytes, media_type: str, link) -> bytes:
+    """The answer of `POST /nif`, whose steps are these, without the server."""
+    form = form_of_media_type(media_type)
+    questions, _ = read_nif(document, form, "the document")
+    return written(questions, link_documents(questions, link), form)
 
 
 def test_a_document_is_answered_with_the_links_of_the_linker(linker):
