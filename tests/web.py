@@ -43,17 +43,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Web]:
-    """A running server without files."""
-    web = Web()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"web": web}))
-    server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_port}/mirror/"
+def running(handler: type[BaseHTTPRequestHandler], **bound: object) -> Iterator[str]:
+    """The address of a server on this machine that answers with a handler, whose class has the ``bound`` attributes."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), bound))
+    server.daemon_threads, server.block_on_close = True, False  # a client may keep its connection open
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield web
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving() -> Iterator[Web]:
+    """A running server without files."""
+    web = Web()
+    with running(Handler, web=web) as address:
+        web.url = f"{address}/mirror/"
+        yield web
