@@ -5,6 +5,7 @@ stage. Its order depends only on the seed and the epoch, so a resumed run sees t
 """
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -53,6 +54,8 @@ class QuestionData(LightningDataModule):
         frames: YAML file with your own template sentences.
         languages: the languages of the template sentences: de, en, es, fr or zh; English by default.
         batch_size: number of questions per batch and device.
+        workers: number of processes that make the batches of each device; with 0, the training process makes them itself. A
+            processor is kept busy by the training; a GPU waits for batches unless 4 or more processes make them.
         parts: batches over random parts of the catalogue, for a model that must not know its catalogue.
         settings: the settings of the model, such as L, whether it uses names, and where it cuts questions.
         seed: seed of the order and of the template questions.
@@ -74,6 +77,7 @@ class QuestionData(LightningDataModule):
         frames: str | None = None,
         languages: list[str] | None = None,
         batch_size: int = 64,
+        workers: int = 0,
         parts: PartSettings | None = None,
         settings: ModelSettings | None = None,
         seed: int = 0,
@@ -83,6 +87,8 @@ class QuestionData(LightningDataModule):
         check_development(dev, dev_templates, dev_share, train)
         if batch_size < 1:
             raise ElqError(f"data.batch_size is {batch_size}, but must be at least 1: give a larger number")
+        if workers < 0:
+            raise ElqError(f"data.workers is {workers}, but must be at least 0: give 0, or the number of processes")
         self.settings, build, self.parts = settings or ModelSettings(), build or BuildSettings(), parts or PartSettings()
         if self.parts.share and not (self.settings.names and self.settings.loss == "sampled"):
             raise ElqError(
@@ -96,7 +102,7 @@ class QuestionData(LightningDataModule):
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames, self.languages = columns, train, frames, languages or ["en"]
         self.dev_file, self.test_file, self.dev_templates, self.dev_share = dev, test, dev_templates, dev_share
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.dictionary: Dictionary | None = None
         self._training: list[Together] = []
         self._held_out: frozenset[str] = frozenset()  # texts of training questions that are development questions
@@ -247,7 +253,14 @@ class QuestionData(LightningDataModule):
         collator: Callable[[Sequence[Question]], Batch] = self._collator(self.dictionary)
         if self.parts.share:
             collator = PartCollator(collator, self.entities.catalogue, self.parts, seed=self.seed, epoch=epoch)  # type: ignore[arg-type]
-        return DataLoader(questions, batch_sampler=self.batches(epoch), collate_fn=collator)  # type: ignore[arg-type]
+        forked = "fork" if self.workers and sys.platform == "linux" else None  # a collator has files that cannot be pickled
+        return DataLoader(
+            questions,  # type: ignore[arg-type]
+            batch_sampler=self.batches(epoch),
+            collate_fn=collator,
+            num_workers=self.workers,
+            multiprocessing_context=forked,
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The development questions of this process, in batches of similar length."""

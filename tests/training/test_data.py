@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 
@@ -10,6 +12,8 @@ from elq.linking.linker import Linker
 from elq.training.batches import POOL, Collator, ShuffledBatches
 from elq.training.data import QuestionData
 from elq.training.parser import ELQCLI
+from elq.training.parts import PartSettings
+from elq.training.settings import ModelSettings
 from elq.training.stages import Source, Stage
 from elq.types import Mention, Question
 
@@ -94,6 +98,26 @@ def test_stages_follow_each_other(data):
     batch = next(iter(made.train_dataloader()))
     assert len(batch.questions) == 4
     assert sum(len(batch.questions) for batch in made.val_dataloader()) == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the workers of other systems are not forked")
+def test_workers_make_the_same_batches(data):
+    def batches(workers):
+        made = data(
+            batch_size=4, workers=workers, settings=ModelSettings(names=True, loss="sampled"), parts=PartSettings(share=0.5)
+        )
+        made.prepare_data()
+        made.setup("fit")
+        return [(b.questions, b.rows.tolist(), b.tokens.ids.tolist(), b.part) for b in made.train_dataloader()]
+
+    alone, together = batches(0), batches(2)
+    assert len(alone) == 4
+    assert [each[:3] for each in together] == [each[:3] for each in alone]
+    for (*_, one), (*_, other) in zip(alone, together, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or (one.rows.tolist(), one.anonymous) == (other.rows.tolist(), other.anonymous)
+    with pytest.raises(ElqError, match=r"data\.workers is -1, but must be at least 0"):
+        data(workers=-1)
 
 
 def test_template_questions_leave_out_what_is_held_out_and_have_their_knobs(data, question_file, tmp_path):
