@@ -36,7 +36,7 @@ def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scoring",
         metavar="MODE",
-        help="score mode: candidates, table, or elq, that of the released ELQ (default: the model's own)",
+        help="score mode: candidates, table, shortlist, or elq, that of the released ELQ (default: the model's own)",
     )
     parser.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
 

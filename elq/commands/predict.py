@@ -111,7 +111,9 @@ def main(arguments: Sequence[str]) -> None:
     else:
         questions = [Question(str(number), text) for number, text in enumerate(options.questions, 1)]
     linker = open_linker(options, **({} if options.mentions is None else {"max_mentions": options.mentions}))
-    if options.candidates not in (None, linker.candidates) and linker.score_mode != "table":
+    from elq.linking.scoring import OVER_ALL
+
+    if options.candidates not in (None, linker.candidates) and linker.score_mode not in OVER_ALL:
         remedy = "give one by --threshold; " if options.threshold is None else ""
         log.warning(
             "the model's own threshold γ was chosen for K = %d candidates, not %d: %slinks have no probability",

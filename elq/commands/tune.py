@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.dry_run:
         log.info("%s is not changed (--dry-run)", folder)
         return
-    tune.store(folder, chosen, calibration, files, options.objective)
+    tune.store(folder, chosen, calibration, files, options.objective, linker.score_mode)
     log.info(
         "the choice is stored in %s; metrics.json there is still from training: run `elq evaluate` for new metrics", folder
     )

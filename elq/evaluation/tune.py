@@ -176,9 +176,11 @@ def reached_at(
     return Choice(mention_threshold, Threshold(threshold, f1, precision, recall))
 
 
-def store(folder: Path, choice: Choice, calibration: Calibration, files: Sequence[Path], objective: str) -> None:
-    """Write the choice, and on which questions it was made, into ``decision.json`` of a model folder."""
-    decision = Decision.load(folder)
+def store(
+    folder: Path, choice: Choice, calibration: Calibration, files: Sequence[Path], objective: str, score_mode: str
+) -> None:
+    """Write the choice, its score mode, and on which questions it was made, into ``decision.json`` of a model folder."""
+    decision = replace(Decision.load(folder), score_mode=score_mode)
     chosen = {
         "by": "elq tune",
         "questions": [file.name for file in files],

@@ -17,6 +17,7 @@ from elq.linking.restriction import allowed_rows
 from elq.linking.rule import Rule, rule_of
 from elq.linking.scored import Scored, joined
 from elq.linking.scorer import Scorer
+from elq.linking.scoring import OVER_ALL
 from elq.links import LinkedQuestions, Links
 from elq.types import Candidate, Link, Mention
 
@@ -234,7 +235,7 @@ class Calls:
 
     def _calibration(self, k: int) -> AnyCalibration | None:
         """The calibration, if it is valid for scores with K candidates."""
-        return self.calibration if self.scorer.score_mode == "table" or k == self.candidates else None
+        return self.calibration if self.scorer.score_mode in OVER_ALL or k == self.candidates else None
 
     def rule(
         self,

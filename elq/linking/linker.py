@@ -28,7 +28,7 @@ from elq.linking.parts import Parts
 from elq.linking.pickled import Pickled
 from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
-from elq.linking.scoring import check_score_mode
+from elq.linking.scoring import check_index, check_score_mode, mode_for, same_scale
 from elq.linking.sharing import Sharing
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
@@ -78,11 +78,7 @@ class Linker(Pickled, Parts, Sharing):
                 f" {model.config.encoder['vocab_size']} ids: take tokenizer.json and model.safetensors from one model folder"
             )
         check_score_mode(score_mode, names=model.config.names)
-        if score_mode == "table" and not entities.index.sees_all:
-            raise ElqError(
-                f'score mode "table" needs the scores of all entities, but the {entities.index.kind} index computes only some'
-                " of them: build the entities with `elq build --index exact`, or choose another score mode"
-            )
+        check_index(score_mode, entities.index)
         if score_mode == "elq":
             tokenizer = tokenizer.released(model.config.question_tokens)
         self.entities, self.batch_size = entities, batch_size
@@ -112,7 +108,8 @@ class Linker(Pickled, Parts, Sharing):
             device: the device on which the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …; ``auto`` is the
                 first of ``cuda``, ``mps`` and ``cpu`` that torch can use.
             scoring: a score mode that replaces the folder's own, see elq/linking/scoring.py. The threshold γ of the folder was
-                chosen with the folder's own score mode.
+                chosen with the folder's own score mode. If it is None and the folder's own is ``table``, an index that does not
+                compute the scores of all entities is used with ``shortlist``, with a warning.
             max_mentions: the number of spans per question that are searched in the index.
 
         Raises:
@@ -188,8 +185,8 @@ class Linker(Pickled, Parts, Sharing):
             dictionary: the names of the entities, if a dictionary was made before.
         """
         decision, model = Decision.load(path), ELQ.from_pretrained(path).to(resolve_device(device))
-        mode = scoring or decision.score_mode
-        if mode != decision.score_mode:
+        mode = scoring or mode_for(decision.score_mode, entities.index)
+        if not (valid := same_scale(mode, decision.score_mode)):
             log.warning(
                 "the threshold γ = %.3f was chosen for the score mode %s, but the score mode is %s: give a threshold for this"
                 " score mode (--threshold)",
@@ -205,7 +202,7 @@ class Linker(Pickled, Parts, Sharing):
             score_mode=mode,
             max_mentions=max_mentions,
             dictionary=dictionary,
-            calibration=calibration_of(decision.calibration) if decision.calibration and mode == decision.score_mode else None,
+            calibration=calibration_of(decision.calibration) if decision.calibration and valid else None,
         ).opened_from(path)
 
     def reload(self) -> bool:

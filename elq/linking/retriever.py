@@ -1,6 +1,7 @@
 """Retrieval: finds the candidates of mentions, in the index and by their names."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -9,10 +10,15 @@ from torch import Tensor
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.restriction import best_allowed
-from elq.linking.scoring import entity_log_probs, with_bonus, with_name_matches, with_nil
+from elq.linking.scoring import entity_log_probs, shortlisted, with_bonus, with_name_matches, with_nil
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary, span_texts
+from elq.search.normaliser import Normaliser
 from elq.tensors import Spans, TokenBatch
+
+SHORTLIST = 256  # nearest entities over which the score mode `shortlist` sums exactly, apart from the entities of the name
+
+Matched = tuple[Tensor, Tensor, Tensor]  # inner products, catalogue rows and bonus of the name matches, each (Q, E)
 
 
 class Retrieved(NamedTuple):
@@ -24,7 +30,7 @@ class Retrieved(NamedTuple):
 
 
 class Retriever:
-    """Finds and scores the candidates of mentions. It keeps no state between calls.
+    """Finds and scores the candidates of mentions. It keeps no state between calls, apart from the sample of the normaliser.
 
     Args:
         model: the network that makes the mention vectors.
@@ -46,7 +52,7 @@ class Retriever:
                 f" {entities.table.width}: build the entities with the encoder with which the model was trained"
                 " (`elq build --encoder`)"
             )
-        self.model, self.entities = model, entities
+        self.model, self.entities, self.shortlist = model, entities, SHORTLIST
         self.dictionary = dictionary or (
             Dictionary(entities.catalogue, fine=model.config.fine_names) if model.config.names else None
         )
@@ -78,22 +84,13 @@ class Retriever:
         there = spans.to(hidden.device)
         vectors = self.model.mention_vectors(hidden, there)  # (Q, D)
         searched = self.model.search_vectors(vectors, hidden, tokens.text_mask.to(hidden.device), there)  # (Q, D)
-        normaliser, matched = None, None
-        if score_mode == "table":
-            scores, rows, normaliser = self.entities.index.search_normalised(searched, k)  # (Q, K) twice, (Q,)
-        else:
-            scores, rows = self.entities.index.search(searched, k)  # (Q, K)
         near = searched.float().cpu()  # (Q, D)
-        if self.dictionary is not None and self.model.name_bonus is not None:
-            name_matches = self.dictionary.name_matches(span_texts(texts, tokens, spans))
-            if name_matches.rows.numel():
-                bonus = self.model.name_bonus(name_matches.kinds.to(vectors.device)).cpu()  # (Q, E)
-                named = self.entities.table.gather(name_matches.rows.clamp_min(0))  # (Q, E, D)
-                products = torch.einsum("qd,qed->qe", near, named)  # (Q, E)
-                matched = (products, name_matches.rows, bonus)
-                scores, rows = with_name_matches(scores, rows, *matched)
-                if normaliser is not None:
-                    normaliser = with_bonus(normaliser, *matched)
+        matched = self._name_matches(texts, tokens, spans, near)
+        scores, rows, normaliser = self._search(near, k, score_mode, matched)  # (Q, K) twice, (Q,)
+        if matched is not None:
+            scores, rows = with_name_matches(scores, rows, *matched)
+            if normaliser is not None:
+                normaliser = with_bonus(normaliser, *matched)
         nil = None
         if self.model.nil is not None:  # checked here, so that the batch is sent to the device only if it is needed there
             nil = self.model.nil_scores(vectors, there, tokens.to(vectors.device))  # (Q,)
@@ -113,3 +110,30 @@ class Retriever:
             scores, rows = best_allowed(self.entities.table, near, allowed, k + matches.shape[-1])  # (Q, K + E) twice
             scores, rows = with_name_matches(scores, rows, products, matches, bonus)
         return Retrieved(rows[:, :k], entity_log_probs(scores[:, :k], total), log_nil)
+
+    @cached_property
+    def normaliser(self) -> Normaliser:
+        """Estimates the normaliser in the score mode ``shortlist``."""
+        return Normaliser(self.entities.table, self.entities.catalogue.removed)
+
+    def _name_matches(self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, near: Tensor) -> Matched | None:
+        """The name matches of Q spans with the vectors (Q, D); None if there is none."""
+        if self.dictionary is None or self.model.name_bonus is None:
+            return None
+        found = self.dictionary.name_matches(span_texts(texts, tokens, spans))
+        if not found.rows.numel():
+            return None
+        bonus = self.model.name_bonus(found.kinds.to(self.model.name_bonus.weight.device)).cpu()  # (Q, E)
+        named = self.entities.table.gather(found.rows.clamp_min(0))  # (Q, E, D)
+        return torch.einsum("qd,qed->qe", near, named), found.rows, bonus
+
+    def _search(self, near: Tensor, k: int, score_mode: str, matched: Matched | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Scores and rows (Q, K) of the nearest entities, and log Σ exp over all, (Q,), if the score mode needs it."""
+        index = self.entities.index
+        if score_mode == "table":
+            return index.search_normalised(near, k)
+        if score_mode != "shortlist":
+            return *index.search(near, k), None
+        scores, rows = index.search(near, max(k, self.shortlist))  # (Q, S)
+        listed = shortlisted(scores[:, : self.shortlist], rows[:, : self.shortlist], *(matched or ())[:2])
+        return scores[:, :k], rows[:, :k], self.normaliser(near, *listed)

@@ -17,6 +17,7 @@ from elq.linking.context import hide_context
 from elq.linking.decoding import ScoredSpans
 from elq.linking.retriever import Retriever
 from elq.linking.scored import Given, Scored
+from elq.linking.scoring import OVER_ALL
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
@@ -171,7 +172,7 @@ class Scorer:
                     found[b, place] = (b, *span)
         spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
         rows, _, log_nil = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
-        if log_nil is not None and self.score_mode != "table" and given_candidates != candidates:
+        if log_nil is not None and self.score_mode not in OVER_ALL and given_candidates != candidates:
             log_nil = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode).log_nil
         nil = [math.nan] * len(spans) if log_nil is None else log_nil.tolist()
         values: Mapping[tuple[int, int], Given] = dict(zip(found, map(Given, rows.tolist(), nil), strict=True))

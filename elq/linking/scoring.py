@@ -5,16 +5,25 @@ says over which entities p(entity | mention) is normalised:
 
 - ``candidates``: softmax over the K retrieved candidates, as in the paper. The score depends on K, and so does a threshold.
 - ``table``: softmax over all N entities of the table. It depends on neither K nor the index, but it needs the exact index.
+- ``shortlist``: softmax over all N entities, estimated, for any index. The scores of a shortlist are summed exactly: of the 256
+  nearest entities, and of those that the mention's name may mean. The sum over all others is estimated from a sample of the
+  table (elq/search/normaliser.py). A threshold and a calibration of ``table`` hold for it too.
 - ``elq``: like ``candidates``, but questions are read as the released ELQ reads them: they are cut after 32 tokens, and [CLS]
   and [SEP] may be part of a mention. With the released weights it gives the released numbers.
 """
+
+import logging
 
 import torch
 from torch import Tensor
 
 from elq.errors import ElqError
+from elq.search.index import EntityIndex
 
-SCORE_MODES = ("candidates", "table", "elq")
+log = logging.getLogger(__name__)
+
+SCORE_MODES = ("candidates", "table", "shortlist", "elq")
+OVER_ALL = ("table", "shortlist")  # their scores are over all entities: so they do not depend on K, and are on one scale
 
 
 def check_score_mode(mode: str, *, names: bool = False) -> None:
@@ -28,13 +37,43 @@ def check_score_mode(mode: str, *, names: bool = False) -> None:
         )
 
 
+def same_scale(mode: str, other: str) -> bool:
+    """Whether a threshold and a calibration that were chosen for one score mode hold for another one.
+
+    >>> same_scale("table", "shortlist"), same_scale("table", "candidates")
+    (True, False)
+    """
+    return mode == other or (mode in OVER_ALL and other in OVER_ALL)
+
+
+def check_index(mode: str, index: EntityIndex) -> None:
+    """Raise an ElqError for the mode ``table`` and an index that does not compute the scores of all entities."""
+    if mode == "table" and not index.sees_all:
+        raise ElqError(
+            f'score mode "table" needs the scores of all entities, but the {index.kind} index computes only some of them:'
+            ' choose score mode "shortlist", which estimates the others, or build the entities with `elq build --index exact`'
+        )
+
+
+def mode_for(mode: str, index: EntityIndex) -> str:
+    """The score mode in which a model of a mode is opened: ``shortlist`` instead of ``table`` where the index asks for it."""
+    if mode != "table" or index.sees_all:
+        return mode
+    log.warning(
+        'the %s index does not compute the scores of all entities, which the score mode "table" of the model needs: score mode'
+        ' "shortlist" takes its place, with the same threshold γ and probabilities',
+        index.kind,
+    )
+    return "shortlist"
+
+
 def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Tensor:
     """log p(entity | mention) of K candidates: (Q, K) inner products → (Q, K) fp32.
 
     Args:
         scores: inner products, −inf where there is no candidate.
-        log_normaliser: (Q,) log Σ exp over the whole table (score mode ``table``). If it is None, the K candidates are
-            normalised over.
+        log_normaliser: (Q,) log Σ exp over the whole table (score modes ``table`` and ``shortlist``). If it is None, the
+            K candidates are normalised over.
 
     >>> entity_log_probs(torch.tensor([[0.0, 0.0]])).exp()
     tensor([[0.5000, 0.5000]])
@@ -62,6 +101,32 @@ def with_name_matches(scores: Tensor, rows: Tensor, products: Tensor, matches: T
     everyone = torch.cat([scores.masked_fill(again, -torch.inf), (products + bonus).masked_fill(matches < 0, -torch.inf)], -1)
     best, order = everyone.topk(rows.shape[-1], dim=-1)  # (Q, K)
     return best, torch.cat([rows, matches], -1).gather(-1, order).masked_fill(best == -torch.inf, -1)
+
+
+def shortlisted(
+    scores: Tensor, rows: Tensor, products: Tensor | None = None, matches: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The entities over which the score mode ``shortlist`` sums exactly: the retrieved ones and the name matches.
+
+    Args:
+        scores, rows: inner products and catalogue rows of the retrieved entities, (Q, S), best first; −inf and −1 at the end
+            where fewer were found.
+        products, matches: those of the name matches, (Q, E), without any bonus; −1 where there is none.
+
+    Returns:
+        Inner products and rows, (Q, S + E), each row once, and the worst inner product of the retrieved entities, (Q,).
+
+    >>> scores, rows = torch.tensor([[3.0, 2.0]]), torch.tensor([[7, 4]])
+    >>> shortlisted(scores, rows, torch.tensor([[2.0, 1.0]]), torch.tensor([[4, 9]]))[1]
+    tensor([[ 7,  4, -1,  9]])
+    """
+    worst = scores.masked_fill(rows < 0, torch.inf).amin(-1)  # (Q,)
+    if products is None or matches is None:
+        return scores, rows, worst
+    ordered = rows.sort(-1).values  # (Q, S)
+    places = torch.searchsorted(ordered, matches.contiguous()).clamp_max(rows.shape[-1] - 1)  # (Q, E)
+    others = matches.masked_fill(ordered.gather(-1, places) == matches, -1)  # (Q, E)
+    return torch.cat([scores, products.masked_fill(others < 0, -torch.inf)], -1), torch.cat([rows, others], -1), worst
 
 
 def with_bonus(log_normaliser: Tensor, products: Tensor, matches: Tensor, bonus: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
 from elq.linking.decision import Decision
 from elq.linking.scorer import Scorer
+from elq.linking.scoring import same_scale
 
 
 class Sharing:
@@ -70,5 +71,5 @@ class Sharing:
         own["score_mode"] = self.scorer.score_mode
         if all(getattr(stored, name) == value for name, value in own.items()):
             return stored
-        same_scores = (stored.candidates, stored.score_mode) == (self.candidates, own["score_mode"])
+        same_scores = stored.candidates == self.candidates and same_scale(stored.score_mode, self.scorer.score_mode)
         return replace(stored, **own, calibration=stored.calibration if same_scores else None, chosen=None)

@@ -96,8 +96,8 @@ class EntityIndex(ABC):
         """
         if not self.sees_all:
             raise ElqError(
-                f'score mode "table" needs the scores of all entities, which the {self.kind} index does not compute: build the'
-                " entities with `elq build --index exact`, or choose another score mode"
+                f'score mode "table" needs the scores of all entities, which the {self.kind} index does not compute: choose'
+                ' score mode "shortlist", or build the entities with `elq build --index exact`'
             )
         return self._checked(vectors, k, True)
 

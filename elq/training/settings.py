@@ -82,8 +82,8 @@ class DecisionSettings:
     """Settings of the decision: how scores become links in validation and in the exported model folder.
 
     Args:
-        score_mode: ``candidates``, ``table`` or ``elq``, see elq/linking/scoring.py; ``elq`` also cuts the questions in
-            training as in linking.
+        score_mode: ``candidates``, ``table``, ``shortlist`` or ``elq``, see elq/linking/scoring.py; ``elq`` also cuts the
+            questions in training as in linking.
         candidates: K, the number of candidates of a mention.
         threshold: γ, the threshold of the model folder; null: it is chosen on the development questions, see
             elq/evaluation/sweep.py.
