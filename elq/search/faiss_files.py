@@ -24,7 +24,7 @@ def read_graph(path: str | Path, rows: int, width: int, *, flat: bool = False) -
     """
     import faiss
 
-    index = _opened(path, faiss.IO_FLAG_MMAP_IFC)
+    index = _opened(path, faiss.IO_FLAG_MMAP_IFC, 256)
     is_graph = hasattr(index, "hnsw")
     if not (is_graph or (flat and isinstance(index, faiss.IndexFlat))) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
         metric = {faiss.METRIC_INNER_PRODUCT: "inner products", faiss.METRIC_L2: "L2 distances"}.get(index.metric_type, "?")
@@ -49,7 +49,7 @@ def read_codes(path: str | Path, rows: int, width: int) -> Any:
     """
     import faiss
 
-    index = _opened(path, faiss.IO_FLAG_MMAP_IFC)
+    index = _opened(path, faiss.IO_FLAG_MMAP_IFC, rows * width)
     if type(index) is not faiss.IndexScalarQuantizer:
         raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexScalarQuantizer: {AGAIN}")
     _check_size(path, index, rows, width)
@@ -70,7 +70,7 @@ def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any
     """
     import faiss
 
-    index = _opened(path, faiss.IO_FLAG_MMAP)
+    index = _opened(path, faiss.IO_FLAG_MMAP, 8 * rows)
     lists: Any = index
     inner = width
     wanted: type[Any] = faiss.IndexIVFPQ if rotated else faiss.IndexIVFScalarQuantizer
@@ -98,12 +98,15 @@ def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any
     return index
 
 
-def _opened(path: str | Path, flag: int) -> Any:
+def _opened(path: str | Path, flag: int, least: int) -> Any:
+    """Open a file of at least so many bytes: of a mapped file that ends in its header, faiss reads what is behind the end."""
     import faiss
 
     try:
+        if (size := Path(path).stat().st_size) < least:
+            raise ElqError(f"{path} is not a readable faiss index (it has {size} bytes instead of {least} or more): {AGAIN}")
         return faiss.read_index(str(path), flag)  # the vectors in the file stay on the disk
-    except (RuntimeError, MemoryError) as error:
+    except (OSError, RuntimeError, MemoryError) as error:
         raise ElqError(f"{path} is not a readable faiss index ({str(error).splitlines()[0]}): {AGAIN}") from None
 
 

@@ -102,8 +102,22 @@ def test_a_file_of_another_kind_or_size_is_refused(kind, table, tmp_path):
             with pytest.raises(ElqError, match="index.faiss contains an? "):
                 open_index(kind, table, tmp_path)
     build_index(kind, EntityTable(table.vectors[:50])).save(tmp_path)
-    with pytest.raises(ElqError, match="contains 50 × 24 vectors, but the table has 1003 × 24|do not fit each other"):
+    with pytest.raises(
+        ElqError, match="contains 50 × 24 vectors, but the table has 1003 × 24|it has .* bytes instead of|do not fit each other"
+    ):
         open_index(kind, table, tmp_path)
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_a_file_that_was_cut_is_refused(kind, table, tmp_path):
+    build_index(kind, table).save(tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).unlink()
+    for size in (*range(0, 300, 15), *range(300, len(whole), len(whole) // 20), len(whole) - 1):
+        (tmp_path / "cut").write_bytes(whole[:size])
+        (tmp_path / "cut").replace(tmp_path / FILE)
+        with pytest.raises(ElqError, match="index.faiss is not a readable faiss index"):
+            open_index(kind, table, tmp_path)
 
 
 def test_rows_outside_the_table_are_refused(table, queries, tmp_path):
