@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.entities.manifest import CATALOGUE, NAMES, TABLE, Manifest, file_sizes, manifest_values
 from elq.entities.parts import claimed_parts, lock_of, open_parts
+from elq.entities.prior import typical_weights
 from elq.errors import ElqError
 from elq.files import link_or_copy, promote, write_json
 from elq.names.writing import collect, write_names
 from elq.progress import track
-from elq.search.kinds import build_index, index_options, kind_of, open_index, recall_against_exact
+from elq.search.kinds import build_index, index_files, index_options, kind_of, open_index
+from elq.search.mentions import Mentions, mention_like
 from elq.search.options import Value
+from elq.search.recall import report_recall
 from elq.search.table import EntityTable, allocate_table
 from elq.tensors import Array
 from elq.types import Entity
@@ -67,6 +71,8 @@ class Recipe:
         index_options: the options of the index that were chosen; the others have their defaults.
         index_files: the finished files of an index over the same vectors (name → file). If they are given, no index is built.
         facts: the fields of the manifest that say how the vectors were made.
+        mentions: makes vectors of mentions of a catalogue, with which an approximate index is measured; None: they are made of
+            rows of the table.
     """
 
     plan: Mapping[str, object]
@@ -78,6 +84,7 @@ class Recipe:
     index_options: Mapping[str, Value] = field(default_factory=dict)
     index_files: Mapping[str, Path] = field(default_factory=dict)
     facts: Mapping[str, Any]
+    mentions: Callable[[Catalogue], Mentions] | None = None
 
 
 def assemble(output: Path, recipe: Recipe) -> Manifest:
@@ -114,7 +121,11 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
 
 def _prepare(work: Path, recipe: Recipe, width: int) -> None:
     """Make the catalogue, and the table file in its full size, unless an earlier run has made them."""
-    if not holds(work, recipe.plan):
+    if (digest := _same_vectors(work, recipe.plan)) is not None:
+        for name in index_files():  # of a build that was refused or killed
+            (work / name).unlink(missing_ok=True)
+        write_json(work / PLAN, {**recipe.plan, "catalogue_sha256": digest})
+    elif not holds(work, recipe.plan):
         shutil.rmtree(work, ignore_errors=True)
         digest = write_catalogue(track(recipe.entities(), "reading the catalogue"), work / CATALOGUE)
         write_json(work / PLAN, {**recipe.plan, "catalogue_sha256": digest})
@@ -131,6 +142,20 @@ def holds(folder: Path, plan: Mapping[str, object]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and found.items() >= plan.items()
+
+
+def _same_vectors(folder: Path, plan: Mapping[str, object]) -> str | None:
+    """The hash of the catalogue of a folder whose plan differs only in the index; None if it has another plan, or the same.
+
+    So the vectors need not be made again when an index was refused.
+    """
+    try:
+        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        digest = found.pop("catalogue_sha256")
+        plans = [{**one, "settings": {**one["settings"], "index": "", "index_options": {}}} for one in (found, dict(plan))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return str(digest) if found != plan and plans[0] == plans[1] else None
 
 
 def is_done(folder: Path, plan: Mapping[str, object]) -> bool:
@@ -195,17 +220,21 @@ def _fill(work: Path, locks: Path, recipe: Recipe, source: VectorSource, catalog
 
 def _finish(work: Path, recipe: Recipe) -> None:
     """Index the finished table and write the manifest. A folder with a manifest is complete."""
-    table = EntityTable.open(work / TABLE)
+    table, weights = EntityTable.open(work / TABLE), typical_weights(recipe.facts.get("prior", ()))
     for name, file in recipe.index_files.items():
         (work / name).unlink(missing_ok=True)
         link_or_copy(file, work / name)
     if recipe.index_files:
         index = open_index(recipe.index, table, work, recipe.index_options)
     else:
-        index = build_index(recipe.index, table, recipe.index_options)
-        index.save(work)
+        index = build_index(recipe.index, table, recipe.index_options, len(weights))
     if not index.sees_all:
-        log.info("the %s index finds %.1f%% of the true 10 nearest entities", index.kind, 100 * recall_against_exact(index))
+        mentions = (
+            recipe.mentions(Catalogue(work / CATALOGUE)) if recipe.mentions else mention_like(table, torch.tensor(weights))
+        )
+        report_recall(index, kind_of(recipe.index).options(**recipe.index_options), mentions, refuse=not recipe.index_files)
+    if not recipe.index_files:
+        index.save(work)
     made = json.loads((work / PLAN).read_text(encoding="utf-8"))
     names = write_names(collect(Catalogue(work / CATALOGUE).all_rows()), work / NAMES)
     Manifest(

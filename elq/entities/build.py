@@ -6,7 +6,7 @@ elq/entities/assembly.py makes the files of the folder; this module says which v
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, index_options, kind_of
+from elq.search.mentions import Mentions
 from elq.search.options import Value
 from elq.search.table import DTYPES
 from elq.tensors import Array
@@ -55,12 +56,7 @@ class BuildSettings:
             if getattr(self, name) not in allowed:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}: choose one")
         object.__setattr__(self, "index_options", index_options(self.index, self.index_options))  # text becomes numbers
-        if prior_columns(self.prior) and (reason := kind_of(self.index).prior_refused):
-            others = " or ".join(name for name, kind in INDEX_KINDS.items() if not kind.prior_refused)
-            raise ElqError(
-                f"prior is {', '.join(self.prior)}, but the {self.index} index {reason}: use index {others}, or leave out the"
-                " prior"
-            )
+        prior_columns(self.prior)
         if self.max_tokens < 3:
             raise ElqError(
                 f"max_tokens is {self.max_tokens}, but must be at least 3 (one token of text and two special tokens): raise it"
@@ -74,6 +70,7 @@ def build_entities(
     *,
     columns: Mapping[str, str] | None = None,
     device: str = "cpu",
+    mentions: Callable[[Catalogue], Mentions] | None = None,
 ) -> Manifest:
     """Make an entities folder from a catalogue file, or return at once if it exists and was made from the same input.
 
@@ -85,6 +82,7 @@ def build_entities(
         settings: encoder, text, table and index.
         columns: the name of our field → the name of the column in ``source``, for the fields whose names differ.
         device: the device on which the encoder runs.
+        mentions: makes vectors of mentions, with which an approximate index is measured; None: they are made of the table.
 
     Raises:
         ElqError: the catalogue is bad, the disk has too little free space, or a vector contains NaN or Inf.
@@ -112,6 +110,7 @@ def build_entities(
         index=settings.index,
         index_options=settings.index_options,
         facts={**facts, "source_sha256": digest, "encoder_sha256": plan["encoder_sha256"]},
+        mentions=mentions,
     )
     return assemble(output, recipe)
 

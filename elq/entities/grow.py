@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from elq.entities.assembly import PLAN
 from elq.entities.catalogue import Catalogue, write_catalogue
@@ -28,11 +29,14 @@ from elq.entities.manifest import (
     file_sizes,
     manifest_values,
 )
+from elq.entities.prior import typical_weights
 from elq.entities.segments import PLACE, REMOVED, Segment, write_removed
 from elq.errors import ElqError
 from elq.files import link_or_copy, replacing, write_json
 from elq.names.writing import collect, write_names
-from elq.search.kinds import build_index
+from elq.search.kinds import build_index, kind_of
+from elq.search.mentions import mention_like
+from elq.search.recall import report_recall
 from elq.search.table import BLOCK, EntityTable
 from elq.tensors import Array
 from elq.types import Entity
@@ -155,7 +159,7 @@ def compact(folder: Path, entities: Entities) -> Manifest:
     else:
         digest = write_catalogue(catalogue, place / CATALOGUE)
         _copy_table(entities.table, catalogue.removed, place / TABLE)
-        build_index(old.index, EntityTable.open(place / TABLE), old.index_options).save(place)
+        _index(old, EntityTable.open(place / TABLE), place)
     names = write_names(collect(Catalogue(place / CATALOGUE).all_rows()), place / NAMES)
     made = replace(
         old,
@@ -168,6 +172,16 @@ def compact(folder: Path, entities: Entities) -> Manifest:
         names_sha256=names,
     )
     return _finish(folder, made)
+
+
+def _index(manifest: Manifest, table: EntityTable, place: Path) -> None:
+    """Build the index of a new base. If it finds too few entities, there is only a warning, since the old one is in use."""
+    weights = typical_weights(manifest.prior)
+    index = build_index(manifest.index, table, manifest.index_options, len(weights))
+    index.save(place)
+    if not index.sees_all:
+        options = kind_of(manifest.index).options(**manifest.index_options)
+        report_recall(index, options, mention_like(table, torch.tensor(weights)), refuse=False)
 
 
 def _link_files(source: Path, place: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from elq.files import digest_of, link_or_copy, promote, replacing_folder, writin
 from elq.linking.decision import Decision
 from elq.linking.folder import ENTITIES, ENTITY_ENCODER, MODEL_FILES, resolve_model
 from elq.linking.general import settings_for
+from elq.linking.name_vectors import name_vectors
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ def build_model_folder(
     settings = settings or settings_for(path)
     if build is build_entities:
         resolve_device(device)
+        build = partial(build_entities, mentions=name_vectors(path))
     require_catalogue(Path(source), columns)
     with lock_of(output):
         if output.exists() and not (output.is_dir() and not any(output.iterdir())):

@@ -24,21 +24,114 @@ def read_graph(path: str | Path, rows: int, width: int, *, flat: bool = False) -
     """
     import faiss
 
-    try:
-        index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # the vectors in the file stay on the disk
-    except (RuntimeError, MemoryError) as error:
-        raise ElqError(f"{path} is not a readable faiss index ({str(error).splitlines()[0]}): {AGAIN}") from None
+    index = _opened(path, faiss.IO_FLAG_MMAP_IFC, 256)
     is_graph = hasattr(index, "hnsw")
     if not (is_graph or (flat and isinstance(index, faiss.IndexFlat))) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
         metric = {faiss.METRIC_INNER_PRODUCT: "inner products", faiss.METRIC_L2: "L2 distances"}.get(index.metric_type, "?")
         raise ElqError(
             f"{path} contains a {type(index).__name__} of {metric}, but must contain an HNSW index of inner products: {AGAIN}"
         )
-    if (index.ntotal, index.d) != (rows, width):
-        raise ElqError(f"{path} contains {index.ntotal} × {index.d} vectors, but the table has {rows} × {width}: {AGAIN}")
+    _check_size(path, index, rows, width)
     if is_graph and not _is_sound(index.hnsw, rows):
         raise ElqError(f"{path} contains a graph with links to places outside its {rows} vectors: {AGAIN}")
     return index
+
+
+def read_codes(path: str | Path, rows: int, width: int) -> Any:
+    """Open the memory-mapped file of 8-bit codes of a table.
+
+    Args:
+        path: the file.
+        rows, width: N and D of the table.
+
+    Raises:
+        ElqError: the file is unreadable, or the index has another kind, metric or size, or is damaged.
+    """
+    import faiss
+
+    index = _opened(path, faiss.IO_FLAG_MMAP_IFC, rows * width)
+    if type(index) is not faiss.IndexScalarQuantizer:
+        raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexScalarQuantizer: {AGAIN}")
+    _check_size(path, index, rows, width)
+    _check(path, index.codes.size() == rows * width and _is_quantiser(index.sq, width))
+    return index
+
+
+def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any:
+    """Open the file of an index with inverted lists. The lists are memory-mapped, and the centres are in memory.
+
+    Args:
+        path: the file.
+        rows, width: N and D of the table.
+        rotated: whether the vectors are rotated and have product codes; otherwise they have 8-bit codes.
+
+    Raises:
+        ElqError: the file is unreadable, or the index has another kind, metric or size, or is damaged.
+    """
+    import faiss
+
+    index = _opened(path, faiss.IO_FLAG_MMAP, 8 * rows)
+    lists: Any = index
+    inner = width
+    wanted: type[Any] = faiss.IndexIVFPQ if rotated else faiss.IndexIVFScalarQuantizer
+    if rotated:
+        if type(index) is not faiss.IndexPreTransform or lists.chain.size() != 1:
+            raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexPreTransform: {AGAIN}")
+        turn: Any = faiss.downcast_VectorTransform(lists.chain.at(0))
+        lists, inner = faiss.downcast_index(lists.index), turn.d_out
+        sound = isinstance(turn, faiss.LinearTransform) and turn.d_in == width and turn.A.size() == width * inner
+        _check(path, sound and not turn.have_bias and lists.ntotal == rows)
+    if type(lists) is not wanted:
+        raise ElqError(f"{path} contains a {type(lists).__name__}, but must contain an {wanted.__name__}: {AGAIN}")
+    _check_size(path, index, rows, width)
+    stored: Any = faiss.downcast_InvertedLists(lists.invlists)
+    _check(path, lists.metric_type == faiss.METRIC_INNER_PRODUCT and (lists.d, lists.nlist) == (inner, stored.nlist))
+    _check(path, _is_centres(lists.quantizer, lists.nlist, inner) and stored.code_size == lists.code_size)
+    _check(path, sum(map(stored.list_size, range(lists.nlist))) == rows)
+    if rotated:
+        parts = lists.pq
+        sound = (parts.d, parts.nbits, parts.code_size, parts.dsub * parts.M) == (inner, 8, lists.code_size, inner)
+        _check(path, sound and lists.code_size == parts.M and parts.centroids.size() == inner << 8)
+    else:
+        _check(path, lists.code_size == inner and _is_quantiser(lists.sq, inner))
+    stored.prefetch_nthread = 0  # otherwise every search starts threads that read the lists beforehand
+    return index
+
+
+def _opened(path: str | Path, flag: int, least: int) -> Any:
+    """Open a file of at least so many bytes: of a mapped file that ends in its header, faiss reads what is behind the end."""
+    import faiss
+
+    try:
+        if (size := Path(path).stat().st_size) < least:
+            raise ElqError(f"{path} is not a readable faiss index (it has {size} bytes instead of {least} or more): {AGAIN}")
+        return faiss.read_index(str(path), flag)  # the vectors in the file stay on the disk
+    except (OSError, RuntimeError, MemoryError) as error:
+        raise ElqError(f"{path} is not a readable faiss index ({str(error).splitlines()[0]}): {AGAIN}") from None
+
+
+def _check_size(path: str | Path, index: Any, rows: int, width: int) -> None:
+    if (index.ntotal, index.d) != (rows, width):
+        raise ElqError(f"{path} contains {index.ntotal} × {index.d} vectors, but the table has {rows} × {width}: {AGAIN}")
+
+
+def _check(path: str | Path, sound: bool) -> None:
+    if not sound:
+        raise ElqError(f"{path} contains parts that do not fit each other: {AGAIN}")
+
+
+def _is_quantiser(codes: Any, width: int) -> bool:
+    """Whether a quantiser makes one byte of each number, within limits of its own for every column."""
+    return (codes.qtype, codes.d, codes.code_size, codes.trained.size()) == (codes.QT_8bit, width, width, 2 * width)
+
+
+def _is_centres(centres: Any, lists: int, width: int) -> bool:
+    """Whether the centres of inverted lists are vectors that are compared one by one."""
+    import faiss
+
+    flat: Any = faiss.downcast_index(centres)
+    same = isinstance(flat, faiss.IndexFlat) and flat.metric_type == faiss.METRIC_INNER_PRODUCT
+    return same and (flat.ntotal, flat.d, flat.codes.size()) == (lists, width, 4 * lists * width)
 
 
 def _is_sound(graph: "faiss.HNSW", size: int) -> bool:  # type: ignore[name-defined]  # noqa: F821

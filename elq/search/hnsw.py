@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from elq.files import replacing
 from elq.search.faiss_files import read_graph
-from elq.search.index import EntityIndex
 from elq.search.options import Value, option
+from elq.search.shortlist import FILE, ShortlistIndex, floor_option
 from elq.search.table import BLOCK, EntityTable
+from elq.tensors import Array
 
-HNSW_FILE = "index.faiss"
+HNSW_FILE = FILE
 HEADER_BYTES = 1_024  # size of the header of the file, a little more than faiss needs
 
 
@@ -34,12 +30,16 @@ class HnswOptions:
         200, "length of the search list while building: a longer list makes a better graph", least=1, most=100_000
     )
     ef_search: int = option(
-        128, "length of the search list, at least K: a longer list finds more entities, but is slower", least=1, most=100_000
+        512, "length of the search list, at least K: a longer list finds more entities, but is slower", least=1, most=100_000
     )
+    least_recall: float = floor_option()
 
 
-class HnswIndex(EntityIndex):
+class HnswIndex(ShortlistIndex):
     """A navigable small-world graph (faiss IndexHNSWFlat, inner product). The scores are computed from the table.
+
+    In a table with a prior, the links connect entities that are similar without the prior; the search follows them by the whole
+    score. With the prior in the links, they would connect entities of equal fame.
 
     Args:
         table: the entity table.
@@ -49,18 +49,11 @@ class HnswIndex(EntityIndex):
 
     kind = "hnsw"
     options = HnswOptions
-    files = (HNSW_FILE,)
-    prior_refused = "misses many of the best entities of a table with a prior"
+    raising = ("ef_search", "links", "ef_construction")
 
     def __init__(self, table: EntityTable, graph: Any, ef_search: int) -> None:
-        super().__init__(table)
-        self._faiss = graph
+        super().__init__(table, graph, 1)  # the graph has the vectors of the table, so its K best are the K best
         self.ef_search = max(1, min(ef_search, len(table)))
-
-    @classmethod
-    def memory_bytes(cls, rows: int, width: int, options: HnswOptions) -> int:
-        """The size of the file: it is memory-mapped, so at most all of it is in memory."""
-        return cls.disk_bytes(rows, width, options)
 
     @classmethod
     def disk_bytes(cls, rows: int, width: int, options: HnswOptions) -> int:
@@ -72,14 +65,22 @@ class HnswIndex(EntityIndex):
         return HEADER_BYTES + rows * (4 * width + 8 * options.links + 32)
 
     @classmethod
-    def build(cls, table: EntityTable, options: HnswOptions) -> Self:
+    def build_with(cls, table: EntityTable, options: HnswOptions, prior: int) -> Self:
         """Build the graph, which links every entity of the table to similar entities."""
         import faiss
 
         graph = faiss.IndexHNSWFlat(table.width, options.links, faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction, graph.hnsw.efSearch = options.ef_construction, options.ef_search
+        width = table.width - prior
         for start in range(0, len(table), BLOCK):
-            graph.add(table.tensor(start, start + BLOCK).numpy())
+            block = table.tensor(start, start + BLOCK).clone()
+            block[:, width:] = 0
+            graph.add(block.numpy())
+        if prior:  # it is added when all links are made
+            flat: Any = faiss.downcast_index(graph.storage)
+            stored = faiss.rev_swig_ptr(flat.get_xb(), len(table) * table.width).reshape(len(table), table.width)
+            for start in range(0, len(table), BLOCK):
+                stored[start : start + BLOCK, width:] = table.tensor(start, start + BLOCK)[:, width:].numpy()
         return cls(table, graph, options.ef_search)
 
     @classmethod
@@ -88,21 +89,10 @@ class HnswIndex(EntityIndex):
         graph = read_graph(folder / HNSW_FILE, len(table), table.width)
         return cls(table, graph, int(chosen.get("ef_search", graph.hnsw.efSearch)))
 
-    def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _nearest(self, vectors: Array, size: int, k: int) -> Array:
         import faiss
 
         # an argument of the call and not an attribute of the index, since several threads may use the index
-        breadth = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))  # type: ignore[attr-defined]
-        _, found = self._faiss.search(np.ascontiguousarray(vectors.numpy()), k, params=breadth)
-        rows = torch.from_numpy(found)  # (Q, K), −1 where the graph found fewer than K
-        scores = torch.einsum("qd,qkd->qk", vectors, self.table.gather(rows.clamp_min(0)))  # (Q, K)
-        scores, order = scores.masked_fill(rows < 0, -torch.inf).sort(dim=-1, descending=True, stable=True)
-        return scores, rows.gather(-1, order), scores[:, 0]
-
-    def save(self, folder: Path) -> None:
-        """Write ``index.faiss``."""
-        import faiss
-
-        # if faiss opened the file itself, it would ignore an error in the last write
-        with replacing(folder / HNSW_FILE, "wb") as stream:
-            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
+        breadth = faiss.SearchParametersHNSW(efSearch=max(self.ef_search, size))  # type: ignore[attr-defined]
+        found: Array = self._faiss.search(vectors, size, params=breadth)[1]
+        return found

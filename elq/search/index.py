@@ -33,7 +33,6 @@ class EntityIndex(ABC):
     options: ClassVar[type[Any]] = NoOptions  # a frozen dataclass, all fields with defaults; see elq/search/options.py
     files: ClassVar[tuple[str, ...]] = ()  # what `save` writes into the entities folder; each name begins with "index."
     sees_all: ClassVar[bool] = False  # whether a search looks at every entity
-    prior_refused: ClassVar[str] = ""  # the reason to refuse a table with a prior, as the end of "the … index"; "" accepts it
 
     def __init__(self, table: EntityTable) -> None:
         self.table = table

@@ -6,14 +6,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
 from elq.search.grown import GrownIndex
 from elq.search.hnsw import HnswIndex
 from elq.search.index import EntityIndex
+from elq.search.inverted import IvfPqIndex, IvfSq8Index
 from elq.search.options import WANTED, Value, chosen_options, defaults_of, list_options
+from elq.search.quantised import Sq8Index
+from elq.search.shortlist import ShortlistIndex
 from elq.search.table import EntityTable
 
 INDEX_KINDS: dict[str, type[EntityIndex]] = {}  # by name; only `register` adds to it
@@ -56,8 +57,8 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-register(ExactIndex)
-register(HnswIndex)
+for _kind in (ExactIndex, HnswIndex, Sq8Index, IvfSq8Index, IvfPqIndex):
+    register(_kind)
 
 
 def kind_of(name: str) -> type[EntityIndex]:
@@ -90,14 +91,23 @@ def describe_options() -> str:
     return "; ".join(f"{name}: {list_options(kind.options, meanings=True)}" for name, kind in INDEX_KINDS.items())
 
 
-def build_index(name: str, table: EntityTable, chosen: Mapping[str, object] | None = None) -> EntityIndex:
-    """Build an index of a kind over a table. Options that are not chosen have their defaults.
+def build_index(name: str, table: EntityTable, chosen: Mapping[str, object] | None = None, prior: int = 0) -> EntityIndex:
+    """Build an index of a kind over a table.
+
+    Args:
+        name: the kind.
+        table: the entity table.
+        chosen: the options that were chosen; the others have their defaults.
+        prior: P, the number of columns of the prior, which are the last of the table.
 
     Raises:
         ElqError: the kind or an option is unknown, or a value is bad.
     """
     kind = kind_of(name)
-    return kind.build(table, kind.options(**index_options(name, chosen or {})))
+    options = kind.options(**index_options(name, chosen or {}))
+    if issubclass(kind, ShortlistIndex):
+        return kind.build_with(table, options, prior)
+    return kind.build(table, options)
 
 
 def open_index(
@@ -125,11 +135,3 @@ def open_index(
     if kind_of(name).sees_all:
         return ExactIndex(table, removed=removed)
     return GrownIndex(kind_of(name).open(table.base, Path(folder), options), table, removed)
-
-
-def recall_against_exact(index: EntityIndex, *, k: int = 10, queries: int = 256) -> float:
-    """The share of the true k nearest entities that an index finds. The queries are entities from the whole table."""
-    table = index.table
-    vectors = table.gather(torch.arange(0, len(table), max(1, len(table) // queries)))  # (Q, D)
-    truth, found = ExactIndex(table).search(vectors, k)[1], index.search(vectors, k)[1]  # (Q, K)
-    return float((truth.unsqueeze(-1) == found.unsqueeze(-2)).any(-1).float().mean())

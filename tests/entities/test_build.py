@@ -237,13 +237,16 @@ def test_without_options_the_plan_and_the_manifest_are_those_of_before(settings,
     manifest = json.loads((tmp_path / "e" / MANIFEST).read_text())
     assert manifest.pop("index_options") == {}
     (tmp_path / "e" / MANIFEST).write_text(json.dumps(manifest))
-    assert open_entities(tmp_path / "e").index.ef_search == 7  # 128 of the file, cut to the entities
+    assert open_entities(tmp_path / "e").index.ef_search == 7  # 512 of the file, cut to the entities
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"typo": 1}, "names 'typo', which is unknown: the hnsw index has links=32, ef_construction=200, ef_search=128"),
+        (
+            {"typo": 1},
+            "names 'typo', which is unknown: the hnsw index has links=32, ef_construction=200, ef_search=512",
+        ),
         ({"ef_search": 0}, "has ef_search 0, but it must be a whole number from 1 to 100000: the hnsw index has links=32"),
         ([1], "is \\[1\\], but must be a mapping from options to values"),
         ({"links": [1]}, "has links \\[1\\], but it must be"),

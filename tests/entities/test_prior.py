@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,9 @@ from elq.linking.folder import ENTITIES
 from elq.linking.linker import Linker
 from elq.model.heads import SINGLE_SCALE
 from elq.model.network import ELQ
+from elq.search.exact import ExactIndex
+from elq.search.kinds import INDEX_KINDS, build_index
+from elq.search.table import EntityTable
 from elq.tensors import Spans
 from elq.types import Entity
 
@@ -79,11 +83,6 @@ def test_a_model_without_prior_does_not_fit_a_table_with_one(with_prior, encoder
             Linker(model, tokenizer, with_prior, threshold=-1.0)
 
 
-def test_a_graph_with_a_prior_is_refused():
-    with pytest.raises(ElqError, match="prior is qid, but the hnsw index misses .*: use index exact"):
-        BuildSettings(prior=("qid",), index="hnsw")
-
-
 def test_the_command_builds_with_a_prior(encoder_folder, catalogue_file, tmp_path):
     command = ["--catalogue", str(catalogue_file), "--output", str(tmp_path / "e"), "--encoder", str(encoder_folder)]
     assert run("build", [*command, "--precision", "fp32", "--prior", "popularity"]) == 0
@@ -117,3 +116,25 @@ def test_the_columns_are_part_of_what_a_build_is_made_from(encoder_folder, catal
         build_entities(catalogue_file, tmp_path / "e", replace(settings, prior=prior)).width for prior in ((), ("popularity",))
     ]
     assert widths == [32, 34]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in INDEX_KINDS if not INDEX_KINDS[kind].sees_all])
+def test_every_kind_of_index_takes_a_prior(kind, encoder_folder, catalogue_file, tmp_path):
+    settings = BuildSettings(encoder=str(encoder_folder), precision="fp32", prior=("qid",), index=kind)
+    build_entities(catalogue_file, tmp_path / "e", settings)
+    opened = open_entities(tmp_path / "e")
+    assert opened.index.kind == kind
+    queries = torch.randn(20, opened.table.width)
+    for found, expected in zip(opened.index.search(queries, 7), ExactIndex(opened.table).search(queries, 7), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_the_links_of_a_graph_do_not_depend_on_the_prior():
+    vectors = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
+    famous = np.random.default_rng(1).random((500, 2)).astype(np.float32)
+    table, plain = EntityTable(np.hstack([vectors, 5 * famous])), EntityTable(vectors)
+    graphs = [build_index("hnsw", table, prior=2), build_index("hnsw", plain), build_index("hnsw", table)]
+    links = [faiss.vector_to_array(graph._faiss.hnsw.neighbors).tolist() for graph in graphs]
+    assert links[0] == links[1] != links[2]
+    query = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(graphs[0].search(query, 5)[1], ExactIndex(table).search(query, 5)[1])

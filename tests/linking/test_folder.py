@@ -17,7 +17,7 @@ from elq.linking.decision import Decision
 from elq.linking.folder import all_files
 from elq.linking.linker import Linker
 from elq.search.hnsw import HNSW_FILE
-from elq.search.kinds import build_index, open_index
+from elq.search.kinds import INDEX_KINDS, build_index, open_index
 from elq.search.table import EntityTable
 from elq.types import Entity
 from tests.soak.fuzz_folder import Payload, attempt, damage, make_folder
@@ -162,7 +162,7 @@ def test_damaged_folders_are_refused_or_work(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("kind", ["exact", "hnsw"])
+@pytest.mark.parametrize("kind", INDEX_KINDS)
 def test_nan_or_inf_in_a_table_is_named_with_its_row(kind, value, tmp_path):
     vectors = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
     build_index(kind, EntityTable(vectors)).save(tmp_path)

@@ -7,7 +7,8 @@ import torch
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
 from elq.search.hnsw import HnswIndex, HnswOptions
-from elq.search.kinds import build_index, open_index, recall_against_exact
+from elq.search.kinds import build_index, open_index
+from elq.search.recall import recall
 from elq.search.table import EntityTable
 from tests.search.slow import WIDTH
 
@@ -39,10 +40,12 @@ def test_the_table_is_not_read_where_an_index_is_used(table, queries, tmp_path, 
     assert taken == [(len(queries), 4)]
 
 
-def test_recall_against_exact_sees_a_worse_index(table):
-    assert recall_against_exact(ExactIndex(table)) == 1.0
+def test_recall_sees_a_worse_index(table):
+    assert recall(ExactIndex(table), table.tensor(0, 200)) == (1.0, 1.0)
     narrow = built(EntityTable(np.random.default_rng(2).standard_normal((5_000, 64)).astype(np.float32)), links=4, ef_search=10)
-    assert 0.05 < recall_against_exact(narrow) < 0.95
+    found = recall(narrow, narrow.table.tensor(0, 200))
+    assert 0.05 < found.ten < 0.95
+    assert 0.05 < found.first < 1
 
 
 def test_bad_files(table, tmp_path):

@@ -1,0 +1,179 @@
+"""Tests of the kinds `sq8`, `ivf_sq8` and `ivf_pq` only; the laws of all kinds are in test_kinds.py."""
+
+import faiss
+import numpy as np
+import pytest
+import torch
+
+from elq.entities.build import BuildSettings, build_entities
+from elq.entities.manifest import TABLE, open_entities
+from elq.errors import ElqError
+from elq.search.exact import ExactIndex
+from elq.search.faiss_files import read_lists
+from elq.search.kinds import INDEX_KINDS, build_index, open_index
+from elq.search.lists import find_lists, limits
+from elq.search.mentions import mention_like
+from elq.search.recall import recall, report_recall
+from elq.search.shortlist import FILE, rescored
+from elq.search.table import EntityTable
+from tests.conftest import write_lines
+from tests.search.slow import SIZE, WIDTH, brute_force
+
+COMPRESSED = ("sq8", "ivf_sq8", "ivf_pq")
+INVERTED = ("ivf_sq8", "ivf_pq")
+
+
+def test_rescored_equals_a_sort_of_all_scores(table, queries):
+    rows = torch.randint(-1, SIZE, (len(queries), 30))
+    scores, found = rescored(table, queries, rows, 12)
+    for query, some, own_scores, own in zip(queries, rows, scores, found, strict=True):
+        products = [(-float(query.double() @ table.gather(row).double()), int(row)) for row in some if row >= 0]
+        assert own.tolist() == [row for _, row in sorted(products)][:12]
+        np.testing.assert_allclose(own_scores, [-product for product, _ in sorted(products)][:12], rtol=1e-4, atol=1e-4)
+
+
+def test_a_place_without_a_row_comes_last(table, queries):
+    scores, rows = rescored(table, queries[:1], torch.tensor([[7, -1, 3]]), 3)
+    assert rows[0, 2] == -1
+    assert scores[0, 2] == -torch.inf
+
+
+@pytest.mark.parametrize(("kind", "option"), [("sq8", "shortlist"), ("ivf_pq", "shortlist"), ("ivf_pq", "nprobe")])
+def test_options_raise_the_recall(kind, option, queries):
+    table = EntityTable(np.random.default_rng(0).standard_normal((SIZE, 24)).astype(np.float16))
+    low = {"shortlist": 1, "nprobe": 1, "code_bytes": 4} if kind == "ivf_pq" else {"shortlist": 1}
+    if option == "nprobe":
+        low["shortlist"] = 500
+    high = {**low, option: 500}
+    recalls = [recall(build_index(kind, table, {**chosen}), queries) for chosen in (low, high)]
+    assert recalls[0].ten < recalls[1].ten
+    opened = build_index(kind, table, low)
+    assert getattr(opened, option) == low[option]
+
+
+@pytest.mark.parametrize("kind", INVERTED)
+def test_a_search_of_few_lists_still_finds_k_entities(kind, table, queries):
+    index = build_index(kind, table, {"nprobe": 1, "lists": 20})
+    _, rows = index.search(queries, 200)
+    assert (rows >= 0).all()
+    assert all(len(set(found)) == 200 for found in rows.tolist())
+    _, rows = index.search(queries, SIZE)
+    assert sorted(rows[3].tolist()) == list(range(SIZE))
+
+
+@pytest.mark.parametrize("kind", INVERTED)
+def test_nprobe_is_stored_and_can_be_chosen_again(kind, table, tmp_path):
+    build_index(kind, table, {"nprobe": 3}).save(tmp_path)
+    assert open_index(kind, table, tmp_path).nprobe == 3
+    assert open_index(kind, table, tmp_path, {"nprobe": 5}).nprobe == 5
+
+
+@pytest.mark.parametrize("kind", INVERTED)
+def test_the_lists_stay_in_the_file(kind, table, tmp_path):
+    build_index(kind, table).save(tmp_path)
+    index = read_lists(tmp_path / FILE, SIZE, WIDTH, rotated=kind == "ivf_pq")
+    inner = faiss.downcast_index(index.index) if kind == "ivf_pq" else index
+    stored = faiss.downcast_InvertedLists(inner.invlists)
+    assert type(stored) is faiss.OnDiskInvertedLists
+    assert stored.prefetch_nthread == 0
+
+
+def test_the_lists_do_not_depend_on_the_prior():
+    vectors = np.random.default_rng(0).standard_normal((900, 8)).astype(np.float32)
+    fame = np.random.default_rng(1).random((900, 2)).astype(np.float32)
+    lists = find_lists(EntityTable(np.hstack([vectors, 9 * fame])), 12, 2)
+    plain = find_lists(EntityTable(vectors), 12, 0)
+    assert (lists.of_row == plain.of_row).all()
+    np.testing.assert_allclose(lists.centres[:, :8], plain.centres, rtol=1e-5)
+    for number, centre in enumerate(lists.centres):
+        np.testing.assert_allclose(centre[8:], 9 * fame[lists.of_row == number].mean(0), rtol=1e-4)
+
+
+def test_the_limits_are_those_of_all_rows(table):
+    values = table.vectors.astype(np.float32)
+    assert (limits(table) == np.stack([values.min(0), values.max(0)])).all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in INDEX_KINDS if kind != "exact"])
+def test_a_file_of_another_kind_or_size_is_refused(kind, table, tmp_path):
+    for other in INDEX_KINDS:
+        if other not in ("exact", kind):
+            build_index(other, table).save(tmp_path)
+            with pytest.raises(ElqError, match="index.faiss contains an? "):
+                open_index(kind, table, tmp_path)
+    build_index(kind, EntityTable(table.vectors[:50])).save(tmp_path)
+    with pytest.raises(
+        ElqError, match="contains 50 × 24 vectors, but the table has 1003 × 24|it has .* bytes instead of|do not fit each other"
+    ):
+        open_index(kind, table, tmp_path)
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_a_file_that_was_cut_is_refused(kind, table, tmp_path):
+    build_index(kind, table).save(tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).unlink()
+    for size in (*range(0, 300, 15), *range(300, len(whole), len(whole) // 20), len(whole) - 1):
+        (tmp_path / "cut").write_bytes(whole[:size])
+        (tmp_path / "cut").replace(tmp_path / FILE)
+        with pytest.raises(ElqError, match="index.faiss is not a readable faiss index"):
+            open_index(kind, table, tmp_path)
+
+
+def test_rows_outside_the_table_are_refused(table, queries, tmp_path):
+    index = build_index("ivf_sq8", table)
+    small = EntityTable(table.vectors[:900])
+    index.table = small
+    with pytest.raises(ElqError, match="has an entity in row .* of 900"):
+        index.search(queries, 900)
+
+
+# ── recall, and the floor ──
+
+
+def test_recall_is_that_of_a_slow_comparison(table, queries):
+    index = build_index("sq8", table, {"shortlist": 1})
+    true, found = brute_force(table, queries, 10)[1], index.search(queries, 10)[1].numpy()
+    expected = np.mean([len({*one} & {*other}) / 10 for one, other in zip(true, found, strict=True)])
+    assert recall(index, queries) == pytest.approx(((true[:, 0] == found[:, 0]).mean(), expected))
+
+
+def test_mention_like_vectors_have_length_one_and_the_weights_of_the_prior(table):
+    made = mention_like(table, torch.tensor([0.5, -0.25]), count=40)
+    assert made.vectors.shape == (40, WIDTH)
+    torch.testing.assert_close(made.vectors[:, :-2].norm(dim=-1), torch.ones(40))
+    assert made.vectors[:, -2:].unique(dim=0).tolist() == [[0.5, -0.25]]
+    assert torch.equal(made.vectors, mention_like(table, torch.tensor([0.5, -0.25]), count=40).vectors)
+    found = ExactIndex(table).search(made.vectors, 1)[1]
+    assert len(found.unique()) > 20
+
+
+def test_an_index_below_its_floor_is_refused_with_the_options_that_raise_the_recall(table, caplog):
+    index = build_index("ivf_pq", table, {"nprobe": 1, "code_bytes": 1, "shortlist": 1})
+    mentions = mention_like(table, torch.zeros(0))
+    options = INDEX_KINDS["ivf_pq"].options(nprobe=1, shortlist=1)
+    with pytest.raises(ElqError) as told:
+        report_recall(index, options, mentions)
+    assert "must find 99%: raise its option shortlist (it is 1) or nprobe (it is 1) or code_bytes" in str(told.value)
+    assert "\n" not in str(told.value)
+    report_recall(index, options, mentions, refuse=False)
+    assert "must find 99%" in caplog.text
+    report_recall(index, INDEX_KINDS["ivf_pq"].options(least_recall=0.0), mentions)
+
+
+def test_after_a_refusal_the_vectors_are_not_made_again(encoder_folder, tmp_path, caplog):
+    records = [{"id": f"E{n}", "title": f"city {n} {'north' if n % 3 else 'south'}"} for n in range(200)]
+    file = write_lines(tmp_path / "c.jsonl", records)
+
+    def settings(**chosen):
+        return BuildSettings(encoder=str(encoder_folder), precision="fp32", index="ivf_sq8", index_options=chosen)
+
+    with pytest.raises(ElqError, match=r"the ivf_sq8 index finds .* must find 99%: raise its option nprobe \(it is 1\)"):
+        build_entities(file, tmp_path / "e", settings(nprobe=1, lists=5, shortlist=1))
+    assert not (tmp_path / "e").exists()
+    stamp = (tmp_path / ".e.building" / TABLE).stat().st_mtime_ns
+    with caplog.at_level("INFO"):
+        build_entities(file, tmp_path / "e", settings(nprobe=5, lists=5))
+    assert (tmp_path / "e" / TABLE).stat().st_mtime_ns == stamp
+    assert "% of the nearest (1,024 mention vectors, made of the table's rows)" in caplog.text
+    assert open_entities(tmp_path / "e").index.nprobe == 5
