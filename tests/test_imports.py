@@ -1,6 +1,7 @@
 """Imports run in one direction between the packages, and what a user imports first is quick and quiet."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import elq
 
 PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
-    ("types", "errors", "progress"),
+    ("types", "errors", "progress", "collector"),
     ("tensors", "files", "configuration", "cache", "reading", "threads", "links"),
     ("search", "encoding", "transfer"),
     ("names", "downloads"),
@@ -65,6 +66,59 @@ def loaded_after(statement: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return set(done.stdout.split())
+
+
+# What takes long to import, each 50 ms to 3 s. Only linking needs some of them.
+SLOW = {
+    *("torch", "transformers", "numpy", "pyarrow", "tokenizers", "safetensors", "faiss", "marisa_trie", "rapidfuzz"),
+    *("networkx", "sympy", "rich", "yaml", "huggingface_hub", "pandas", "datasets", "spacy", "ray", "rdflib"),
+    *("lightning", "hydra", "omegaconf", "jsonargparse", "torchmetrics", "matplotlib", "jinja2"),
+    *("fastapi", "starlette", "pydantic", "uvicorn", "asyncio", "multiprocessing", "importlib.metadata"),
+}
+# Of these, what linking a question does not need, and parts of torch that are imported only by what uses them.
+NOT_FOR_LINKING = (SLOW - {"torch", "numpy", "pyarrow", "tokenizers", "safetensors", "marisa_trie", "rapidfuzz"}) | {
+    *("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "torch.fx.experimental.symbolic_shapes"),
+    *("torch.onnx", "torch.utils.tensorboard", "sklearn", "scipy", "accelerate"),
+}
+NOT_FOR_LINKING -= {"asyncio", "multiprocessing", "importlib.metadata"}  # torch imports them
+# The texts of these commands list what only the libraries know: the settings of Lightning, and the kinds of index.
+LONG_HELP = {"train", "fit", "validate", "test", "build"}
+
+
+def test_the_help_of_elq_and_of_its_commands_imports_nothing_slow():
+    code = f"""
+import contextlib, io, sys
+slow = {SLOW!r}
+def look(what):
+    if loaded := slow & set(sys.modules):
+        sys.exit(f"{{what}} imports {{sorted(loaded)}}")
+import elq
+look("import elq")
+from elq.commands import COMMANDS, main, run
+look("elq")
+for arguments in (["--help"], ["--version"], *([name, "--help"] for name in COMMANDS if name not in {LONG_HELP!r})):
+    said, sys.argv = io.StringIO(), ["elq", *arguments]
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main()
+    assert said.getvalue(), arguments
+    look(f"elq {{' '.join(arguments)}}")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("options", [["--model", "tests/data/format4/model"], []], ids=["folder", "starter"])
+def test_a_prediction_imports_only_what_linking_needs(options, tmp_path):
+    code = f"""
+import sys
+from elq.commands import run
+code = run("predict", [*sys.argv[1:], "who directed titanic?"])
+print(code, sorted({NOT_FOR_LINKING!r} & set(sys.modules)))
+"""
+    root = PACKAGE.parent
+    command = [sys.executable, "-c", code, *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
 
 
 def test_linking_imports_no_training_library():

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from elq.collector import end_quickly
 from elq.commands.console import speak
 from elq.threads import prepare
 
@@ -53,6 +54,7 @@ def _usage() -> str:
 def run(name: str, arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code."""
     prepare()
+    end_quickly()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for library in ("faiss", "httpx", "httpx2"):  # otherwise they report every instruction set that they try, and every request
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from elq.commands.console import ArgumentParser, add_columns, add_folder, parse_columns
 from elq.commands.update import add_encoder_options, tell
-from elq.encoding.device import own_device
 from elq.errors import ElqError
 from elq.reading.json_lines import parse_json_line
 
@@ -34,6 +33,7 @@ def main(arguments: Sequence[str]) -> None:
         parse_json_line(text.encode("utf-8", "surrogateescape"), "the records on the command line", number)
         for number, text in enumerate(options.records, 1)
     ]
+    from elq.encoding.device import own_device
     from elq.entities.edit import add_entities
 
     source = options.catalogue or records

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from elq.commands.console import ArgumentParser, add_ray, parse_columns, parse_pairs
-from elq.encoding.device import own_device
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, describe_options
@@ -114,6 +113,7 @@ def choose_build(ray: str | None, workers: int | None, device: str) -> tuple[Cal
         return build_on_ray(ray, workers), device
     if workers is not None:
         raise ElqError("--workers is given, but only --ray uses it: give --ray too, or leave out --workers")
+    from elq.encoding.device import own_device
     from elq.entities.build import build_entities
 
     return build_entities, own_device(device)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from elq.commands.console import ArgumentParser, add_folder
 from elq.commands.update import add_encoder_options, tell
-from elq.encoding.device import own_device
 from elq.errors import ElqError
 
 FIELDS = ("title", "label", "description", "aliases", "types", "popularity")
@@ -42,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     fields = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
     if not fields:
         raise ElqError(f"nothing to change in entity {options.id} was given: give for example --title or --alias")
+    from elq.encoding.device import own_device
     from elq.entities.edit import edit_entity
 
     tell(edit_entity(options.folder, options.id, encoder=options.encoder, device=own_device(options.device), **fields))

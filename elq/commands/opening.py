@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from elq.collector import starting
 from elq.commands.console import parse_columns
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
@@ -58,7 +59,9 @@ def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
     Raises:
         ElqError: ``--columns`` is given without ``--catalogue``, or the linker cannot be opened.
     """
-    from elq.linking import linker
-
+    columns = columns_of(options)
     settings |= {"device": options.device, "scoring": options.scoring}
-    return linker.open_linker(options.model, options.catalogue, columns=columns_of(options), **settings)
+    with starting():
+        from elq.linking import linker
+
+        return linker.open_linker(options.model, options.catalogue, columns=columns, **settings)

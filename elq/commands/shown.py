@@ -35,10 +35,12 @@ def as_coloured(question: Question, links: Sequence[Link]) -> str:
 
 def has_colours(stream: TextIO) -> bool:
     """Whether a stream is a terminal that shows colours, and its user has not switched them off (``NO_COLOR``)."""
+    if not stream.isatty():
+        return False
     from rich.console import Console
 
     console = Console(file=stream)
-    return stream.isatty() and console.color_system is not None and not (console.no_color or console.legacy_windows)
+    return console.color_system is not None and not (console.no_color or console.legacy_windows)
 
 
 def _pieces(question: Question, links: Sequence[Link]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from elq.commands.console import ArgumentParser, add_columns, add_folder, parse_columns
-from elq.encoding.device import own_device
 
 if TYPE_CHECKING:
     from elq.entities.edit import Change
@@ -48,6 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     """Update the folder, and print what was changed."""
     options = parser().parse_args(arguments)
     columns = parse_columns(options.columns)
+    from elq.encoding.device import own_device
     from elq.entities.edit import update_entities
 
     change = update_entities(

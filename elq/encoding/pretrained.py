@@ -4,12 +4,13 @@ import hashlib
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from elq.encoding import e5
 from elq.encoding.hub import download, refusal
-from elq.encoding.tokens import QuestionTokenizer
 from elq.errors import ElqError
+
+if TYPE_CHECKING:
+    from elq.encoding.tokens import QuestionTokenizer
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
@@ -22,6 +23,7 @@ DEFAULT_SHA256 = {
 }
 
 
+MULTILINGUAL = "elq/multilingual-e5-small"  # see elq/encoding/e5.py
 GENERAL = "elq/general"  # the model in the package; as an encoder of entities, the name means its entity tower
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 FILES = ["config.json", "model.safetensors", "tokenizer.json"]
@@ -41,7 +43,9 @@ def resolve_encoder(name: str | Path) -> Path:
     """
     if str(name) == GENERAL:
         return _whole(WEIGHTS)
-    if str(name) == e5.NAME:
+    if str(name) == MULTILINGUAL:
+        from elq.encoding import e5
+
         return _whole(e5.encoder_folder())
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -95,8 +99,10 @@ def is_model_folder(folder: Path) -> bool:
         return False
 
 
-def load_tokenizer(folder: str | Path, *, max_tokens: int | None = None) -> QuestionTokenizer:
+def load_tokenizer(folder: str | Path, *, max_tokens: int | None = None) -> "QuestionTokenizer":
     """Read the tokenizer of a model folder, or of an encoder given by its folder or name."""
+    from elq.encoding.tokens import QuestionTokenizer  # here, since commands read names of this module, and it needs torch
+
     folder = Path(folder)
     file = folder / "tokenizer.json"
     return QuestionTokenizer.from_file(file if file.is_file() else resolve_encoder(folder) / file.name, max_tokens=max_tokens)

@@ -3,13 +3,15 @@
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from elq.encoding.bert import Bert, is_plain
 from elq.encoding.packed import load_weights, of_tower
 from elq.encoding.pretrained import encoder_values, resolve_encoder
 from elq.errors import ElqError
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # Keys of a configuration that are ignored, since they may name code that transformers would download and run.
 NOT_DATA = ("auto_map", "attn_implementation", "_attn_implementation", "experts_implementation")
+
+FILLING = ("normal_", "uniform_", "kaiming_uniform_", "trunc_normal_", "eye")  # functions that fill a new weight
 
 
 def position_limit(config: Mapping[str, Any]) -> int:
@@ -43,13 +47,34 @@ def _modern_name(key: str, prefix: str) -> str:
     return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
+class _WithoutValues(TorchFunctionMode):
+    """Leaves out the start values of tensors without memory, since torch would import its compiler for them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in FILLING:
+            filled = kwargs.get("tensor", kwargs.get("out", args[0] if args else None))
+            if isinstance(filled, Tensor) and filled.is_meta:
+                return filled
+        return func(*args, **kwargs)
+
+
 @contextmanager
 def without_memory() -> Iterator[None]:
     """Networks that are made inside have shapes, but no weights, since a wrong configuration could need very much memory."""
-    from transformers import AutoModel  # noqa: F401  (torch 2.6 cannot import it on the meta device)
-
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutValues():
         yield
+
+
+def _of_transformers(values: Mapping[str, Any]) -> Any:
+    """The network that transformers has for a configuration, with random weights."""
+    with torch.device("cpu"):  # torch 2.6 cannot import it on the meta device
+        from transformers import AutoConfig, AutoModel
+    chosen = {key: value for key, value in values.items() if key != "model_type"}
+    network = AutoModel.from_config(AutoConfig.for_model(values["model_type"], **chosen))  # type: ignore[no-untyped-call]
+    if hasattr(network, "pooler"):
+        network.pooler = None  # it is not used, and in training its weights would count as unused
+    return network
 
 
 class Encoder(nn.Module):
@@ -57,22 +82,24 @@ class Encoder(nn.Module):
 
     Args:
         config: the transformers configuration as plain values (``config.json`` of the encoder).
+        trained: whether it will be trained. If not, transformers is imported only for configurations that need it.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], *, trained: bool = True) -> None:
         super().__init__()
-        from transformers import AutoConfig, AutoModel
-
         if config.get("model_type") is None:
             raise ElqError("the config.json of the encoder has no model_type: give the folder of a transformers encoder")
         values = {key: value for key, value in config.items() if key not in NOT_DATA}
-        self.transformer = AutoModel.from_config(AutoConfig.for_model(values.pop("model_type"), **values))  # type: ignore[no-untyped-call]
-        if hasattr(self.transformer, "pooler"):
-            self.transformer.pooler = None  # it is not used, and in training its weights would count as unused
+        self.transformer = Bert(values) if not trained and is_plain(values) else _of_transformers(values)
+        self._width = int(self.config["hidden_size"])
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> "Encoder":
+    def from_pretrained(cls, name: str | Path, *, trained: bool = True) -> "Encoder":
         """Build an encoder and load its weights (fp32).
+
+        Args:
+            name: folder or name of the encoder.
+            trained: whether it will be trained.
 
         Raises:
             ElqError: the encoder is not found (see :func:`resolve_encoder`), or a weight is missing.
@@ -81,11 +108,13 @@ class Encoder(nn.Module):
 
         folder = resolve_encoder(name)
         try:
-            encoder = cls(encoder_values(folder))
+            values = encoder_values(folder)
+            with without_memory() if not trained and is_plain(values) else nullcontext():
+                encoder = cls(values, trained=trained)
             prefix = f"{encoder.transformer.base_model_prefix}."
             loaded = of_tower(load_weights(folder / "model.safetensors"))
             weights = {_modern_name(key, prefix): value.float() for key, value in loaded.items()}
-            missing, _ = encoder.transformer.load_state_dict(weights, strict=False)
+            missing, _ = encoder.transformer.load_state_dict(weights, strict=False, assign=encoder.is_plain)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())
             raise ElqError(
@@ -99,15 +128,22 @@ class Encoder(nn.Module):
         return encoder
 
     @property
+    def is_plain(self) -> bool:
+        """Whether transformers was not needed. All values then come from the weights that are loaded."""
+        return isinstance(self.transformer, Bert)
+
+    @property
     def config(self) -> dict[str, Any]:
         """The transformers configuration as plain values."""
+        if isinstance(self.transformer, Bert):
+            return self.transformer.config
         values: dict[str, Any] = json.loads(self.transformer.config.to_json_string(use_diff=False))  # with the types of JSON
         return values
 
     @property
     def width(self) -> int:
         """D, the width of a token vector."""
-        return int(self.transformer.config.hidden_size)
+        return self._width
 
     @property
     def max_tokens(self) -> int:
@@ -117,7 +153,7 @@ class Encoder(nn.Module):
     @property
     def padding(self) -> int:
         """The vocabulary id of the padding token."""
-        return int(self.transformer.config.pad_token_id or 0)
+        return int(self.config["pad_token_id"] or 0)
 
     def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
         """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""

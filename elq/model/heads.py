@@ -69,7 +69,7 @@ class NameBonus(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.tensor(START_BONUS) / SINGLE_SCALE)
+        self.weight = nn.Parameter(torch.tensor([bonus / SINGLE_SCALE for bonus in START_BONUS]))
 
     def forward(self, kinds: Tensor) -> Tensor:
         """The bonuses (Q, E), natural logarithms, for the kinds (Q, E); 0 where the kind is −1 (no match)."""

@@ -32,12 +32,17 @@ from elq.tensors import Spans, TokenBatch
 
 
 class ELQ(nn.Module):
-    """The linker's network: encoder, span scorer, span pooler."""
+    """The linker's network: encoder, span scorer, span pooler.
 
-    def __init__(self, config: ELQConfig) -> None:
+    Args:
+        config: the configuration.
+        trained: whether it will be trained. If not, most encoders need no transformers, whose import takes seconds.
+    """
+
+    def __init__(self, config: ELQConfig, *, trained: bool = True) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config.encoder)
+        self.encoder = Encoder(config.encoder, trained=trained)
         for name in ("max_span_tokens", "question_tokens"):
             if (value := getattr(config, name)) > self.encoder.max_tokens:
                 raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower {name}")
@@ -70,7 +75,7 @@ class ELQ(nn.Module):
         """
         folder = resolve_encoder(name)
         if is_model_folder(folder):
-            model = cls.from_pretrained(folder).train()
+            model = cls.from_pretrained(folder, trained=True).train()
             for key, value in settings.items():
                 if (own := getattr(model.config, key)) != value and key not in ("scale", "question_tokens"):
                     raise ElqError(f"{folder} has {key} {own!r}, but {value!r} is asked for: set model.{key} to {own!r}")
@@ -141,8 +146,12 @@ class ELQ(nn.Module):
         tokenizer.save(folder / "tokenizer.json")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "ELQ":
+    def from_pretrained(cls, folder: str | Path, *, trained: bool = False) -> "ELQ":
         """Read a model from the files that :meth:`save_pretrained` wrote.
+
+        Args:
+            folder: the model folder.
+            trained: whether the model will be trained. If not, its weights are mapped from the file where they are fp32 there.
 
         Raises:
             ElqError: a file is missing or unreadable, or the weights are not those that config.json describes.
@@ -158,28 +167,43 @@ class ELQ(nn.Module):
                 f"{file} cannot be read ({error}): put a whole copy of the file in its place, or train the model again"
             ) from None
         with without_memory():
-            wanted = {key: value.shape for key, value in _configured(cls, config, folder).state_dict().items()}
-        wrong = sorted(
-            key for key in wanted.keys() | weights.keys() if key not in weights or weights[key].shape != wanted.get(key)
+            model = _configured(cls, config, folder, trained)
+        _refuse_others(weights, {key: value.shape for key, value in model.state_dict().items()}, file)
+        if model.encoder.is_plain:
+            model.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
+        else:
+            model = _configured(cls, config, folder, trained)
+            model.load_state_dict(weights)
+        return model.eval()
+
+
+def _refuse_others(weights: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], file: Path) -> None:
+    """Refuse weights that are not those of a model.
+
+    Args:
+        weights: the weights in the file.
+        wanted: the shapes of the weights of the model.
+        file: the file, for the message.
+
+    Raises:
+        ElqError: a weight is missing, is not of the model, or has another shape.
+    """
+    wrong = sorted(key for key in wanted.keys() | weights.keys() if key not in weights or weights[key].shape != wanted.get(key))
+    if wrong:
+        key = wrong[0]
+        fault = "is missing" if key not in weights else "is not a weight of that model"
+        if key in weights and key in wanted:
+            fault = f"has the shape {list(weights[key].shape)} instead of {list(wanted[key])}"
+        raise ElqError(
+            f"{file} does not fit config.json beside it: {key} {fault} ({len(wrong)} such weights): take both files from"
+            " one model folder, or train the model again"
         )
-        if wrong:
-            key = wrong[0]
-            fault = "is missing" if key not in weights else "is not a weight of that model"
-            if key in weights and key in wanted:
-                fault = f"has the shape {list(weights[key].shape)} instead of {list(wanted[key])}"
-            raise ElqError(
-                f"{file} does not fit config.json beside it: {key} {fault} ({len(wrong)} such weights): take both files from"
-                " one model folder, or train the model again"
-            )
-        model = _configured(cls, config, folder).eval()
-        model.load_state_dict(weights)
-        return model
 
 
-def _configured(kind: type[ELQ], config: ELQConfig, folder: Path) -> ELQ:
+def _configured(kind: type[ELQ], config: ELQConfig, folder: Path, trained: bool) -> ELQ:
     """Build the modules of a configuration. Its values were read from JSON, so they may be wrong in any way."""
     try:
-        model, token = kind(config), torch.zeros(1, 1, dtype=torch.int64)
+        model, token = kind(config, trained=trained), torch.zeros(1, 1, dtype=torch.int64)
         if not token.is_meta:
             with torch.inference_mode():  # a pass over one token, since transformers reads some values only in a pass
                 model.encoder(token, token == 0)

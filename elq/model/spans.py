@@ -4,6 +4,8 @@ The equations are those of Li et al., "Efficient One-Pass End-to-End Entity Link
 scores of spans form a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -100,7 +102,7 @@ class SpanScorer(nn.Module):
         super().__init__()
         self.max_tokens = max_tokens
         self.linear = nn.Linear(width, 3)
-        self.name = nn.Parameter(torch.tensor(start_scores(fine=fine)) / SINGLE_SCALE) if names else None
+        self.name = nn.Parameter(torch.tensor([score / SINGLE_SCALE for score in start_scores(fine=fine)])) if names else None
         self.match = nn.Linear(width, PER_SIZE, bias=False) if names and fine else None
         if self.match is not None:
             nn.init.zeros_(self.match.weight)
@@ -149,7 +151,7 @@ class SpanPooler(nn.Module):
             nn.init.eye_(self.projection.weight)
             nn.init.zeros_(self.projection.bias)
         self.prior = nn.Parameter(torch.zeros(prior)) if prior else None
-        self.log_scale = nn.Parameter(torch.tensor([float(scale)]).log()) if unit_norm else None  # (1,) for FSDP
+        self.log_scale = nn.Parameter(torch.tensor([math.log(scale)])) if unit_norm else None  # (1,) for FSDP
 
     def forward(self, hidden: Tensor, spans: Spans) -> Tensor:
         """Mention vectors (Q, D + P) fp32 from token vectors (B, T, D) and Q spans."""

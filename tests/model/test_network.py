@@ -108,9 +108,10 @@ def test_a_config_cannot_name_code(model, tokenizer, tmp_path, monkeypatch):
     config = json.loads((tmp_path / "config.json").read_text())
     config["encoder"] |= {"auto_map": {"AutoModel": "me/mine--code.Model"}, "attn_implementation": "me/kernel"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    again = ELQ.from_pretrained(tmp_path)
+    again = ELQ.from_pretrained(tmp_path, trained=True)
     assert not hasattr(again.encoder.transformer.config, "auto_map")
     assert again.encoder.transformer.config._attn_implementation == "sdpa"
+    assert ELQ.from_pretrained(tmp_path).encoder.is_plain  # so transformers has no part in it
 
 
 def test_encoder_folders_of_ones_own(encoder_folder, tmp_path):
