@@ -72,20 +72,13 @@ def decode(
         bounds = {q: (int(spans.start[q]), int(spans.end[q])) for q in mine}
         if not overlaps:
             mine = [mine[i] for i in without_overlaps([bounds[q] for q in mine], [float(joint[q]) for q in mine])]
-        likely = [q for q in mine if _likely(float(scored.mention_scores[q]), float(joint[q]), rule)]
+        likely = [q for q in mine if rule.likely(float(scored.mention_scores[q]), float(joint[q]))]
         chosen.append(sorted(likely, key=bounds.__getitem__))
     records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
     return [
         [link_of(text, characters(offsets[b], spans, q), scored, q, records, rule.calibration) for q in mine]
         for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
     ]
-
-
-def _likely(mention: float, score: float, rule: Rule) -> bool:
-    """Whether a span is likely enough. The same formula is used where its best candidate is NIL."""
-    if rule.min_probability is None or rule.calibration is None:
-        return True
-    return rule.calibration.probability(mention, score - mention) >= rule.min_probability
 
 
 def characters(offsets: Sequence[tuple[int, int]], spans: Spans, q: int) -> tuple[int, int]:

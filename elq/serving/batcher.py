@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,13 @@ class Batcher:
         observe: Callable[[int, Sequence[float], float], None] = lambda *_: None,
     ) -> None:
         self.max_tokens = max_tokens
-        self._lock, given = threading.Lock(), {"max_tokens": max_tokens, "max_wait": max_wait}
+        self._lock = threading.Lock()
+        lane = partial(Lane, self._lock, self._answer, observe, max_tokens=max_tokens, max_wait=max_wait)
         full = f"{{waiting}} questions wait already, and at most {max_queue} may (--max-queue)"
-        self.questions = Lane(self._lock, self._answer, observe, most=max_queue, full=full, **given)
+        self.questions = lane(most=max_queue, full=full)
         most = max(1, max_queue // LONG_SHARE)
         full = f"{{waiting}} long texts wait already, and at most {most} may (a twentieth of --max-queue)"
-        self.long_texts = Lane(self._lock, self._answer, observe, most=most, full=full, **given)
+        self.long_texts = lane(most=most, full=full)
         self._threads: list[threading.Thread] = []
 
     def start(self, prepare: Callable[[], None]) -> None:
