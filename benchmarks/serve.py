@@ -107,6 +107,22 @@ async def paced(host, port, requests, rate, seconds, connections):
     return times, errors
 
 
+async def beside_long_texts(number, host, port, token, run):
+    """Ask as ``run`` does, while a number of connections ask texts of 10,000 characters without end."""
+    [request] = requests_of(["what was said of the titanic and of the river in paris? " * 178], token)
+    loops = [asyncio.ensure_future(_without_end(one, request)) for one in await connected(host, port, number)]
+    try:
+        return await run
+    finally:
+        for loop in loops:
+            loop.cancel()
+
+
+async def _without_end(connection, request):
+    while True:
+        await connection.ask(request)
+
+
 def measured(name, run, address):
     """Run one load, and print its figures. Returns the questions a second."""
     before, wall, cpu = counts(address), time.perf_counter(), time.process_time()
@@ -182,6 +198,7 @@ def main():
     parser.add_argument("--rate", type=float, help="questions a second of the second part; by default half of the first")
     parser.add_argument("--seconds", type=float, default=20, help="of the second part")
     parser.add_argument("--in-process", type=int, default=2000, metavar="N", help="questions of the in-process part; 0: none")
+    parser.add_argument("--long", type=int, default=0, metavar="N", help="connections that ask long texts in a third part")
     parser.add_argument("server", nargs="*", help="after --: further flags of `elq serve`")
     options = parser.parse_args()
     texts = [json.loads(line)["text"] for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
@@ -198,6 +215,10 @@ def main():
             print(f"  = {most / batch:.0%} of the in-process throughput", flush=True)
         rate = options.rate or most / 2
         measured(f"{rate:.0f} a second", paced(*address[:2], requests, rate, options.seconds, options.connections), address)
+        if options.long:
+            run = paced(*address[:2], requests, rate, options.seconds, options.connections)
+            run = beside_long_texts(options.long, *address[:2], token, run)
+            measured(f"{rate:.0f} a second, beside {options.long} connections with long texts", run, address)
     finally:
         if process is not None:
             process.terminate()

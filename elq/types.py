@@ -95,6 +95,9 @@ class Link:
 
     ``types`` are the types of the entity, and ``data`` are the further columns of the catalogue (column → text).
 
+    ``nil_score`` is log p(NIL | mention), also if NIL was not asked for; None if the model was trained without NIL. What the
+    shares of the candidates and of NIL leave of 1 belongs to other entities of the catalogue.
+
     >>> Link(13, 20, "titanic", "Q44578", "Titanic (1997 film)", "1997 romance", -0.04, probability=0.958)
     Link(Q44578 'Titanic (1997 film)' at 13:20 'titanic', p .96)
     """
@@ -111,6 +114,7 @@ class Link:
     probability: float | None = None
     types: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict, hash=False)
+    nil_score: float | None = None
 
     def __repr__(self) -> str:
         return f"Link({self.entity} {self.title!r} at {self.start}:{self.end} {self.mention!r}, {self._sure})"

@@ -18,6 +18,8 @@ from elq.bulk.worker import Lost, Message, Ready, Worker
 from elq.progress import SILENCE
 from elq.threads import available_threads
 
+ENDING = 10.0  # seconds in which a process ends after its pipe did
+
 
 def workers_here(shards: int, device: str) -> int:
     """How many processes link this number of shards: one for each core, or with CUDA one for each card."""
@@ -69,7 +71,10 @@ class Processes:
                 yield pipe, pipe.recv()
             except (EOFError, OSError):
                 process = self._live.pop(pipe)
-                process.join()
+                process.join(ENDING)
+                if process.is_alive():  # it has closed its pipe, and hangs while libraries take themselves apart
+                    process.kill()
+                    process.join()
                 code = process.exitcode or 0
                 yield pipe, Lost(f"signal {-code}" if code < 0 else f"exit code {code}")
 

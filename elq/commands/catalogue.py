@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     wikidata.add_argument("--has-sitelink", action="store_true", help="leave out entities without a page in --site")
     wikidata.add_argument("--types", type=parse_names, metavar="Q,…", help="keep only entities of these types")
     wikidata.add_argument("--without-types", type=parse_names, metavar="Q,…", help="leave out entities of these types")
+    wikidata.add_argument("--subclasses", action="store_true", help="--types and --without-types name subclasses (P279) too")
     wikidata.add_argument("--internal-pages", action="store_true", help="keep disambiguations, categories, templates and lists")
     wikidata.add_argument("--redirects", metavar="FILE", help="old and new ids; the old ids become the column old_ids")
     return made

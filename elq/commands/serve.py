@@ -34,6 +34,7 @@ def main(arguments: Sequence[str]) -> None:
         return serve_replicas(settings, int(replicas), options.ray or "")
     if options.ray is not None:
         raise ElqError("--ray is given, but only --replicas uses it: give --replicas N too, or leave out --ray")
-    from elq.serving.server import serve
+    from elq.serving.server import leave, serve
 
-    return serve(settings)
+    serve(settings)
+    leave()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,21 +134,15 @@ class LinkingPipe:
 
     def _identify(self, doc: Doc, links: Sequence[Link | None]) -> None:
         """Give the entities of a document the ids of their links."""
-        placed = []
+        placed, said = [], self.settings
+        rule = self.linker.rule(said.threshold, said.min_probability, nil=said.nil)
+        only_likely = said.threshold is None and said.min_probability is not None  # then 0 keeps every one
+        keeps = rule.likely if only_likely else rule.shows
         for entity, link in zip(list(doc.ents), links, strict=True):
-            if link is not None and self._likely(link):
+            if link is not None and keeps(link.mention_score, link.score):
                 spacy_spans.identify(entity, link.entity)
                 placed += spacy_spans.place(doc, [link], entity.label_)
         self._keep(doc, placed)
-
-    def _likely(self, link: Link) -> bool:
-        """Whether a link reaches the thresholds of the settings; without any, those of the linker."""
-        least, probability = self.settings.threshold, self.settings.min_probability
-        if least is None and probability is None:
-            sure = link.mention_score >= (-inf if self.linker.mention_threshold is None else self.linker.mention_threshold)
-            return sure and link.score >= self.linker.threshold
-        sure = probability is None or link.probability is None or link.probability >= probability
-        return sure and link.score >= (-inf if least is None else least)
 
     def _answers(self, texts: Sequence[str], mentions: Sequence[Sequence[tuple[int, int]]]) -> Sequence[Sequence[Link | None]]:
         """One link for each entity; None for one without a token that the model reads, such as a blank."""

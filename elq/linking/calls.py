@@ -134,9 +134,11 @@ class Calls:
 
         Args:
             text: a question.
-            start, end: the characters ``[start, end)`` of the mention.
+            start: the first character of the mention.
+            end: the place after the last character of the mention.
             k: the number of candidates. Except in the score mode ``table``, the scores depend on it.
-            types, ids: see :meth:`link`.
+            types: see :meth:`link`.
+            ids: see :meth:`link`.
 
         Raises:
             ElqError: as for :meth:`link`.

@@ -21,17 +21,18 @@ class ScoredSpans:
     mention_scores: Tensor  # (Q,) log p(mention)
     log_probs: Tensor  # (Q, K) log p(entity | mention)
     rows: Tensor  # (Q, K) int64 catalogue rows, −1 where there is no candidate
-    log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None if NIL is not a candidate
+    log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None if the model was trained without NIL
+    nil: bool = True  # whether NIL is a candidate, if it has a score
 
     @property
     def joint(self) -> Tensor:
         """The joint scores (Q,) of the spans with their best candidates."""
         best = self.log_probs[:, 0]  # (Q,)
-        return self.mention_scores + (best if self.log_nil is None else torch.maximum(best, self.log_nil))
+        return self.mention_scores + (best if self.log_nil is None or not self.nil else torch.maximum(best, self.log_nil))
 
     def without_nil(self) -> "ScoredSpans":
         """The same spans, where NIL is not a candidate."""
-        return replace(self, log_nil=None)
+        return replace(self, nil=False)
 
 
 def decode(
@@ -50,7 +51,7 @@ def decode(
         offsets: the characters of their tokens, as in :class:`elq.tensors.TokenBatch`.
         scored: the scored spans of all B questions.
         catalogue: the catalogue whose rows the candidates are.
-        rule: what a link needs to be shown. ``scored.log_nil`` says whether NIL is a candidate.
+        rule: what a link needs to be shown. ``scored.nil`` says whether NIL is a candidate.
         overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link. Overlaps are
             removed before the probability is asked for, so a higher lowest probability only removes links.
 
@@ -71,20 +72,13 @@ def decode(
         bounds = {q: (int(spans.start[q]), int(spans.end[q])) for q in mine}
         if not overlaps:
             mine = [mine[i] for i in without_overlaps([bounds[q] for q in mine], [float(joint[q]) for q in mine])]
-        likely = [q for q in mine if _likely(float(scored.mention_scores[q]), float(joint[q]), rule)]
+        likely = [q for q in mine if rule.likely(float(scored.mention_scores[q]), float(joint[q]))]
         chosen.append(sorted(likely, key=bounds.__getitem__))
     records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
     return [
         [link_of(text, characters(offsets[b], spans, q), scored, q, records, rule.calibration) for q in mine]
         for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
     ]
-
-
-def _likely(mention: float, score: float, rule: Rule) -> bool:
-    """Whether a span is likely enough. The same formula is used where its best candidate is NIL."""
-    if rule.min_probability is None or rule.calibration is None:
-        return True
-    return rule.calibration.probability(mention, score - mention) >= rule.min_probability
 
 
 def characters(offsets: Sequence[tuple[int, int]], spans: Spans, q: int) -> tuple[int, int]:
@@ -102,14 +96,15 @@ def link_of(
 ) -> Link:
     """Make span q, with the characters [start, end) of ``place``, a link to its best candidate.
 
-    NIL is one of the candidates if ``scored.log_nil`` is given.
+    NIL is one of the candidates if ``scored.nil`` says so and ``scored.log_nil`` is given.
     """
     (start, end), score = place, float(scored.joint[q])
     entities = [records[row] for row in scored.rows[q].tolist() if row >= 0]
     log_probs = scored.log_probs[q].tolist()
     candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs, strict=False))
     best, mention = entities[0], float(scored.mention_scores[q])
-    if scored.log_nil is not None and scored.log_nil[q] > scored.log_probs[q, 0]:
+    nil = None if scored.log_nil is None else float(scored.log_nil[q])
+    if scored.nil and nil is not None and nil > log_probs[0]:
         best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
     probability = None if calibration is None else calibration.probability(mention, score - mention)
     return Link(
@@ -125,6 +120,7 @@ def link_of(
         probability,
         best.types,
         dict(getattr(best, "data", {})),
+        nil,
     )
 
 

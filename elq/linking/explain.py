@@ -23,6 +23,7 @@ from elq.tensors import Spans, TokenBatch
 from elq.types import NAME_KINDS, Entity, Link
 
 SPANS = 5  # spans that are explained
+LEAST = 0.005  # a smaller share of all other entities is not said
 SHOWN = "shown"
 NAMES = ("none", "name", "other spelling", "part of a name")  # what a span is in the catalogue, by TokenBatch.named
 
@@ -54,6 +55,8 @@ class ExplainedSpan:
         matched = ", ".join(f"{entity} ({kind})" for entity, kind in self.names) or "no entity"
         lines.append(f"  in the catalogue: {self.name}" + ("" if self.name == "unused" else f"; its words may mean {matched}"))
         rows = [f"{c.entity} {c.title} {share(math.exp(c.score))}" for c in best]
+        left = 1 - sum(math.exp(c.score) for c in best) - (self.nil or 0.0)
+        rows += [f"other entities {share(left)}"] if left >= LEAST else []
         rows += [] if self.nil is None else [f"NIL {share(self.nil)}"]
         return "\n".join([*lines, f"  p(entity | mention): {', '.join(rows)}"])
 
@@ -146,7 +149,7 @@ def explain(scorer: Scorer, text: str, rule: Rule, candidates: int, entity: str 
     explained = []
     for q in best:
         link = link_of(text, characters(tokens.offsets[0], spans, q), scored.without_nil(), q, records, rule.calibration)
-        nil = None if scored.log_nil is None else math.exp(float(scored.log_nil[q]))
+        nil = None if link.nil_score is None else math.exp(link.nil_score)
         named = dict(zip(("start", "end", "inside", "name"), parts[q].tolist(), strict=True))
         name = "unused" if tokens.named is None else NAMES[coarse_kind(kinds[q], fine=scorer.model.config.fine_names)]
         reason = reasons[q]

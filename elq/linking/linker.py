@@ -140,7 +140,9 @@ class Linker(Pickled, Parts, Sharing):
             model: the model in the package, or the folder of a model whose weights are used.
             columns: our field → the name in the source, for the fields whose names differ.
             encoder: the encoder of the model's entities, if it is not where it was when the model was trained.
-            device, scoring, max_mentions: as in :meth:`from_pretrained`.
+            device: as in :meth:`from_pretrained`.
+            scoring: as in :meth:`from_pretrained`.
+            max_mentions: as in :meth:`from_pretrained`.
 
         Raises:
             ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.

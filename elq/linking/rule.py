@@ -30,6 +30,19 @@ class Rule:
         """The lowest log p(mention) of a span that can become a link, since log p(entity | mention) is at most 0."""
         return self.threshold if self.mention_threshold is None else max(self.threshold, self.mention_threshold)
 
+    def likely(self, mention: float, score: float) -> bool:
+        """Whether a span with this log p(mention) and this joint score is likely enough.
+
+        The same formula is used where its best candidate is NIL.
+        """
+        if self.min_probability is None or self.calibration is None:
+            return True
+        return self.calibration.probability(mention, score - mention) >= self.min_probability
+
+    def shows(self, mention: float, score: float) -> bool:
+        """Whether a span with this log p(mention) and this joint score is shown, if no other one overlaps it."""
+        return mention >= self.floor and score >= self.threshold and self.likely(mention, score)
+
 
 def rule_of(
     threshold: float | None,

@@ -39,7 +39,12 @@ class Sharing:
         The entities are those of this linker, and γ, the mention threshold, K and the score mode are those that it has now.
 
         Args:
-            name, private, token, revision, message, evaluations: as in :func:`elq.push_to_hub`.
+            name: the name of the repository, as in :func:`elq.push_to_hub`.
+            private: as there.
+            token: as there.
+            revision: as there.
+            message: as there.
+            evaluations: as there.
 
         Returns:
             The address of the commit.

@@ -1,34 +1,36 @@
-"""The batcher: one thread owns the models, and links the questions of many requests together."""
+"""The batcher: links the questions of many requests together; long texts go beside the others, so that these need not wait."""
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from elq.errors import ElqError
 from elq.serving.answers import FAILED, RequestError
 from elq.serving.jobs import Item, Job, Linked, passes, tokens_of
+from elq.serving.lane import Lane
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
 
 log = logging.getLogger(__name__)
 
-SMOOTHING = 0.2  # weight of the newest batch in the measured throughput
+LONG_SHARE = 20  # one of so many places in the queue may be taken by a long text
 
 
 class Batcher:
-    """Takes the questions that wait, and links those of equal options by one call.
+    """Links questions of equal options by one call.
 
-    It does not wait for more questions where none are expected: it expects as many as came with the batch before, and waits for
-    them at most ``max_wait`` after the first.
+    There are two lanes, each with a thread: one for questions, and one for long texts (:attr:`elq.serving.jobs.Item.long`). A
+    long text takes seconds, in which hundreds of questions can be answered. The long texts are linked batch by batch too, so at
+    any time only one batch of them competes with the questions for the cores.
 
     Args:
-        max_queue: questions that may wait.
+        max_queue: questions that may wait; of long texts, a twentieth of that number.
         max_tokens: tokens of one encoder pass, with padding.
-        max_wait: seconds.
+        max_wait: seconds, see :class:`elq.serving.lane.Lane`.
         observe: is told of each batch: its tokens, for how long each question waited, and in how many seconds it was linked.
     """
 
@@ -40,91 +42,69 @@ class Batcher:
         max_wait: float,
         observe: Callable[[int, Sequence[float], float], None] = lambda *_: None,
     ) -> None:
-        self.max_queue, self.max_tokens, self.max_wait, self.observe = max_queue, max_tokens, max_wait, observe
-        self.rate = 100.0  # questions a second, measured
-        self.busy = False
-        self._waiting: deque[Item] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._expected = 1
-        self._thread: threading.Thread | None = None
+        self.max_tokens = max_tokens
+        self._lock = threading.Lock()
+        lane = partial(Lane, self._lock, self._answer, observe, max_tokens=max_tokens, max_wait=max_wait)
+        full = f"{{waiting}} questions wait already, and at most {max_queue} may (--max-queue)"
+        self.questions = lane(most=max_queue, full=full)
+        most = max(1, max_queue // LONG_SHARE)
+        full = f"{{waiting}} long texts wait already, and at most {most} may (a twentieth of --max-queue)"
+        self.long_texts = lane(most=most, full=full)
+        self._threads: list[threading.Thread] = []
 
     def start(self, prepare: Callable[[], None]) -> None:
-        """Start the thread, which first calls ``prepare``."""
+        """Start the threads, the first of which calls ``prepare`` before anything is linked."""
 
         def work() -> None:
             prepare()
-            self._run()
+            self._start(self.long_texts.run, "elq-long-texts")
+            self.questions.run()
 
-        self._thread = threading.Thread(target=work, name="elq-model", daemon=True)
-        self._thread.start()
+        self._start(work, "elq-model")
+
+    def _start(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Finish what waits, and end the thread, but wait for it no longer than this."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Finish what waits, and end the threads, but wait for them no longer than this."""
+        until = monotonic() + seconds
+        with self._lock:
+            for lane in (self.questions, self.long_texts):
+                lane.stop()
+        for thread in self._threads:  # the first one may add the second
+            thread.join(max(0.0, until - monotonic()))
 
     @property
     def length(self) -> int:
         """The number of questions that wait."""
-        return len(self._waiting)
+        return len(self.questions.waiting) + len(self.long_texts.waiting)
 
     @property
     def idle(self) -> bool:
         """Whether no question waits or is being linked."""
-        return not self._waiting and not self.busy
+        return not (self.length or self.questions.busy or self.long_texts.busy)
 
     def submit(self, job: Job) -> None:
-        """Put the questions of a job into the queue.
+        """Put the questions of a job into the queues.
 
         Raises:
-            RequestError: the queue is full (429).
+            RequestError: a queue is full (429).
         """
         now = monotonic()
         items = [Item(job, place, tokens_of(job, place), now) for place in range(len(job.texts))]
+        lanes = (
+            (self.questions, [item for item in items if not item.long]),
+            (self.long_texts, [one for one in items if one.long]),
+        )
         job.left = len(items)
-        with self._changed:
-            if (waiting := len(self._waiting)) and waiting + len(items) > self.max_queue:
-                seconds = max(1, round(waiting / self.rate + 0.5))
-                raise RequestError(
-                    429,
-                    f"{waiting} questions wait already, and at most {self.max_queue} may (--max-queue): send the request again"
-                    f" in {seconds} seconds",
-                    {"Retry-After": str(seconds)},
-                )
-            self._waiting.extend(items)
-            self._changed.notify()
-
-    def _run(self) -> None:
-        while batch := self._next():
-            began = monotonic()
-            try:
-                self._answer(batch)
-            finally:
-                self.busy = False
-            seconds = max(monotonic() - began, 1e-6)
-            self.rate += SMOOTHING * (len(batch) / seconds - self.rate)
-            self.observe(sum(item.tokens for item in batch), [began - item.since for item in batch], seconds)
-
-    def _next(self) -> list[Item]:
-        """The next batch; an empty one when the thread is to end."""
-        with self._changed:
-            while not self._waiting:
-                if self._stopping:
-                    return []
-                self._changed.wait()
-            until = self._waiting[0].since + self.max_wait
-            while len(self._waiting) < self._expected and not self._stopping and (left := until - monotonic()) > 0:
-                self._changed.wait(left)
-            batch, tokens = list[Item](), 0
-            while self._waiting and (not batch or tokens + self._waiting[0].tokens <= self.max_tokens):
-                batch.append(self._waiting.popleft())
-                tokens += batch[-1].tokens
-            self._expected, self.busy = len(batch), True
-        return batch
+        with self._lock:
+            for lane, part in lanes:
+                lane.refuse_full(len(part))
+            for lane, part in lanes:
+                if part:
+                    lane.put(part)
 
     def _answer(self, batch: Sequence[Item]) -> None:
         groups: dict[object, list[Item]] = {}
@@ -158,10 +138,11 @@ class Batcher:
     def _finish(self, items: Iterable[Item]) -> None:
         """Answer the jobs whose last items these are."""
         done = list[Job]()
-        for item in items:
-            item.job.left -= 1
-            if not item.job.left and not item.job.dropped:
-                done.append(item.job)
+        with self._lock:  # both threads may answer items of one job
+            for item in items:
+                item.job.left -= 1
+                if not item.job.left and not item.job.dropped:
+                    done.append(item.job)
         if done:
             loop = done[0].answered.get_loop()
             try:

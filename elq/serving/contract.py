@@ -57,7 +57,7 @@ class LinkRequest(Record):
         " oldest are left out if not all fit into one window of the encoder",
         examples=[["i watch films"]],
     )
-    with_candidates: bool = Field(False, description="whether each link carries its candidates")
+    with_candidates: bool = Field(False, description="whether each link carries its candidates and the score of NIL")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -108,6 +108,11 @@ class LinkAnswer(Record):
     types: list[str] = Field(description="the types of the entity")
     data: dict[str, str] = Field(description="the further columns of the catalogue")
     candidates: list[CandidateAnswer] | None = Field(None, description="best first; only if `with_candidates` was asked for")
+    nil_score: float | None = Field(
+        None,
+        description="log p(NIL | mention): NIL means that the entity is not in the catalogue; only if `with_candidates` was"
+        " asked for; null if the model has no NIL. The rest of the probability belongs to entities that are no candidates",
+    )
 
 
 class ResultAnswer(Record):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 BYTES = 3  # of a text for each token, about: one of English has 4 or 5, and a character of Chinese has 3
 SPECIAL = 2  # tokens before and after a text
+LONG = 512  # tokens, estimated, or given mentions, above which a text is long: it takes many times as long as a question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,11 @@ class Item:
     def text(self) -> str:
         """The question."""
         return self.job.texts[self.place]
+
+    @property
+    def long(self) -> bool:
+        """Whether it takes so long that questions should not wait for it."""
+        return self.tokens > LONG or (self.job.mentions is not None and len(self.job.mentions[self.place]) > LONG)
 
     @property
     def group(self) -> Hashable:

@@ -122,6 +122,7 @@ def plain_link(link: Link, records: dict[str, Entity] | None = None) -> dict[str
     }
     if records is not None:
         found["candidates"] = [_candidate(one, records.get(one.entity)) for one in link.candidates]
+        found["nil_score"] = finite(link.nil_score)
     return found
 
 

@@ -59,6 +59,7 @@ def convert(
     try:
         with FileLock(parts / "lock").acquire(timeout=0):
             _prepare(parts, _plan(path, kind, options))
+            source.prepare(parts)
             number = _all_parts(source, parts, processes or available_threads())
             for index in range(number):
                 skips.merge(skips_of(part_path(parts, index)))

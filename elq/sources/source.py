@@ -32,6 +32,7 @@ class Options:
         has_sitelink: leave out the entities of Wikidata without a page in ``site``.
         types: if not empty, only the entities with one of these types are kept.
         without_types: the entities with one of these types are left out.
+        subclasses: whether ``types`` and ``without_types`` stand for all classes below them too.
         internal_pages: keep the items of Wikidata about disambiguation pages, categories, templates and lists.
         redirects: a file of old and new ids; "" for none.
         columns: our field → the column of a table, where the names differ.
@@ -47,6 +48,7 @@ class Options:
     has_sitelink: bool = False
     types: tuple[str, ...] = ()
     without_types: tuple[str, ...] = ()
+    subclasses: bool = False
     internal_pages: bool = False
     redirects: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +121,13 @@ class Source(ABC):
         self.path, self.options, self.skips = path, options, skips
         self.done = 0  # bytes of the file that were read; a subclass may keep it up to date, for the progress
         self.total = path.stat().st_size if path.is_file() else 0  # bytes of the file; 0 if unknown
+
+    def prepare(self, folder: Path) -> None:  # noqa: B027 most kinds have nothing to do
+        """Do what must be done before :meth:`chunks`, such as a pass over the file.
+
+        Args:
+            folder: where the result may be kept, for a run that resumes. It is emptied when the file or the options change.
+        """
 
     @abstractmethod
     def records(self) -> Iterator[Record]:

@@ -1,5 +1,7 @@
 """Wikidata: reads its JSON dumps, its entity files (Special:EntityData), and tables with records of its form."""
 
+import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -8,13 +10,19 @@ from typing import Any
 import orjson
 
 from elq.errors import ElqError
+from elq.files import write_json
+from elq.progress import Meter
 from elq.reading.lines import format_of
 from elq.reading.records import read_records
 from elq.sources.dump import Chunk, read_chunks
 from elq.sources.redirects import Redirects, read_redirects
 from elq.sources.source import RECORDS, Options, Record, Skips, Source, grouped
-from elq.sources.wikidata_items import ItemReader
+from elq.sources.subclasses import SUBCLASS_OF, Subclasses
+from elq.sources.wikidata_items import ItemReader, statements
 
+log = logging.getLogger(__name__)
+
+CLASSES = "classes.json"  # in the folder of the parts: the chosen types with their subclasses
 LANGUAGE = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)*")
 SITE = re.compile(r"[a-z][a-z0-9_]*")
 FORMS = {"types": ("Q", "Q5"), "without_types": ("Q", "Q5"), "type_properties": ("P", "P31"), "external_ids": ("P", "P646")}
@@ -24,7 +32,9 @@ FILES = ("json", "jsonl", "ndjson")  # what is read of a folder
 class WikidataSource(Source):
     """A dump of Wikidata, a file of Special:EntityData, a folder of such files, or a Parquet file with such records."""
 
-    uses = frozenset(("languages", "site", "min_sitelinks", "has_sitelink", "redirects", "internal_pages", *FORMS))
+    uses = frozenset(
+        ("languages", "site", "min_sitelinks", "has_sitelink", "redirects", "internal_pages", "subclasses", *FORMS)
+    )
     linked = True
     parallel = True
 
@@ -34,6 +44,35 @@ class WikidataSource(Source):
         self.files = _files(path)
         self.total = sum(file.stat().st_size for file in self.files)
         self.reader = ItemReader(options, read_redirects(options.redirects) if options.redirects else Redirects())
+
+    def prepare(self, folder: Path) -> None:
+        """With ``subclasses``, read the dump once and find the classes below the chosen types."""
+        if not self.options.subclasses:
+            return
+        kept = folder / CLASSES
+        if kept.is_file():
+            types, without = json.loads(kept.read_text(encoding="utf-8"))
+        else:
+            known = self._subclasses()
+            types, without = known.below(self.options.types), known.below(self.options.without_types)
+            log.info("%s statements about subclasses: --types are %s classes now", f"{len(known):,}", f"{len(types):,}")
+            write_json(kept, [types, without])
+        self.reader.choose(types, without)
+
+    def _subclasses(self) -> Subclasses:
+        """The statements about subclasses, of which only the lines that have some are read as JSON."""
+        known, property_name, current = Subclasses(), f'"{SUBCLASS_OF}"'.encode(), self.reader.redirects.current
+        with Meter(f"subclasses in {self.path}", self.total) as meter:
+            for chunk in self.chunks():
+                meter.show(self.done)
+                if isinstance(chunk, Chunk) and chunk.line:
+                    lines = (line for line in chunk.data.split(b"\n") if property_name in line)
+                    chunk = chunk._replace(data=b"\n".join(lines))
+                for item, _ in _placed(chunk, Skips()):
+                    if isinstance(item, dict) and isinstance(child := item.get("id"), str):
+                        for parent in statements(item, SUBCLASS_OF):
+                            known.add(current(child), current(parent))
+        return known
 
     def records(self) -> Iterator[Record]:
         """Yield the records of all items that are not left out."""
@@ -53,11 +92,17 @@ class WikidataSource(Source):
 
     def parse(self, chunk: Any, skips: Skips, others: dict[str, str]) -> Iterable[Record]:
         """The records of one chunk."""
-        values = _values(chunk, skips) if isinstance(chunk, Chunk) else ((value, str(value.get("id"))) for value in chunk)
-        for value, place in values:
-            for item in _items(value):
-                if record := self.reader.record(item, place, skips, others):
-                    yield record
+        for item, place in _placed(chunk, skips):
+            if record := self.reader.record(item, place, skips, others):
+                yield record
+
+
+def _placed(chunk: Any, skips: Skips) -> Iterator[tuple[Any, str]]:
+    """The items of a chunk, and their places."""
+    values = _values(chunk, skips) if isinstance(chunk, Chunk) else ((value, str(value.get("id"))) for value in chunk)
+    for value, place in values:
+        for item in _items(value):
+            yield item, place
 
 
 def _values(chunk: Chunk, skips: Skips) -> Iterator[tuple[Any, str]]:
@@ -127,5 +172,7 @@ def _check(options: Options) -> None:
         for one in getattr(options, name):
             if not re.fullmatch(rf"{letter}[1-9][0-9]*", one):
                 raise ElqError(f"--{name.replace('_', '-')} has {one!r}, but must be ids such as {example}: correct it")
+    if options.subclasses and not (options.types or options.without_types):
+        raise ElqError("--subclasses is given without --types and --without-types: give the types, or leave it out")
     if options.min_sitelinks < 0:
         raise ElqError(f"--min-sitelinks is {options.min_sitelinks}, but must be 0 or more: correct it")

@@ -1,7 +1,7 @@
 """Items of Wikidata: makes a record of an item's labels, aliases, page titles and statements."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +110,11 @@ class ItemReader:
 
     def __post_init__(self) -> None:
         self._languages = tuple(dict.fromkeys((*self.options.languages, ANY_LANGUAGE)))
-        self._kept, self._left = {*self.options.types}, {*self.options.without_types}
+        self.choose(self.options.types, self.options.without_types)
+
+    def choose(self, types: Iterable[str], without_types: Iterable[str]) -> None:
+        """Choose the entities with one of ``types``, if there are any, and with none of ``without_types``."""
+        self._kept, self._left = {*types}, {*without_types}
 
     def record(self, item: Any, place: str, skips: Skips, others: dict[str, str]) -> Record | None:
         """The record of an item; None if it is left out.

@@ -5,14 +5,17 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from elq.bulk import processes
 from elq.bulk.outputs import parquet
 from elq.bulk.schedule import TRIES, run_shards
 from elq.bulk.shards import Record, Shard, find_shards
@@ -256,3 +259,38 @@ def test_what_cannot_be_done_is_one_sentence(inputs, tmp_path, capsys):
         assert "another `elq bulk` writes" in said(inputs, tmp_path / "foreign")
     shutil.copy(inputs / "a.jsonl", inputs / "a.ndjson")
     assert "would both be linked to a.jsonl" in said(inputs, tmp_path / "out")
+
+
+class Hanging:
+    """A job whose worker closes its pipe, but does not end: a library may hang when an interpreter ends."""
+
+    @property
+    def opening(self) -> dict[str, str]:
+        for number in range(3, 256):
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(number).st_mode):
+                    os.close(number)
+        time.sleep(600)
+        return {}
+
+
+class Broken:
+    """A job whose worker fails with an error that is no ElqError before it says anything."""
+
+    @property
+    def opening(self) -> dict[str, str]:
+        raise MemoryError
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+@pytest.mark.parametrize(("job", "reason"), [(Hanging(), "signal 9"), (Broken(), "exit code 1")])
+def test_a_worker_that_goes_silent_is_lost_and_not_waited_for(monkeypatch, job, reason):
+    monkeypatch.setattr(processes, "ENDING", 0.5)
+    crew = processes.Processes(job, {}, 2)
+    try:
+        worker = crew.start()
+        crew.give(worker, Shard(Path("a.txt"), "a.jsonl"))
+        assert list(crew.messages()) == [(worker, Lost(reason))]
+        crew.give(worker, Shard(Path("a.txt"), "a.jsonl"))  # too late, and no error
+    finally:
+        crew.close()

@@ -66,6 +66,9 @@ def test_the_parts_names_and_nil_of_a_span_are_those_of_the_model(linker):
             assert one.link.mention_score == pytest.approx(mention, abs=1e-4)
             assert [c.entity for c in one.link.candidates] == [entity for entity, _ in best]
             assert one.nil == (None if log_nil is None else pytest.approx(math.exp(log_nil), abs=1e-3))
+            assert one.link.nil_score == (None if log_nil is None else pytest.approx(log_nil, abs=1e-3))
+            said = [float(number) for number in re.findall(r" (\d?\.\d\d)\b", str(one).rpartition("p(entity | mention): ")[2])]
+            assert sum(said) == pytest.approx(1, abs=0.03)  # each is rounded
             names.add((one.link.mention.lower(), one.name, one.names[:1]))
     if linker.dictionary is None:
         assert {name for _, name, _ in names} == {"unused"}

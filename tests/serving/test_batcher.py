@@ -104,7 +104,7 @@ def test_what_nobody_waits_for_is_not_encoded(spy):
 
 def test_a_full_queue_says_when_to_come_again(spy):
     batcher = Batcher(max_queue=3, max_tokens=99, max_wait=0.0)
-    batcher.rate = 0.5
+    batcher.questions.rate = 0.5
 
     async def ask():
         loop = asyncio.get_running_loop()
@@ -131,6 +131,63 @@ def test_batches_are_bounded_by_tokens(spy):
 def test_a_long_text_is_not_padded_with_short_ones():
     items = [Item(None, place, tokens, 0.0) for place, tokens in enumerate([10, 100, 10, 10])]
     assert [[item.place for item in part] for part in passes(items, 100)] == [[0, 2, 3], [1]]
+
+
+def job(spy, loop, *texts, mentions=None):
+    return Job(Opened(spy, "1"), texts, LinkOptions(), mentions, None, time.monotonic() + 60, loop.create_future())
+
+
+LONG = "and then nothing more was said of the titanic " * 210  # nearly 10,000 characters
+
+
+def test_a_question_is_answered_while_long_texts_are_linked(spy):
+    batcher, order = Batcher(max_queue=100, max_tokens=4096, max_wait=0.0), []
+
+    async def ask():
+        loop = asyncio.get_running_loop()
+        batcher.start(lambda: None)
+        jobs = {"long 1": job(spy, loop, LONG), "long 2": job(spy, loop, LONG), "long 3": job(spy, loop, LONG)}
+        for name, one in jobs.items():
+            one.answered.add_done_callback(lambda _, name=name: order.append(name))
+            batcher.submit(one)
+        while not batcher.long_texts.busy:
+            await asyncio.sleep(0.001)
+        short = job(spy, loop, TEXT)
+        batcher.submit(short)
+        await asyncio.wait_for(short.answered, 60)
+        order.append("short")
+        mixed = job(spy, loop, TEXT, LONG)  # its questions go into both lanes
+        batcher.submit(mixed)
+        linked = await asyncio.wait_for(mixed.answered, 60)
+        assert [linked[0].windows, linked[1].windows > 1] == [1, True]
+        assert linked[1].links == (await jobs["long 3"].answered)[0].links
+
+    try:
+        asyncio.run(ask())
+    finally:
+        batcher.stop(10)
+    assert set(order) == {"long 1", "long 2", "long 3", "short"}
+    assert order.index("short") < order.index("long 3")
+
+
+def test_long_texts_are_limited_in_number(spy):
+    batcher = Batcher(max_queue=40, max_tokens=99, max_wait=0.0)
+    batcher.long_texts.rate = 0.5
+
+    async def ask():
+        loop = asyncio.get_running_loop()
+        for texts in ([LONG], [LONG], [TEXT]):
+            batcher.submit(job(spy, loop, *texts))
+        with pytest.raises(RequestError, match="2 long texts wait already, and at most 2 may") as caught:
+            batcher.submit(job(spy, loop, TEXT, LONG))
+        assert int(caught.value.headers["Retry-After"]) >= 4
+        many = [[(0, 3)] * 600]
+        with pytest.raises(RequestError, match="long texts"):
+            batcher.submit(job(spy, loop, TEXT, mentions=many))
+        batcher.submit(job(spy, loop, TEXT))
+
+    asyncio.run(ask())
+    assert batcher.length == 4
 
 
 def test_stopping_answers_what_was_taken(spy):

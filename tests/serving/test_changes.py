@@ -1,5 +1,6 @@
 """What happens to requests while the files change, and when the server is told to stop."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -164,6 +165,36 @@ def test_sigterm_under_load_finishes_what_was_taken_and_ends_with_code_0(built):
     assert process.wait(SECONDS) == 0
     assert set(answers) == {(200, 20)}
     assert [(one.status_code, one.json()) for one in stopping] == [(503, {"status": "stopping"})]
+
+
+def test_sigterm_of_an_idle_server_ends_it_at_once(built):
+    command = [sys.executable, "-m", "elq", "serve", "--port", "0", "--model", str(built / "small")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stderr is not None
+    url = process.stderr.readline().split()[-1]
+    wait_until(lambda: httpx.get(f"{url}/ready").status_code == 200)
+    with httpx.Client(base_url=url, timeout=SECONDS) as client:  # its connection stays open, as a browser's does
+        assert client.post("/link", json={"question": TEXT}).status_code == 200
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+    assert time.monotonic() - began < 5  # 0.6 on an idle machine
+    assert "Traceback" not in process.stderr.read()
+
+
+def test_a_stopping_server_stays_while_requests_come(monkeypatch):
+    server, opened = make_server(Settings(port=0))
+    opened.close()
+    server.state.ready = True
+    now = 100.0
+    monkeypatch.setattr("elq.serving.server.monotonic", lambda: now)
+    server.handle_exit(signal.SIGTERM, None)
+    for now, requests, tasks, stops in ((100.2, 0, 0, False), (100.4, 1, 0, False), (100.6, 1, 1, False), (100.9, 1, 0, True)):
+        server.server_state.total_requests, server.server_state.tasks = requests, set(range(tasks))
+        assert asyncio.run(server.on_tick(1)) is stops, now
+    server.should_exit = False
+    server.server_state.tasks, now = {1}, 101.1
+    assert asyncio.run(server.on_tick(1)) is True  # it takes no more, and answers what it took
 
 
 def test_a_second_signal_stops_at_once_and_is_not_raised_again():

@@ -85,6 +85,9 @@ def test_candidates_have_titles_descriptions_types_and_scores(server, linker):
     assert found["candidates"][0]["description"] == found["description"] != ""
     assert "film" in found["candidates"][0]["types"]
     assert found["candidates"][1]["score"] == pytest.approx(wanted[1].score, abs=1e-3)
+    shares = [math.exp(score) for score in (found["nil_score"], *(one["score"] for one in found["candidates"]))]
+    assert sum(shares) == pytest.approx(1, abs=1e-3)
+    assert "nil_score" not in plain
 
 
 def test_a_catalogue_of_ones_own_is_asked_by_its_name_and_shares_the_network(server):

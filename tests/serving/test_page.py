@@ -1,6 +1,7 @@
 """The web page in a real browser, and the routes behind it: what it shows is what the server answers."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -219,6 +220,29 @@ def test_the_details_of_a_link(server, page):
     assert listed == [one["title"] for one in link["candidates"]]
     for one in link["candidates"]:
         assert one["description"] in said
+
+
+def shares(page: Page) -> list[float]:
+    """The widths of the bars of all candidates, of NIL and of the other entities."""
+    read = "bars => bars.map(bar => parseFloat(bar.style.getPropertyValue('--share')))"
+    return page.locator("#details .bar").evaluate_all(read)
+
+
+def test_the_shares_add_up_to_100_percent(server, page):
+    ask(page, "who directed titanic?")
+    page.locator(".mention").click()
+    [link] = server.link("starter", "who directed titanic?", with_candidates=True)["results"][0]["links"]
+    rest = page.locator("#others")
+    expect(rest).to_contain_text("Not in the catalogue")
+    assert len(shares(page)) == len(link["candidates"]) + 1
+    assert shares(page)[-1] == pytest.approx(100 * math.exp(link["nil_score"]), rel=1e-3)
+    assert sum(shares(page)) == pytest.approx(100, abs=0.1)
+    with page.expect_response("**/link"):
+        page.get_by_label("Type", exact=True).select_option("ship")  # what other types have is a share too
+    move(page, 0)
+    page.locator(".mention").first.click()
+    expect(rest).to_contain_text("Other entities")
+    assert sum(shares(page)) == pytest.approx(100, abs=0.1)
 
 
 def test_the_keyboard_is_enough(page):

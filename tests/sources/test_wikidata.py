@@ -262,6 +262,62 @@ def test_types_of_records_that_are_left_out_have_labels(tmp_path):
     assert [(one.id, one.types) for one in entities] == [("Q44578", ("film",)), ("Q4167410", ())]
 
 
+def of_class(identity, *parents, **more):
+    return item(identity, f"class {identity}", [], claims={"P279": [statement("P279", one) for one in parents]}, **more)
+
+
+CLASSES = [  # a settlement is above a city, above a big city, above a capital; Q3 is old, and now Q1549591
+    of_class("Q486972"),
+    of_class("Q515", "Q486972"),
+    of_class("Q5119", "Q1549591"),
+    item("Q64", "Berlin", ["Q5119"]),
+    item("Q3055", "Town", ["Q3"]),
+    item("Q44578", "Titanic", ["Q11424"]),
+    item("Q1", "City", ["Q515"]),
+    of_class("Q1549591", "Q515", "Q5119"),  # a circle
+    item(
+        "Q7", "Wrong", ["Q8"], claims={"P31": [statement("P31", "Q8")], "P279": [statement("P279", "Q515", rank="deprecated")]}
+    ),
+]
+
+
+@pytest.mark.parametrize("form", ["dump.json", "entities.jsonl", "document.json"])
+def test_types_are_followed_to_their_subclasses(tmp_path, form, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(dump, "CHUNK", 1000)
+    monkeypatch.setattr(dump, "HEAD", 1000)
+    (tmp_path / "r.tsv").write_text("Q3 Q1549591\n", encoding="utf-8")
+    path, given = tmp_path / form, {"redirects": str(tmp_path / "r.tsv")}
+    whole = json.dumps({"entities": {one["id"]: one for one in CLASSES}}, indent=1)
+    lines = "".join(json.dumps(one) + "\n" for one in CLASSES)
+    path.write_text({"dump.json": array_of(CLASSES), "entities.jsonl": lines}.get(form, whole), encoding="utf-8")
+    cities = [("Q64", ("class Q5119",)), ("Q3055", ("class Q1549591",)), ("Q1", ("class Q515",))]
+    for kept, wanted in (("Q515", cities), ("Q486972", cities), ("Q5119", cities[:2]), ("Q11424", [("Q44578", ())])):
+        found = made(path, tmp_path, types=(kept,), subclasses=True, **given)
+        assert [(one.id, one.types) for one in found] == wanted
+    assert "4 statements about subclasses: --types are" in caplog.text
+    assert [one.id for one in made(path, tmp_path, types=("Q515",), **given)] == ["Q1"]
+    left = {one.id for one in made(path, tmp_path, without_types=("Q515",), subclasses=True, **given)}
+    assert left == {one["id"] for one in CLASSES} - {"Q64", "Q3055", "Q1"}
+
+
+def test_the_subclasses_are_read_once(tmp_path, monkeypatch):
+    path, options = tmp_path / "dump.json", Options(types=("Q515",), subclasses=True)
+    path.write_text(array_of(CLASSES), encoding="utf-8")
+    first, again = (WikidataSource(path, options, Skips()) for _ in range(2))
+    first.prepare(tmp_path)
+    path.write_text(array_of([]), encoding="utf-8")  # not read any longer
+    again.prepare(tmp_path)
+    assert again.reader.record(item("Q64", "Berlin", ["Q5119"]), "", Skips(), {})["id"] == "Q64"
+    assert again.reader.record(item("Q64", "Berlin", ["Q11424"]), "", Skips(), {}) is None
+
+
+def test_subclasses_without_types_are_refused(tmp_path):
+    (tmp_path / "dump.json").write_text(array_of(CLASSES), encoding="utf-8")
+    with pytest.raises(ElqError, match="--subclasses is given without --types and --without-types"):
+        made(tmp_path / "dump.json", tmp_path, subclasses=True)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -222,7 +222,7 @@ function render() {
   const long = answer.windows > 1;
   say(get("windows"), long ? `The text is long: it was read in ${answer.windows} overlapping windows, and nothing was cut.` : "");
   get("details").hidden = !opened;
-  get("details").replaceChildren(...(opened ? detailsOf(opened, feedback.buttonsFor(opened), close) : []));
+  get("details").replaceChildren(...(opened ? detailsOf(opened, feedback.buttonsFor(opened), close).filter(Boolean) : []));
   feedback.render(links);
   say(get("copied"), "");
   get("copy-text").hidden = get("copy-text-label").hidden = true;
@@ -296,7 +296,7 @@ async function copy(text, what) {
 
 get("copy-json").addEventListener("click", () => {
   const { catalogue, version, text, windows } = state.answer;
-  const links = shown().map(({ candidates, ...link }) => link);
+  const links = shown().map(({ candidates, nil_score, ...link }) => link);
   copy(JSON.stringify({ catalogue, version, results: [{ text, windows, links }] }, null, 2), "The answer as JSON");
 });
 get("copy-curl").addEventListener("click", () => {
