@@ -143,30 +143,45 @@ def draw() -> None:
         found: list[dict[str, Any]] = json.loads((HERE / f"{name}.json").read_text())
         return found
 
-    names = [row | {"megabytes": row["file bytes"] / 1e6, "peak": row["peak bytes"] / 1e6} for row in read("names")]
+    there = {path.stem for path in HERE.glob("*.json")}
+    if "names" in there:
+        picture("names", *names_axes(read("names")))
+    if "search" in there:
+        picture("search", search_axes(read("search")))
+    if {"link", "tokens"} <= there:
+        picture("link", *link_axes(read("link"), read("tokens")))
+
+
+def names_axes(rows: Sequence[dict[str, Any]]) -> list[Callable[[Any], None]]:
+    made = [row | {"megabytes": row["file bytes"] / 1e6, "peak": row["peak bytes"] / 1e6} for row in rows]
     parts = {f"{part} microseconds": part for part in ("gaps", "named", "matches", "decoding")}
-    picture(
-        "names",
-        lambda axes: lines(axes, names, "entities", parts, "µs a question"),
-        lambda axes: lines(axes, names, "entities", {"names seconds": "build", "names open seconds": "open"}, "seconds"),
-        lambda axes: lines(axes, names, "entities", {"megabytes": "file", "peak": "memory at the peak of a build"}, "MB"),
-    )
-    found = read("search")
-    kinds = dict.fromkeys(row["kind"] for row in found)
+    seconds = {"names seconds": "build", "names open seconds": "open"}
+    sizes = {"megabytes": "file", "peak": "memory at the peak of a build"}
+    return [
+        lambda axes: lines(axes, made, "entities", parts, "µs a question"),
+        lambda axes: lines(axes, made, "entities", seconds, "seconds"),
+        lambda axes: lines(axes, made, "entities", sizes, "MB"),
+    ]
+
+
+def search_axes(rows: Sequence[dict[str, Any]]) -> Callable[[Any], None]:
     by_size: dict[int, dict[str, Any]] = {}
-    for row in found:
+    for row in rows:
         one = by_size.setdefault(row["entities"], {"entities": row["entities"]})
         one |= {f"{row['kind']}, {queries}": row[f"milliseconds, {queries}"] / queries for queries in (1, 64)}
+    kinds = dict.fromkeys(row["kind"] for row in rows)
     labels = {f"{kind}, {queries}": f"{kind}, {queries} at once" for kind in kinds for queries in (1, 64)}
-    picture("search", lambda axes: lines(axes, [*by_size.values()], "entities", labels, "ms a mention"))
-    linked = [row | {"each": row["milliseconds, 64"] / 64} for row in read("link")]
-    by_tokens = {"milliseconds": "whole link", "encoder milliseconds": "encoder", "names milliseconds": "names"}
+    return lambda axes: lines(axes, [*by_size.values()], "entities", labels, "ms a mention")
+
+
+def link_axes(linked: Sequence[dict[str, Any]], by_tokens: Sequence[dict[str, Any]]) -> list[Callable[[Any], None]]:
+    each = [row | {"each": row["milliseconds, 64"] / 64} for row in linked]
     at_once = {"milliseconds, 1": "one question", "each": "64 at once"}
-    picture(
-        "link",
-        lambda axes: lines(axes, linked, "entities", at_once, "ms a question"),
-        lambda axes: lines(axes, read("tokens"), "tokens", by_tokens, "ms a text"),
-    )
+    parts = {"milliseconds": "whole link", "encoder milliseconds": "encoder", "names milliseconds": "names"}
+    return [
+        lambda axes: lines(axes, each, "entities", at_once, "ms a question"),
+        lambda axes: lines(axes, by_tokens, "tokens", parts, "ms a text"),
+    ]
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ class NameIndex:
         self._names, self._silent = names, silent
         self._spelled = lru_cache(CACHED)(self._find_spelled)
         self.kind_of_word, self.match_of_word = lru_cache(CACHED)(self.kind), lru_cache(CACHED)(self.match)
+        self.lookup = lru_cache(CACHED)(self._lookup)
         self._by_last_word = lru_cache(CACHED_LISTS)(self._find_by_last_word)
         self.names_before, self.forms_before, self.is_form = names.names_before, names.forms_before, names.is_form
         self.begins_form = lru_cache(CACHED)(names.begins_form)
@@ -52,8 +53,8 @@ class NameIndex:
         return self._count(FORWARD, key) if self._names.begins_name(f"{key} ") else 0
 
     def count_ending(self, key: str) -> int:
-        """The number of longer names that end with these words; if there are many, some larger number."""
-        return self._count(BACKWARD, backwards(key))
+        """The number of longer names that end with words, given from the last to the first; as above."""
+        return self._count(BACKWARD, key)
 
     def kind(self, key: str, respelled: bool = True) -> int:
         """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else.
@@ -64,7 +65,7 @@ class NameIndex:
         """
         if (whole := self._whole(key, respelled)) is not None:
             return whole
-        longer = (self.count_ending(key), self.count_beginning(key))
+        longer = (self.count_ending(backwards(key)), self.count_beginning(key))
         return 2 if any(0 < count <= MOST_NAMES for count in longer) else -1
 
     def match(self, key: str, respelled: bool = True) -> int:
@@ -86,7 +87,7 @@ class NameIndex:
             return -1
         return 1 if respelled and self._spelled(key) else None
 
-    def lookup(self, key: str) -> dict[int, int]:
+    def _lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(NAME_KINDS) − 1.
 
         An entity that matches in several ways gets the lowest number of these. Only the ``MOST_MATCHES`` most famous entities
@@ -163,7 +164,7 @@ class NameIndex:
         or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
         one = key[:-2] if key.endswith(" s") else singular(key)
-        ending = self._ending(key if self.count_ending(key) else one, MOST_NAMES)
+        ending = self._ending(key if self.count_ending(backwards(key)) else one, MOST_NAMES)
         beginning = self._beginning(key if self.count_beginning(key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
         if not rest or first in self._silent or unspaced(first):  # the words of Chinese are short: many names share two

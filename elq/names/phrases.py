@@ -33,7 +33,7 @@ class Index(Protocol):
         """The number of longer names that begin with these words; if it is large, some other large number."""
 
     def count_ending(self, key: str) -> int:
-        """The number of longer names that end with these words; if it is large, some other large number."""
+        """The number of longer names that end with these words, given from the last to the first; as above."""
 
 
 def names_of_runs(
@@ -51,12 +51,14 @@ def names_of_runs(
     """
     line = " ".join(words)
     ends = [*accumulate((len(word) + 1 for word in words), initial=0)]  # where each word begins, and the end
-    ordered, ending = _in_order(words, most, index), set() if every else _ending(words, most, index)
+    stems = [stem(word) for word in words]
+    numbers = [stem(ROMAN.get(word) or NUMBERS.get(word) or word) for word in words]
+    ordered, ending = _in_order(words, stems, most, index), set() if every else _ending(words, most, index)
     for first in range(len(words) - 1):
         last = min(first + most, len(words))
         tail = line[ends[first] : ends[last] - 1]
         whole, forms = index.names_before(tail), index.forms_before(tail)
-        joined, beginning = _as_one_word(words, first, last, index), not every
+        joined, beginning = _as_one_word(words, stems, numbers, first, last, index), not every
         for after in range(first + 2, last + 1):
             length = ends[after] - 1 - ends[first]
             beginning = beginning and index.count_beginning(tail[:length]) > 0
@@ -69,15 +71,19 @@ def _ending(words: Sequence[str], most: int, index: Index) -> set[Run]:
     """The runs with which longer names end."""
     found: set[Run] = set()
     for after in range(2, len(words) + 1):
-        if index.count_ending(words[after - 1]):
+        text = words[after - 1]
+        if index.count_ending(text):
             for first in range(after - 2, max(after - most, 0) - 1, -1):
-                if not index.count_ending(" ".join(words[first:after])):
+                text = f"{text} {words[first]}"
+                if not index.count_ending(text):
                     break
                 found.add((first, after))
     return found
 
 
-def _as_one_word(words: Sequence[str], first: int, last: int, index: Index) -> set[int]:
+def _as_one_word(
+    words: Sequence[str], stems: Sequence[str], numbers: Sequence[str], first: int, last: int, index: Index
+) -> set[int]:
     """The ends of the runs from ``first`` that may be a name in the form of :func:`elq.names.spelling.spelling`."""
     spoken = [
         word not in UNSPOKEN or (word == "s" and place > 0 and len(words[first + place - 1]) == 1)
@@ -90,7 +96,7 @@ def _as_one_word(words: Sequence[str], first: int, last: int, index: Index) -> s
     for after, said in enumerate(spoken, first + 1):
         if said:
             before, final = before + final, words[after - 1]
-            ending = stem((ROMAN.get(final) or NUMBERS.get(final) or final) if before else final)
+            ending = (numbers if before else stems)[after - 1]
             known = final.startswith(ending)  # then it is one of the lengths
             fits = len(before) + len(ending) in lengths if known else index.is_form(before + ending)
         if fits:
@@ -98,10 +104,9 @@ def _as_one_word(words: Sequence[str], first: int, last: int, index: Index) -> s
     return found
 
 
-def _in_order(words: Sequence[str], most: int, index: Index) -> set[Run]:
+def _in_order(words: Sequence[str], stems: Sequence[str], most: int, index: Index) -> set[Run]:
     """The runs that may be a name in the form of :func:`elq.names.spelling.reordered`."""
     found: set[Run] = set()
-    stems = [stem(word) for word in words]
     content = [place for place, word in enumerate(words) if word not in JOINING]
     plain = [stems[place].isalpha() and stems[place] not in COUNTED for place in content]
     for number, place in enumerate(content):
