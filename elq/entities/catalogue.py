@@ -7,10 +7,12 @@ row n of the catalogue, of the table and of the index is the same entity.
 import hashlib
 import json
 import tempfile
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from elq.files import replacing
 from elq.types import Entity
 
 if TYPE_CHECKING:
-    from elq.names.lookup import Names
+    from elq.names.interface import Names
 
 SCHEMA = pa.schema(
     [
@@ -130,6 +132,8 @@ class Catalogue:
         self.names: Names | None = None
         self._base_rows = parts[0].num_rows
         self._table = pa.concat_tables([part.replace_schema_metadata(None) for part in parts])
+        self._batches = self._table.to_batches()
+        self._firsts = [*accumulate((batch.num_rows for batch in self._batches), initial=0)]  # rows, and the number of all
         # rows of segments; the buffer as it is, see `records`
         self._added = np.array([row for row in range(self._base_rows, len(self)) if row not in removed], np.int64)
         places = pa.Array.from_buffers(pa.int64(), len(self._added), [None, pa.py_buffer(self._added)])
@@ -141,16 +145,41 @@ class Catalogue:
     def __getitem__(self, row: int) -> Entity:
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} does not exist: the catalogue has {len(self)} rows, counted from 0")
-        return _entity(self._table.slice(row, 1).to_pylist()[0])
+        return self.records([row])[row]
 
     def records(self, rows: Iterable[int]) -> dict[int, Entity]:
         """The records of several rows, read together; negative rows mean "no entity" and are skipped."""
-        wanted = sorted({row for row in rows if row >= 0})
-        if not wanted:
-            return {}
-        # the buffer as it is: pyarrow.array would import pandas, which takes longer than a question
-        places = pa.Array.from_buffers(pa.int64(), len(wanted), [None, pa.py_buffer(np.array(wanted, np.int64))])
-        return dict(zip(wanted, map(_entity, self._table.take(places).to_pylist()), strict=True))
+        found: dict[int, Entity] = {}
+        for part, places in self._by_batch({row for row in rows if row >= 0}):
+            batch, inside = self._batches[part], np.array(places, np.int64) - self._firsts[part]
+            if len(places) == 1:
+                records = batch.slice(int(inside[0]), 1).to_pylist()
+            else:  # the buffer as it is: pyarrow.array would import pandas, which takes longer than a question
+                taken = pa.Array.from_buffers(pa.int64(), len(inside), [None, pa.py_buffer(inside)])
+                records = batch.take(taken).to_pylist()  # take() of the table would copy its columns
+            found |= zip(places, map(_entity, records), strict=True)
+        return found
+
+    def titles(self, rows: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """The ids and titles of several rows; negative rows mean "no entity" and are skipped."""
+        found: dict[int, tuple[str, str]] = {}
+        for part, places in self._by_batch({row for row in rows if row >= 0}):
+            first, (ids, titles) = self._firsts[part], (self._batches[part].column(column) for column in (0, 1))
+            for row in places:
+                found[row] = (ids[row - first].as_py(), titles[row - first].as_py())
+        return found
+
+    def _by_batch(self, rows: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
+        """The batches of records that have these rows, and the rows of each, in ascending order.
+
+        Raises:
+            IndexError: a row does not exist.
+        """
+        for part, found in groupby(sorted(rows), lambda row: bisect_right(self._firsts, row) - 1):
+            places = list(found)
+            if part == len(self._batches):
+                raise IndexError(f"row {places[0]} does not exist: the catalogue has {len(self)} rows, counted from 0")
+            yield part, places
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Entity]:
         """Id → record, for those of the ids that the catalogue contains."""

@@ -1,6 +1,6 @@
 """Decoding: chooses the links of a question from its scored spans, and removes overlaps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -58,25 +58,26 @@ def decode(
     Returns:
         For each question, its links in reading order.
     """
-    spans, joint = scored.spans, scored.joint  # Q spans, (Q,)
+    joint = scored.joint  # (Q,)
     # log p(entity | mention) ≤ 0, so the second comparison implies the first, except for rounding: the first prevents that
     # rounding adds a link
     kept = (scored.mention_scores >= rule.threshold) & (joint >= rule.threshold)  # (Q,)
     if rule.mention_threshold is not None:
         kept &= scored.mention_scores >= rule.mention_threshold
+    numbers, scores, mentions = kept.nonzero().flatten().tolist(), joint.tolist(), scored.mention_scores.tolist()
+    questions, starts, ends = (side.tolist() for side in (scored.spans.question, scored.spans.start, scored.spans.end))
     of_question: list[list[int]] = [[] for _ in texts]
-    for q in kept.nonzero().flatten().tolist():
-        of_question[int(spans.question[q])].append(q)
+    for q in numbers:
+        of_question[questions[q]].append(q)
     chosen: list[list[int]] = []
     for mine in of_question:
-        bounds = {q: (int(spans.start[q]), int(spans.end[q])) for q in mine}
-        if not overlaps:
-            mine = [mine[i] for i in without_overlaps([bounds[q] for q in mine], [float(joint[q]) for q in mine])]
-        likely = [q for q in mine if rule.likely(float(scored.mention_scores[q]), float(joint[q]))]
-        chosen.append(sorted(likely, key=bounds.__getitem__))
-    records = catalogue.records(scored.rows[[q for mine in chosen for q in mine]].flatten().tolist())
+        if not overlaps and len(mine) > 1:
+            mine = [mine[i] for i in without_overlaps([(starts[q], ends[q]) for q in mine], [scores[q] for q in mine])]
+        likely = [q for q in mine if rule.likely(mentions[q], scores[q])]
+        chosen.append(sorted(likely, key=lambda q: (starts[q], ends[q])))
+    known = Known(catalogue, scored, [q for mine in chosen for q in mine])
     return [
-        [link_of(text, characters(offsets[b], spans, q), scored, q, records, rule.calibration) for q in mine]
+        [known.link(text, (offsets[b][starts[q]][0], offsets[b][ends[q] - 1][1]), q, scores[q], rule.calibration) for q in mine]
         for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
     ]
 
@@ -86,42 +87,48 @@ def characters(offsets: Sequence[tuple[int, int]], spans: Spans, q: int) -> tupl
     return offsets[int(spans.start[q])][0], offsets[int(spans.end[q]) - 1][1]
 
 
-def link_of(
-    text: str,
-    place: tuple[int, int],
-    scored: ScoredSpans,
-    q: int,
-    records: Mapping[int, Entity],
-    calibration: AnyCalibration | None,
-) -> Link:
-    """Make span q, with the characters [start, end) of ``place``, a link to its best candidate.
+class Known:
+    """The records of the best candidates of some spans, and the ids and titles of their other candidates, read together.
 
-    NIL is one of the candidates if ``scored.nil`` says so and ``scored.log_nil`` is given.
+    Args:
+        catalogue: the catalogue whose rows the candidates are.
+        scored: the scored spans. NIL is one of the candidates if ``scored.nil`` says so and ``scored.log_nil`` is given.
+        numbers: the numbers of the spans.
     """
-    (start, end), score = place, float(scored.joint[q])
-    entities = [records[row] for row in scored.rows[q].tolist() if row >= 0]
-    log_probs = scored.log_probs[q].tolist()
-    candidates = tuple(Candidate(e.id, e.title, p) for e, p in zip(entities, log_probs, strict=False))
-    best, mention = entities[0], float(scored.mention_scores[q])
-    nil = None if scored.log_nil is None else float(scored.log_nil[q])
-    if scored.nil and nil is not None and nil > log_probs[0]:
-        best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
-    probability = None if calibration is None else calibration.probability(mention, score - mention)
-    return Link(
-        start,
-        end,
-        text[start:end],
-        best.id,
-        best.title,
-        best.description,
-        score,
-        candidates,
-        mention,
-        probability,
-        best.types,
-        dict(getattr(best, "data", {})),
-        nil,
-    )
+
+    def __init__(self, catalogue: Catalogue, scored: ScoredSpans, numbers: Sequence[int]) -> None:
+        self._log_nil = None if scored.log_nil is None else scored.log_nil.tolist()
+        self._nil = scored.nil
+        self._mentions = scored.mention_scores.tolist()
+        rows, log_probs = scored.rows[numbers].tolist(), scored.log_probs[numbers].tolist()
+        self._candidates = dict(zip(numbers, zip(rows, log_probs, strict=True), strict=True))
+        self._records = catalogue.records(of_span[0] for of_span in rows)
+        self._titles = catalogue.titles(row for of_span in rows for row in of_span)
+
+    def link(self, text: str, place: tuple[int, int], q: int, score: float, calibration: AnyCalibration | None) -> Link:
+        """Make span q, with the characters [start, end) of ``place`` and its joint score, a link to its best candidate."""
+        (start, end), mention = place, self._mentions[q]
+        rows, log_probs = self._candidates[q]
+        candidates = tuple(Candidate(*self._titles[row], p) for row, p in zip(rows, log_probs, strict=False) if row >= 0)
+        best, nil = self._records[rows[0]], None if self._log_nil is None else self._log_nil[q]
+        if self._nil and nil is not None and nil > log_probs[0]:
+            best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
+        probability = None if calibration is None else calibration.probability(mention, score - mention)
+        return Link(
+            start,
+            end,
+            text[start:end],
+            best.id,
+            best.title,
+            best.description,
+            score,
+            candidates,
+            mention,
+            probability,
+            best.types,
+            dict(best.data),
+            nil,
+        )
 
 
 def without_overlaps(spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
-from elq.linking.decoding import ScoredSpans, characters, link_of, without_overlaps
+from elq.linking.decoding import Known, ScoredSpans, characters, without_overlaps
 from elq.linking.given import named_kinds, score_spans
 from elq.linking.inputs import shown
 from elq.linking.rule import Rule
@@ -144,11 +144,12 @@ def explain(scorer: Scorer, text: str, rule: Rule, candidates: int, entity: str 
     if row is not None:
         about, q = _entity(scorer, text, tokens, scored, row, candidates, reasons)
         best += [] if q in best else [q]
-    records = catalogue.records(scored.rows[best].flatten().tolist())
+    without_nil = scored.without_nil()
+    known, scores = Known(catalogue, without_nil, best), without_nil.joint.tolist()
     kinds, words = named_kinds(tokens, spans).tolist(), span_texts([text], tokens, spans)
     explained = []
     for q in best:
-        link = link_of(text, characters(tokens.offsets[0], spans, q), scored.without_nil(), q, records, rule.calibration)
+        link = known.link(text, characters(tokens.offsets[0], spans, q), q, scores[q], rule.calibration)
         nil = None if link.nil_score is None else math.exp(link.nil_score)
         named = dict(zip(("start", "end", "inside", "name"), parts[q].tolist(), strict=True))
         name = "unused" if tokens.named is None else NAMES[coarse_kind(kinds[q], fine=scorer.model.config.fine_names)]

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid, pad
 from elq.encoding.tokens import token_finder
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
-from elq.linking.decoding import ScoredSpans, link_of
+from elq.linking.decoding import Known, ScoredSpans
 from elq.linking.inputs import shown
 from elq.linking.scorer import Scorer, by_length
 from elq.model.heads import SINGLE_SCALE
@@ -151,9 +151,9 @@ def link_given(
         batch, given = [texts[place] for place in places], [mentions[place] for place in places]
         tokens = scorer.tokens(batch)
         scored, _ = score_spans(scorer, batch, tokens, token_spans(tokens, batch, given), candidates, allowed)
-        records = scorer.retriever.entities.catalogue.records(scored.rows.flatten().tolist())
         chosen = scored if nil else scored.without_nil()
-        numbers = iter(range(len(scored.spans)))
+        known = Known(scorer.retriever.entities.catalogue, chosen, [*range(len(scored.spans))])
+        numbers = iter(enumerate(chosen.joint.tolist()))
         for place, text, of_text in zip(places, batch, given, strict=True):
-            links[place] = [link_of(text, span, chosen, next(numbers), records, calibration) for span in of_text]
+            links[place] = [known.link(text, span, *next(numbers), calibration) for span in of_text]
     return links

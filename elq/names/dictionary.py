@@ -6,6 +6,7 @@ words only, so that "france's" contains the name "france", but "romania" does no
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -13,13 +14,15 @@ import torch
 from torch import Tensor
 
 from elq.encoding.tokens import token_finder
+from elq.names.interface import Names
 from elq.names.lists import gaps
-from elq.names.lookup import NameIndex, Names
+from elq.names.lookup import NameIndex
 from elq.names.named import fine_kind, is_whole_name
+from elq.names.phrases import names_of_runs
 from elq.names.scripts import unspaced
 from elq.names.spelling import words_of
 from elq.names.surface import FUNCTION_WORDS, is_name
-from elq.names.words import as_name, borders, folded, key_of, words
+from elq.names.words import Word, as_name, borders, folded, key_of, words
 from elq.names.writing import collect, in_memory
 from elq.tensors import Array, NameMatches, Spans, TokenBatch
 from elq.types import Entity
@@ -53,6 +56,11 @@ def span_texts(texts: Sequence[str], tokens: TokenBatch, spans: Spans) -> list[s
     return [as_name(texts[b], tokens.offsets[b][start][0], tokens.offsets[b][end - 1][1]) for b, start, end in places]
 
 
+def _is_plain(text: str, found: Sequence[Word]) -> bool:
+    """Whether every run of words of a text may be a name, as in most English texts."""
+    return text.isascii() and all(word.alone for word in found)
+
+
 class Dictionary:
     """The titles, labels and aliases of a catalogue, each with the rows of the entities of that name, the most famous first.
 
@@ -76,7 +84,7 @@ class Dictionary:
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
         """Yield every sequence of at most ``most`` words that may be a name: its characters [start, end) and folded words."""
         found, most = words(text), self.names.longest if most is None else min(most, self.names.longest)
-        if text.isascii() and all(word.alone for word in found):  # most English texts: without the checks below
+        if _is_plain(text, found):  # without the checks below
             for first in range(len(found)):
                 for after in range(first + 1, min(first + most, len(found)) + 1):
                     yield found[first].start, found[after - 1].end, key_of(found[first:after])
@@ -129,7 +137,24 @@ class Dictionary:
 
     def gaps(self, text: str) -> list[int]:
         """The places of the spaces between the names of a text that consists of names only (elq/names/lists.py)."""
-        return gaps(text, {(start, end) for start, end, _ in self._names(text)})
+        found = words(text)
+        if _is_plain(text, found):
+            return gaps(text, lambda number: self._longest(found[number : number + self.names.longest]))
+        longest: dict[int, int] = {}  # start → end of the longest name
+        for start, end, _ in self._names(text):
+            longest[start] = max(end, longest.get(start, 0))
+        return gaps(text, lambda number: longest.get(found[number].start, 0))
+
+    def _longest(self, found: Sequence[Word]) -> int:
+        """The end of the longest name with which words begin, as a character; 0 if there is none."""
+        lengths = self.names.names_before(" ".join(word.text for word in found))
+        ends = accumulate((1 + len(word.text) for word in found), initial=-1)
+        for after, length in reversed([*enumerate(ends)][1:]):
+            if after == 1 or length in lengths:
+                key = key_of(found[:after])
+                if is_name(key) and self.names.rows(key):
+                    return found[after - 1].end
+        return 0
 
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
         """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) int64.
@@ -137,22 +162,42 @@ class Dictionary:
         The values are the coarse or the fine kinds of elq/names/named.py.
         """
         grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
-        for b, text in enumerate(texts):
-            find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
-            most = None if unspaced(text) else max_tokens  # elsewhere every word has at least one token, so L words suffice
-            for start, end, key in self._phrases(text, most):
-                if (kind := self._kind(key) if is_name(key) else 0) > 0:
-                    span = find(start, end)
-                    if span is not None and span[1] - span[0] <= max_tokens:
-                        place = (b, span[0], span[1] - span[0] - 1)
-                        if not 0 < int(grid[place]) <= kind:  # several phrases may lie in one token: the best match counts
-                            grid[place] = kind
+        best: dict[tuple[int, int, int], int] = {}  # place in the grid → kind
+        for b, (text, mask) in enumerate(zip(texts, tokens.text_mask.tolist(), strict=True)):
+            find = token_finder(tokens.offsets[b], mask)
+            for start, end, kind in self._kinds(text, max_tokens):
+                span = find(start, end)
+                if span is not None and span[1] - span[0] <= max_tokens:
+                    place = (b, span[0], span[1] - span[0] - 1)
+                    best[place] = min(kind, best.get(place, kind))  # several may lie in one token: the best match counts
+        if best:
+            grid[tuple(torch.tensor([*best]).T)] = torch.tensor([*best.values()])
         return grid
 
-    def _kind(self, key: str) -> int:
+    def _kinds(self, text: str, max_tokens: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the phrases of a text that are names or may mean one: characters [start, end), and the kind from 1."""
+        found = words(text)
+        if not _is_plain(text, found):
+            for start, end, key in self._phrases(text, None if unspaced(text) else max_tokens):
+                if is_name(key) and (kind := self._kind(self._index.match(key) if self.fine else self._index.kind(key), key)):
+                    yield start, end, kind
+            return
+        of_word, of_run = (
+            (self._index.match_of_word, self._index.match) if self.fine else (self._index.kind_of_word, self._index.kind)
+        )
+        for word in found:
+            if is_name(word.alone) and (kind := self._kind(of_word(word.alone), word.alone)):
+                yield word.start, word.end, kind
+        most = min(max_tokens, self.names.longest)  # every word has at least one token, so L words suffice
+        runs = names_of_runs([word.text for word in found], most, self._index, every=self.fine)
+        for first, after, key, respelled in runs:
+            if kind := self._kind(of_run(key, respelled), key):
+                yield found[first].start, found[after - 1].end, kind
+
+    def _kind(self, match: int, key: str) -> int:
+        """The coarse or fine kind of a match; 0 for none."""
         if not self.fine:
-            return self._index.kind(key) + 1
-        match = self._index.match(key)
+            return match + 1
         return 0 if match < 0 else fine_kind(match, words_of(key), self._entities)
 
     def whole_names(self, named: Tensor) -> Tensor:

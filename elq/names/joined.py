@@ -32,6 +32,26 @@ class JoinedNames:
             return found[0] if found else []
         return sorted((row for rows in found for row in rows), key=lambda row: (self.fame(row), row))
 
+    def names_before(self, text: str) -> set[int]:
+        """The lengths of the names with which a text begins; some of them may be removed."""
+        return set().union(*(part.names_before(text) for part in self._parts))
+
+    def forms_before(self, text: str) -> set[int]:
+        """The lengths of the other spellings of names with which a text begins."""
+        return set().union(*(part.forms_before(text) for part in self._parts))
+
+    def is_form(self, form: str) -> bool:
+        """Whether a text may be a name or another spelling of one."""
+        return any(part.is_form(form) for part in self._parts)
+
+    def begins_form(self, start: str) -> bool:
+        """Whether a name or another spelling of one may begin with a text."""
+        return any(part.begins_form(start) for part in self._parts)
+
+    def begins_name(self, start: str) -> bool:
+        """Whether a name may begin with a text."""
+        return any(part.begins_name(start) for part in self._parts)
+
     def titled(self, whole: str) -> list[int]:
         """The rows of the titles whose part after the comma is ``whole``."""
         return [row for part in self._parts for row in part.titled(whole)]

@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from heapq import nsmallest
 from itertools import chain
-from typing import Protocol
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from elq.names.interface import Names
 from elq.names.ordered import backwards
 from elq.names.scripts import unspaced
 from elq.names.spelling import COUNTED, reordered, roots, singular, spelling
@@ -23,45 +23,12 @@ MOST_MATCHES = 16  # entities of one kind that are used
 MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is not used
 MOST_WORDS = 10  # words of the longest phrase that may be another spelling
 MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
-CACHED = 2_048  # phrases whose other spellings are kept
+CACHED = 2_048  # phrases whose other spellings are kept, and words whose matches are
+CACHED_LISTS = 128  # words for which the names that begin with them are kept
 LONG_WORD = 6  # letters of the shortest single word that may be a misspelling
 NEAR = ((4, 1), (8, 2))  # (least letters of a word, letters that may be wrong in it)
 FORWARD, BACKWARD = "forward", "backward"  # the orders of names of several words, see Names.count
 LAST = "\U0010ffff"  # the last of all characters
-
-
-class Names(Protocol):
-    """The names of a catalogue. Several threads may use them."""
-
-    longest: int  # words of the longest name
-
-    def __contains__(self, key: str) -> bool:
-        """Whether folded words are a name."""
-
-    def fame(self, row: int) -> float:
-        """A number that is lower for more famous entities."""
-
-    def rows(self, key: str) -> Sequence[int]:
-        """The rows of the entities of a name, the most famous first; none for words that are not a name."""
-
-    def titled(self, whole: str) -> Sequence[int]:
-        """The rows of the titles whose part after the comma is ``whole``."""
-
-    def spelled(self, form: str, most: int) -> Sequence[str] | None:
-        """The names of which a form is another spelling; None if there are more than ``most``."""
-
-    def count(self, order: str, start: str, after: str, most: int) -> int:
-        """The number of names from ``start`` to ``after`` in an order; if there are more than ``most``, some larger number.
-
-        The orders are ``forward`` (names of several words), ``backward`` (the same, by their words from the last to the first)
-        and ``single`` (names of one word).
-        """
-
-    def between(self, order: str, start: str, after: str, most: int) -> Sequence[str] | None:
-        """The names from ``start`` to ``after``, as they are written in an order; None if there are more than ``most``."""
-
-    def beginning(self, order: str, start: str, after: str, most: int) -> Sequence[str]:
-        """The first ``most`` names from ``start`` to ``after``, as they are written in an order."""
 
 
 class NameIndex:
@@ -75,17 +42,35 @@ class NameIndex:
     def __init__(self, names: Names, silent: frozenset[str]) -> None:
         self._names, self._silent = names, silent
         self._spelled = lru_cache(CACHED)(self._find_spelled)
+        self.kind_of_word, self.match_of_word = lru_cache(CACHED)(self.kind), lru_cache(CACHED)(self.match)
+        self.lookup = lru_cache(CACHED)(self._lookup)
+        self._by_last_word = lru_cache(CACHED_LISTS)(self._find_by_last_word)
+        self.names_before, self.forms_before, self.is_form = names.names_before, names.forms_before, names.is_form
+        self.begins_form = lru_cache(CACHED)(names.begins_form)
 
-    def kind(self, key: str) -> int:
-        """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else."""
-        if (whole := self._whole(key)) is not None:
+    def count_beginning(self, key: str) -> int:
+        """The number of longer names that begin with these words; if there are many, some larger number."""
+        return self._count(FORWARD, key) if self._names.begins_name(f"{key} ") else 0
+
+    def count_ending(self, key: str) -> int:
+        """The number of longer names that end with words, given from the last to the first; as above."""
+        return self._count(BACKWARD, key)
+
+    def kind(self, key: str, respelled: bool = True) -> int:
+        """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else.
+
+        Args:
+            key: folded words.
+            respelled: whether the words may be another spelling of a name; False if that is known not to be so.
+        """
+        if (whole := self._whole(key, respelled)) is not None:
             return whole
-        longer = (self._count(BACKWARD, backwards(key)), self._count(FORWARD, key))
+        longer = (self.count_ending(backwards(key)), self.count_beginning(key))
         return 2 if any(0 < count <= MOST_NAMES for count in longer) else -1
 
-    def match(self, key: str) -> int:
-        """How words match a name, as a place in :data:`elq.names.named.MATCHES`; −1 if they do not."""
-        if (whole := self._whole(key)) is not None:
+    def match(self, key: str, respelled: bool = True) -> int:
+        """How words match a name, as a place in :data:`elq.names.named.MATCHES`; −1 if they do not. See :meth:`kind`."""
+        if (whole := self._whole(key, respelled)) is not None:
             return whole
         if any(name in self._names for name in roots(key)):
             return 3
@@ -94,15 +79,15 @@ class NameIndex:
         ending, beginning, around = self._parts(key)
         return 4 if ending else 5 if beginning else 6 if around else -1
 
-    def _whole(self, key: str) -> int | None:
+    def _whole(self, key: str, respelled: bool = True) -> int | None:
         """0 for a name, 1 for another spelling of one, −1 for words that say nothing; None: they may match in another way."""
         if key in self._names:
             return 0
         if len(key) < 3 or not self._says_something(key):
             return -1
-        return 1 if self._spelled(key) else None
+        return 1 if respelled and self._spelled(key) else None
 
-    def lookup(self, key: str) -> dict[int, int]:
+    def _lookup(self, key: str) -> dict[int, int]:
         """Rows of the entities that a folded name may mean → the number of their kind, from 0 to 2 · len(NAME_KINDS) − 1.
 
         An entity that matches in several ways gets the lowest number of these. Only the ``MOST_MATCHES`` most famous entities
@@ -116,8 +101,13 @@ class NameIndex:
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):
+            if not keys:
+                continue
             rows = set(chain.from_iterable(map(self._names.rows, keys))) - seen
             seen |= rows
+            if len(rows) == 1:
+                found[rows.pop()] = 2 * kind
+                continue
             for place, row in enumerate(nsmallest(MOST_MATCHES, rows, key=lambda row: (self._names.fame(row), row))):
                 found[row] = 2 * kind + (place > 0)
         return found
@@ -157,13 +147,12 @@ class NameIndex:
 
     def _misspelt_inside(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of one word that is neither the first nor the last."""
-        words = key.split()
+        words, found = key.split(), []
         if len(words) < 3 or words[0] in self._silent or not self._says_something(words[-1]):
             return []
-        last, found = f" {words[-1]}", []
-        for name in self._beginning(words[0], MOST_SCANNED):
-            if name.endswith(last) and len(others := name.split()) == len(words):
-                wrong = [(other, word) for other, word in zip(others, words, strict=True) if other != word]
+        for name in self._by_last_word(words[0]).get(words[-1], ()):
+            if name.count(" ") == len(words) - 1:
+                wrong = [(other, word) for other, word in zip(name.split(), words, strict=True) if other != word]
                 if len(wrong) == 1 and _near([wrong[0][0]], wrong[0][1]):
                     found.append(name)
         return found
@@ -175,13 +164,12 @@ class NameIndex:
         or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
         one = key[:-2] if key.endswith(" s") else singular(key)
-        ending = self._ending(key if self._count(BACKWARD, backwards(key)) else one, MOST_NAMES)
-        beginning = self._beginning(key if self._count(FORWARD, key) else one, MOST_NAMES)
+        ending = self._ending(key if self.count_ending(backwards(key)) else one, MOST_NAMES)
+        beginning = self._beginning(key if self.count_beginning(key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
         if not rest or first in self._silent or unspaced(first):  # the words of Chinese are short: many names share two
             return ending, beginning, ()
-        last = f" {rest.rpartition(' ')[2]}"
-        around = [name for name in self._beginning(first, MOST_SCANNED) if name.endswith(last) and name != key]
+        around = [name for name in self._by_last_word(first).get(rest.rpartition(" ")[2], ()) if name != key]
         if len(first) == 1:
             around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
@@ -192,7 +180,14 @@ class NameIndex:
 
     def _beginning(self, key: str, most: int) -> Sequence[str]:
         """The longer names that begin with these words; an empty list if there are more than ``most``."""
-        return self._names.between(FORWARD, *_longer(key), most) or ()
+        return (self._names.between(FORWARD, *_longer(key), most) or ()) if self._names.begins_name(f"{key} ") else ()
+
+    def _find_by_last_word(self, word: str) -> dict[str, list[str]]:
+        """Last word → the names of several words that begin with a word; nothing if more than ``MOST_SCANNED`` do so."""
+        found: dict[str, list[str]] = {}
+        for name in self._beginning(word, MOST_SCANNED):
+            found.setdefault(name.rpartition(" ")[2], []).append(name)
+        return found
 
     def _ending(self, key: str, most: int) -> list[str]:
         """The longer names that end with these words; an empty list if there are more than ``most``."""

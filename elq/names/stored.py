@@ -115,6 +115,26 @@ class StoredNames:
                 found.append(self._tries["short_names"].restore_key(name))
         return found
 
+    def names_before(self, text: str) -> set[int]:
+        """The lengths of the names with which a text begins; some of them may be removed."""
+        return {*map(len, self._keys.prefixes(text))}
+
+    def forms_before(self, text: str) -> set[int]:
+        """The lengths of the other spellings of names with which a text begins."""
+        return {*map(len, self._forms.prefixes(text)), *map(len, self._tries["short_forms"].prefixes(text))}
+
+    def is_form(self, form: str) -> bool:
+        """Whether a text may be a name or another spelling of one."""
+        return form in self._keys or form in self._forms or form in self._tries["short_forms"]
+
+    def begins_form(self, start: str) -> bool:
+        """Whether a name or another spelling of one may begin with a text."""
+        return any(next(trie.iterkeys(start), None) is not None for trie in (self._forms, self._keys))
+
+    def begins_name(self, start: str) -> bool:
+        """Whether a name may begin with a text."""
+        return next(self._keys.iterkeys(start), None) is not None
+
     def titled(self, whole: str) -> list[int]:
         """The rows of the titles whose part after the comma is ``whole``."""
         place = self._tries["wholes"].get(whole)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
 
@@ -14,6 +15,7 @@ from elq.names.single import NOTHING, Piece, alone, single
 from elq.names.surface import FUNCTION_WORDS
 
 FOLDING = 2  # how names are folded: another number if stored names have to be made again
+CACHED = 1_024  # texts whose words are kept, since each text of a batch is asked for several times
 SAID = itemgetter(0)  # the word of a piece
 ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent
@@ -35,7 +37,8 @@ class Word:
     alone: str
 
 
-def words(text: str) -> list[Word]:
+@lru_cache(CACHED)
+def words(text: str) -> tuple[Word, ...]:
     """Cut a text into words: case-folded, without accents and invisible characters, and with offsets into the original text.
 
     Folding may make a text longer ("ß" → "ss") or shorter (a combining accent is removed), so the origin of every folded
@@ -53,7 +56,7 @@ def words(text: str) -> list[Word]:
     shouted = text.isupper() and sum(piece.word.isalpha() for piece in found) > 1
     silent = silent_words([*map(SAID, found)])
     sides = zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False)
-    return [Word(*piece, alone(text, piece, before, after, shouted, silent)) for before, piece, after in sides]
+    return tuple(Word(*piece, alone(text, piece, before, after, shouted, silent)) for before, piece, after in sides)
 
 
 def _cut(text: str) -> list[Piece]:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from elq.entities.catalogue import Catalogue
 from elq.names.beginning import rows_beginning
-from elq.names.lookup import Names
+from elq.names.interface import Names
 from elq.serving.answers import json_response
 from elq.serving.contract import Record
 from elq.serving.link import ERRORS

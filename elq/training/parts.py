@@ -19,7 +19,7 @@ from torch import Tensor
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.names.dictionary import Dictionary
-from elq.names.lookup import Names
+from elq.names.interface import Names
 from elq.names.writing import collect, in_memory
 from elq.tensors import Array, Batch, NameMatches, Part, TokenBatch
 from elq.training.batches import Collator

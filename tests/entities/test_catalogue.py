@@ -33,6 +33,21 @@ def test_many_chunks_keep_the_order(tmp_path, monkeypatch):
     assert Catalogue(tmp_path / "c.arrow").rows(["E9", "E3"]).tolist() == [9, 3]
 
 
+@pytest.mark.parametrize("rows", [[], [9], [-1, 3, 4, 3, 0], range(10)])
+def test_rows_of_many_chunks(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("elq.entities.catalogue.CHUNK", 3)
+    entities = [Entity(f"E{n}", f"name {n}", f"name {n}", data={"n": str(n)}) for n in range(10)]
+    for first in (0, 6):
+        write_catalogue(entities[first : first + 6], tmp_path / f"{first}.arrow")
+    catalogue, known = Catalogue(tmp_path / "0.arrow", tmp_path / "6.arrow"), sorted({row for row in rows if row >= 0})
+    assert catalogue.records(rows) == {row: entities[row] for row in known}
+    assert [*catalogue.records(rows)] == known
+    assert catalogue.titles(rows) == {row: (entities[row].id, entities[row].title) for row in known}
+    for ask in (catalogue.records, catalogue.titles):
+        with pytest.raises(IndexError, match="row 10"):
+            ask([10, 11])
+
+
 def test_the_hash_sees_content_and_order(tmp_path):
     entities = [entity_from_record(record) for record in RECORDS]
     hashes = {

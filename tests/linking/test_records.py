@@ -1,12 +1,12 @@
 """What a link tells about its entity, how it prints, and how it becomes JSON."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from elq import Candidate, Linker
-from elq.linking.decoding import link_of
+from elq.linking.decoding import Known
 from elq.questions.predicted import as_json, read_predictions
 from elq.types import NIL, Entity, Link, Question
 from tests.conftest import QUESTIONS, RECORDS
@@ -33,14 +33,18 @@ def test_a_link_has_the_types_and_the_description_of_its_record(linker):
 
 
 def test_a_link_has_the_further_columns_of_a_record_that_has_them(linker):
-    @dataclass(frozen=True)
-    class Wide(Entity):
-        data: dict[str, str] | None = None
+    class Wide:
+        """A catalogue whose records have further data."""
+
+        def records(self, rows):
+            data = {"url": "https://x.y/1", "price": "7"}
+            return {row: Entity("Q1", "One", "One", types=("film",), data=data) for row in rows if row >= 0}
+
+        def titles(self, rows):
+            return {row: ("Q1", "One") for row in rows if row >= 0}
 
     scored = linker.score([TEXTS[0]], threshold=-9.0).spans
-    rows = [row for row in scored.rows[0].tolist() if row >= 0]
-    wide = {row: Wide("Q1", "One", "One", types=("film",), data={"url": "https://x.y/1", "price": "7"}) for row in rows}
-    link = link_of(TEXTS[0], (0, 3), scored, 0, wide, None)
+    link = Known(Wide(), scored, [0]).link(TEXTS[0], (0, 3), 0, float(scored.joint[0]), None)
     assert (link.data, link.types) == ({"url": "https://x.y/1", "price": "7"}, ("film",))
     assert json.loads(json.dumps(link.to_dict()))["data"] == {"url": "https://x.y/1", "price": "7"}
     assert len({link, replace(link, data={})}) == 2  # links can be hashed
