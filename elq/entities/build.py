@@ -55,7 +55,8 @@ class BuildSettings:
             if getattr(self, name) not in allowed:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}: choose one")
         object.__setattr__(self, "index_options", index_options(self.index, self.index_options))  # text becomes numbers
-        if prior_columns(self.prior) and (reason := kind_of(self.index).prior_refused):
+        kind = kind_of(self.index)
+        if prior_columns(self.prior) and (reason := kind.refuses_prior(kind.options(**self.index_options))):
             others = " or ".join(name for name, kind in INDEX_KINDS.items() if not kind.prior_refused)
             raise ElqError(
                 f"prior is {', '.join(self.prior)}, but the {self.index} index {reason}: use index {others}, or leave out the"

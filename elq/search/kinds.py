@@ -14,6 +14,7 @@ from elq.search.grown import GrownIndex
 from elq.search.hnsw import HnswIndex
 from elq.search.index import EntityIndex
 from elq.search.options import WANTED, Value, chosen_options, defaults_of, list_options
+from elq.search.remote import RemoteIndex
 from elq.search.table import EntityTable
 
 INDEX_KINDS: dict[str, type[EntityIndex]] = {}  # by name; only `register` adds to it
@@ -58,6 +59,7 @@ def register(kind: Kind) -> Kind:
 
 register(ExactIndex)
 register(HnswIndex)
+register(RemoteIndex)
 
 
 def kind_of(name: str) -> type[EntityIndex]:
