@@ -16,12 +16,14 @@ import pytest
 import yaml
 
 import elq
+from elq.search import milvus
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 ELSEWHERE = ("docker ", "sudo ", "kubectl ", "pip ", "journalctl ")  # commands that need more than this machine has
-OTHER_VARIABLES = {"ELQ_CACHE", "ELQ_DATA"}  # that of elq/cache.py, and the folder that compose mounts
+# that of elq/cache.py, the folder that compose mounts, and those of elq/search/milvus.py
+OTHER_VARIABLES = {"ELQ_CACHE", "ELQ_DATA", "ELQ_MILVUS_URL", "ELQ_MILVUS_TOKEN"}
 
 
 def text(name: str) -> str:
@@ -96,6 +98,21 @@ def test_no_file_has_a_secret():
     assert values["elq"]["environment"]["ELQ_TOKEN"].startswith("${ELQ_TOKEN:?")
     assert values["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].startswith("${GRAFANA_PASSWORD:?")
     assert "TOKEN=" not in text("Dockerfile").replace('ELQ_TOKEN=""', "")
+
+
+def test_milvus_stands_beside_the_server_with_a_password_and_a_local_port():
+    compose, more = (yaml.safe_load(text(name)) for name in ("compose.yaml", "milvus.yaml"))
+    assert compose["name"] == more["name"]  # one project, so one network
+    [service] = more["services"].values()
+    assert re.search(r":v\d+\.\d+\.\d+$", service["image"])
+    assert service["ports"] == ["127.0.0.1:19530:19530"]
+    assert service["environment"]["COMMON_SECURITY_AUTHORIZATIONENABLED"] == "true"
+    assert service["environment"]["COMMON_SECURITY_DEFAULTROOTPASSWORD"].startswith("${MILVUS_PASSWORD:?")
+    assert {volume.partition(":")[0] for volume in service["volumes"]} == set(more["volumes"])
+    assert milvus.START == "docker compose --file deploy/milvus.yaml up --detach"
+    known = {milvus.ADDRESS, milvus.TOKEN}
+    assert known == {name for name in compose["services"]["elq"]["environment"] if "MILVUS" in name}
+    assert known <= set(re.findall(r"\bELQ_[A-Z_]+\b", PAGE))
 
 
 def test_prometheus_asks_the_service_of_compose_with_its_token():

@@ -37,6 +37,7 @@ LIBRARIES = (
     "spacy",
     "nif",
     "datasets",
+    "milvus",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -45,6 +46,7 @@ MODULES = {
     "faiss-gpu-cu12": ("faiss",),
     "pyyaml": ("yaml",),
     "hydra-core": ("hydra", "omegaconf"),
+    "grpcio": ("grpc",),
     "opentelemetry-sdk": ("opentelemetry",),
     "opentelemetry-exporter-otlp-proto-http": ("opentelemetry",),
     "opentelemetry-instrumentation-fastapi": ("opentelemetry",),
@@ -111,6 +113,7 @@ TOOLS = {
     "build": ("Makefile", "-m build"),
     "hatchling": ("pyproject.toml", 'build-backend = "hatchling.build"'),
     "airportsdata": ("tests/test_docs.py", 'importorskip("airportsdata")'),
+    "milvus-lite": ("tests/search/test_remote.py", 'importorskip("milvus_lite")'),  # pymilvus starts it
     "elq": ("pyproject.toml", '"elq['),
     "ipykernel": ("tests/test_notebooks.py", 'kernel_name="python3"'),  # the kernel that runs the notebooks
 }

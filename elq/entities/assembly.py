@@ -167,6 +167,7 @@ def _allocate(path: Path, rows: int, width: int, recipe: Recipe) -> None:
     """Make the table file in its full size, so that a full disk is noticed before the work starts."""
     kind = kind_of(recipe.index)
     options = kind.options(**index_options(recipe.index, recipe.index_options))
+    kind.require(options)
     size = rows * width * np.dtype(recipe.dtype).itemsize
     size += 0 if recipe.index_files else kind.disk_bytes(rows, width, options)
     memory = kind.memory_bytes(rows, width, options)

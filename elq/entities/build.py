@@ -56,7 +56,12 @@ class BuildSettings:
             if getattr(self, name) not in allowed:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}: choose one")
         object.__setattr__(self, "index_options", index_options(self.index, self.index_options))  # text becomes numbers
-        prior_columns(self.prior)
+        kind = kind_of(self.index)
+        if prior_columns(self.prior) and (reason := kind.refuses_prior(kind.options(**self.index_options))):
+            raise ElqError(
+                f"prior is {', '.join(self.prior)}, but the {self.index} index {reason}: use another index, such as exact, or"
+                " leave out the prior"
+            )
         if self.max_tokens < 3:
             raise ElqError(
                 f"max_tokens is {self.max_tokens}, but must be at least 3 (one token of text and two special tokens): raise it"

@@ -49,6 +49,16 @@ class EntityIndex(ABC):
         """The largest size on disk of the files of an index of N × D vectors."""
 
     @classmethod
+    def refuses_prior(cls, options: Any) -> str:
+        """The reason to refuse a table with a prior, as the end of "the … index"; "" accepts it."""
+        return ""
+
+    @classmethod
+    def require(cls, options: Any) -> None:
+        """Raise an ElqError if a build needs something that is missing, such as a server. It is called before the long work."""
+        return  # most kinds need nothing
+
+    @classmethod
     def build(cls, table: EntityTable, options: Any) -> Self:
         """Build an index over a table.
 

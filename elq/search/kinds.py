@@ -14,6 +14,7 @@ from elq.search.index import EntityIndex
 from elq.search.inverted import IvfPqIndex, IvfSq8Index
 from elq.search.options import WANTED, Value, chosen_options, defaults_of, list_options
 from elq.search.quantised import Sq8Index
+from elq.search.remote import RemoteIndex
 from elq.search.shortlist import ShortlistIndex
 from elq.search.table import EntityTable
 
@@ -57,7 +58,7 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-for _kind in (ExactIndex, HnswIndex, Sq8Index, IvfSq8Index, IvfPqIndex):
+for _kind in (ExactIndex, HnswIndex, Sq8Index, IvfSq8Index, IvfPqIndex, RemoteIndex):
     register(_kind)
 
 
