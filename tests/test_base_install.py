@@ -17,6 +17,7 @@ OPTIONAL = (
     *("pandas", "spacy"),
     "rdflib",
     "ray",
+    *("onnx", "onnxruntime", "openvino"),
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -125,6 +126,8 @@ print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))
         "rapidgzip",
         "rdflib",
         "ray",
+        "onnxruntime",
+        "openvino",
     ],
 )
 def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):

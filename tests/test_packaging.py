@@ -37,6 +37,8 @@ LIBRARIES = (
     "spacy",
     "nif",
     "datasets",
+    "onnx",
+    "openvino",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

@@ -21,6 +21,8 @@ EXTRAS = {  # module → the extra of elq that installs it
     "spacy": "spacy",
     "rdflib": "nif",
     "datasets": "datasets",
+    **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
+    "openvino": "openvino",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 

@@ -59,6 +59,9 @@ class Encoder(nn.Module):
         config: the transformers configuration as plain values (``config.json`` of the encoder).
     """
 
+    backend = "torch"  # what computes it, and in which number format (elq/encoding/computing.py)
+    dtype = "fp32"
+
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         from transformers import AutoConfig, AutoModel
