@@ -4,7 +4,6 @@ from torch import Tensor, nn
 
 from elq.encoding.transformer import Encoder
 
-
 MIXED = ("bert", "roberta", "xlm-roberta", "camembert")  # kinds whose layers take inputs in bf16 beside sums in fp32
 
 
@@ -31,8 +30,8 @@ class HalfLinear(nn.Module):
 def multiply_in_bf16(encoder: Encoder) -> Encoder:
     """Replace the linear layers of an encoder, which is changed, and return it.
 
-    The sums and the norms stay fp32. So the weights need half the memory, and the links are those of fp32 more often than if all
-    weights were bf16.
+    The sums and the norms stay fp32. So the weights need half the memory, and the links are those of fp32 more often than if
+    all weights were bf16.
     """
     back = encoder.config["model_type"] not in MIXED
     for module in [*encoder.transformer.modules()]:
