@@ -84,7 +84,7 @@ def open_served(served: Served, computing: Mapping[str, str], beside: "Linker | 
     if served.file is not None and beside is not None:
         linker = beside.with_catalogue(served.file)
     else:
-        linker = open_linker(served.model, served.file, **computing)
+        linker = open_linker(served.model, served.file, columns=None, **computing)
     linker.link(WARM_UP)
     return Opened(linker, version_of(served, linker))
 
