@@ -17,7 +17,7 @@ OPTIONAL = (
     *("pandas", "spacy"),
     "rdflib",
     "ray",
-    *("pymilvus", "grpc"),
+    *("pymilvus", "grpc", "onnx", "onnxruntime", "openvino"),
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra
@@ -127,6 +127,8 @@ print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))
         "rdflib",
         "ray",
         "pymilvus",
+        "onnxruntime",
+        "openvino",
     ],
 )
 def test_no_module_of_the_base_imports_what_an_extra_brings(missing, library):

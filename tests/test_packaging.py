@@ -38,6 +38,8 @@ LIBRARIES = (
     "nif",
     "datasets",
     "milvus",
+    "onnx",
+    "openvino",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.

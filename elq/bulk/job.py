@@ -39,7 +39,7 @@ class Job:
         model: the model folder, its name on the Hub, or ``elq/general``.
         catalogue: a catalogue file that the model links over; None: the model's own entities.
         columns: elq's field → the catalogue's column.
-        opening: settings of the linker: ``device``, ``scoring``, ``max_mentions``.
+        opening: settings of the linker: ``device``, ``backend``, ``dtype``, ``scoring``, ``max_mentions``.
         how: settings of :meth:`elq.Linker.link`: ``threshold``, ``min_probability``, ``candidates``, ``nil``.
         text_column: the column or key of the questions, if it is not ``text`` or ``question``.
         form: the format of the output: jsonl or parquet.
@@ -56,7 +56,7 @@ class Job:
 
     def open(self, device: str | None = None) -> "Linker":
         """The linker. Give ``device`` to choose another device than that of the job."""
-        from elq.linking.linker import open_linker
+        from elq.linking.opening import open_linker
 
         opening = {**self.opening, **({} if device is None else {"device": device})}
         return open_linker(self.model, self.catalogue, columns=self.columns, **opening)

@@ -68,8 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         catalogue=None if options.catalogue is None else str(Path(options.catalogue).expanduser().resolve()),
         columns=columns,
         opening={
-            "device": options.device,
-            "scoring": options.scoring,
+            **{name: getattr(options, name) for name in ("device", "scoring", "backend", "dtype")},
             **({} if options.mentions is None else {"max_mentions": options.mentions}),
         },
         how={name: getattr(options, name) for name in ("threshold", "min_probability", "candidates", "nil")},

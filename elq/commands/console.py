@@ -22,6 +22,8 @@ EXTRAS = {  # module → the extra of elq that installs it
     "rdflib": "nif",
     "datasets": "datasets",
     **dict.fromkeys(("pymilvus", "grpc"), "milvus"),
+    **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
+    "openvino": "openvino",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 

@@ -23,7 +23,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--catalogue``, ``--columns``, ``--scoring`` and ``--device`` to the arguments of a command."""
+    """Add ``--catalogue``, ``--columns``, ``--scoring`` and how the encoder computes to the arguments of a command."""
     parser.add_argument(
         "--catalogue",
         metavar="FILE",
@@ -40,6 +40,17 @@ def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
         help="score mode: candidates, table, shortlist, or elq, that of the released ELQ (default: the model's own)",
     )
     parser.add_argument("--device", default="cpu", help="where the encoder runs: cpu, cuda, auto, … (default: cpu)")
+    parser.add_argument(
+        "--backend",
+        default="torch",
+        help="what computes the encoder: torch, or onnx or openvino after `elq export` (default: torch)",
+    )
+    parser.add_argument(
+        "--dtype",
+        default="fp32",
+        help="number format of the encoder: fp32, bf16 (torch, openvino), int8 (onnx), or auto: bf16 where it is quick"
+        " (default: fp32)",
+    )
 
 
 def columns_of(options: argparse.Namespace) -> dict[str, str] | None:
@@ -60,8 +71,8 @@ def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
         ElqError: ``--columns`` is given without ``--catalogue``, or the linker cannot be opened.
     """
     columns = columns_of(options)
-    settings |= {"device": options.device, "scoring": options.scoring}
+    settings |= {name: getattr(options, name) for name in ("device", "backend", "dtype", "scoring")}
     with starting():
-        from elq.linking import linker
+        from elq.linking import opening
 
-        return linker.open_linker(options.model, options.catalogue, columns=columns, **settings)
+        return opening.open_linker(options.model, options.catalogue, columns=columns, **settings)

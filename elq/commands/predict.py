@@ -181,5 +181,6 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
         "settings": [
             *(options.threshold, options.min_probability, options.candidates, options.scoring),
             *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
+            *(options.backend, options.dtype),
         ],
     }

@@ -85,6 +85,9 @@ class Encoder(nn.Module):
         trained: whether it will be trained. If not, transformers is imported only for configurations that need it.
     """
 
+    backend = "torch"  # what computes it, and in which number format (elq/encoding/computing.py)
+    dtype = "fp32"
+
     def __init__(self, config: dict[str, Any], *, trained: bool = True) -> None:
         super().__init__()
         if config.get("model_type") is None:

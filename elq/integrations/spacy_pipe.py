@@ -86,7 +86,7 @@ class LinkingPipe:
 
     def _opened(self, folder: Path | None) -> "Linker":
         """Open the model folder in a saved pipeline; without one, what the settings name."""
-        from elq.linking.linker import open_linker
+        from elq.linking.opening import open_linker
 
         said = self.settings
         if folder is not None:

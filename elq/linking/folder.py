@@ -9,6 +9,7 @@
     entity_encoder/                                       only in an imported model: the encoder that made its table
                                                           (elq/released/importing.py)
     metrics.json  training.yaml                           scores on the development questions, and the settings of the training
+    exports.json  encoder.*                               only after `elq export`: the encoder for another backend (exports.py)
 
 ``elq build`` makes the entities folder only; a training, or ``elq build --model``, makes the other files. No file is a pickle.
 """

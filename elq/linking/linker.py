@@ -12,7 +12,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from elq.encoding.device import resolve_device
+from elq.encoding.computing import Computing
 from elq.encoding.pretrained import GENERAL, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.encoder import settings_of
@@ -20,6 +20,7 @@ from elq.entities.manifest import Entities, Manifest, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration, calibration_of
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
+from elq.linking.exports import open_network
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
 from elq.linking.general import STARTER, Source, open_catalogue, settings_for
@@ -96,6 +97,8 @@ class Linker(Pickled, Parts, Sharing):
         revision: str | None = None,
         token: str | None = None,
         device: str = "cpu",
+        backend: str = "torch",
+        dtype: str = "fp32",
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
     ) -> "Linker":
@@ -107,18 +110,25 @@ class Linker(Pickled, Parts, Sharing):
             token: the token for a private model on the Hub; None: that of HF_TOKEN or of `hf auth login`.
             device: the device on which the encoder runs: ``cpu``, ``cuda``, ``cuda:1``, …; ``auto`` is the
                 first of ``cuda``, ``mps`` and ``cpu`` that torch can use.
+            backend: what computes the encoder: ``torch``; on the CPU also ``onnx`` (ONNX Runtime) or ``openvino``, for which
+                `elq export` has made a file in the folder.
+            dtype: the number format of the encoder: ``fp32``; ``bf16`` (torch, openvino); ``int8`` (onnx); ``auto`` is bf16
+                where the backend has it and the processor supports it, else fp32.
             scoring: a score mode that replaces the folder's own, see elq/linking/scoring.py. The threshold γ of the folder was
                 chosen with the folder's own score mode. If it is None and the folder's own is ``table``, an index that does not
                 compute the scores of all entities is used with ``shortlist``, with a warning.
             max_mentions: the number of spans per question that are searched in the index.
 
         Raises:
-            ElqError: the folder, name or device does not exist, a file is missing, or the files do not belong together.
+            ElqError: the folder, name, device or backend does not exist, a file is missing, or the files do not belong
+                together.
         """
+        how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
+        how |= {"scoring": scoring, "max_mentions": max_mentions}
         if str(folder) == GENERAL and revision is None:
-            return cls.from_catalogue(device=device, scoring=scoring, max_mentions=max_mentions)
+            return cls.from_catalogue(**how)
         path = resolve_model(check_folder(folder), revision=revision, token=token)
-        return cls.over(path, open_entities(path / ENTITIES), device=device, scoring=scoring, max_mentions=max_mentions)
+        return cls.over(path, open_entities(path / ENTITIES), **how)
 
     @classmethod
     def from_catalogue(
@@ -129,6 +139,8 @@ class Linker(Pickled, Parts, Sharing):
         columns: Mapping[str, str] | None = None,
         encoder: str | Path | None = None,
         device: str = "cpu",
+        backend: str = "torch",
+        dtype: str = "fp32",
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
     ) -> "Linker":
@@ -140,16 +152,15 @@ class Linker(Pickled, Parts, Sharing):
             model: the model in the package, or the folder of a model whose weights are used.
             columns: our field → the name in the source, for the fields whose names differ.
             encoder: the encoder of the model's entities, if it is not where it was when the model was trained.
-            device: as in :meth:`from_pretrained`.
-            scoring: as in :meth:`from_pretrained`.
-            max_mentions: as in :meth:`from_pretrained`.
+            device, backend, dtype, scoring, max_mentions: as in :meth:`from_pretrained`. The catalogue is encoded by torch.
 
         Raises:
             ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.
         """
         path = resolve_model(check_folder(model))
         entities = open_catalogue(source, settings_for(path, encoder), columns=columns, device=device)
-        return cls.over(path, entities, device=device, scoring=scoring, max_mentions=max_mentions)
+        how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
+        return cls.over(path, entities, **how, scoring=scoring, max_mentions=max_mentions)
 
     def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":
         """A linker with the same model and settings over another catalogue; arguments as in :meth:`from_catalogue`."""
@@ -174,6 +185,8 @@ class Linker(Pickled, Parts, Sharing):
         entities: Entities,
         *,
         device: str = "cpu",
+        backend: str = "torch",
+        dtype: str = "fp32",
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
         dictionary: Dictionary | None = None,
@@ -183,10 +196,10 @@ class Linker(Pickled, Parts, Sharing):
         Args:
             path: the model folder; its own entities are not used.
             entities: the entities, with vectors that were made for this model.
-            device, scoring, max_mentions: as in :meth:`from_pretrained`.
+            device, backend, dtype, scoring, max_mentions: as in :meth:`from_pretrained`.
             dictionary: the names of the entities, if a dictionary was made before.
         """
-        decision, model = Decision.load(path), ELQ.from_pretrained(path).to(resolve_device(device))
+        decision, model = Decision.load(path), open_network(path, Computing(device, backend, dtype))
         mode = scoring or mode_for(decision.score_mode, entities.index)
         if not (valid := same_scale(mode, decision.score_mode)):
             log.warning(
@@ -223,26 +236,3 @@ class Linker(Pickled, Parts, Sharing):
         scorer.retriever = Retriever(self.model, entities)
         self.scorer, self.entities = scorer, entities
         return True
-
-
-def open_linker(
-    model: str | Path | None = None,
-    catalogue: str | Path | None = None,
-    *,
-    columns: Mapping[str, str] | None = None,
-    **settings: Any,
-) -> Linker:
-    """The linker of a command or a component, whose user may name a model, a catalogue file, both or none.
-
-    Args:
-        model: a model folder or its name on the Hub; None: the general model.
-        catalogue: the file that the model links over; None: the model's own entities, and for the general model the starter.
-        columns: our field → the name in the catalogue file.
-        settings: ``device``, ``scoring`` and ``max_mentions``, as in :meth:`Linker.from_pretrained`.
-
-    Raises:
-        ElqError: the model or the catalogue cannot be opened.
-    """
-    if catalogue is None:
-        return Linker.from_pretrained(model or GENERAL, **settings)
-    return Linker.from_catalogue(catalogue, model=model or GENERAL, columns=columns, **settings)

@@ -5,15 +5,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from elq.encoding.device import resolve_device
+from elq.encoding.computing import Computing
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import MANIFEST, open_entities
 from elq.errors import ElqError
 from elq.linking.calls import Calls
+from elq.linking.exports import open_network
 from elq.linking.folder import MODEL_FILES
 from elq.linking.retriever import Retriever
-from elq.model.network import ELQ
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
@@ -44,17 +44,19 @@ class Pickled(Calls):
             )
         settings = {name: getattr(self, name) for name in SETTINGS}
         settings |= {"score_mode": self.scorer.score_mode, "max_mentions": self.scorer.max_mentions}
-        return reopened, (type(self), *map(str, self.folders), str(self.scorer.device), settings)
+        encoder = self.scorer.model.encoder
+        computing = Computing(str(self.scorer.device), encoder.backend, encoder.dtype)
+        return reopened, (type(self), *map(str, self.folders), computing, settings)
 
 
-def reopened(kind: type["Linker"], model: str, entities: str, device: str, settings: Mapping[str, Any]) -> "Linker":
+def reopened(kind: type["Linker"], model: str, entities: str, computing: Computing, settings: Mapping[str, Any]) -> "Linker":
     """Open the linker of a pickle. Linkers of the same folders share one network and one catalogue in a process.
 
     Args:
         kind: the class of the linker.
         model: the model folder, whose network and tokenizer are read.
         entities: the entities folder.
-        device: the device on which the encoder runs.
+        computing: the device, the backend and the number format of the encoder.
         settings: the further arguments of the constructor.
 
     Raises:
@@ -67,15 +69,14 @@ def reopened(kind: type["Linker"], model: str, entities: str, device: str, setti
             " Linker.from_pretrained or Linker.from_catalogue"
         )
     versions = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in needed)
-    tokenizer, retriever = _opened(model, entities, device, versions)
+    tokenizer, retriever = _opened(model, entities, computing, versions)
     dictionary = retriever.dictionary
     return kind(retriever.model, tokenizer, retriever.entities, dictionary=dictionary, **settings).opened_from(Path(model))
 
 
 @lru_cache(maxsize=1)  # a pool sends the linker with every task, and a large catalogue takes seconds to open
 def _opened(
-    model: str, entities: str, device: str, versions: tuple[tuple[int, int], ...]
+    model: str, entities: str, computing: Computing, versions: tuple[tuple[int, int], ...]
 ) -> tuple[QuestionTokenizer, Retriever]:
     """Open what linkers share. ``versions`` are the times and sizes of the files: a changed folder is opened again."""
-    network = ELQ.from_pretrained(Path(model)).to(resolve_device(device))
-    return load_tokenizer(model), Retriever(network, open_entities(entities))
+    return load_tokenizer(model), Retriever(open_network(Path(model), computing), open_entities(entities))

@@ -68,23 +68,23 @@ def catalogues_of(settings: Settings) -> dict[str, Served]:
     return found or {DEFAULT: Served(DEFAULT, None, None)}
 
 
-def open_served(served: Served, device: str, beside: "Linker | None" = None) -> Opened:
+def open_served(served: Served, computing: Mapping[str, str], beside: "Linker | None" = None) -> Opened:
     """Open the files of a catalogue as they are now, and link once, since the first call is slower than the others.
 
     Args:
         served: the catalogue.
-        device: where the encoder runs.
+        computing: the device, the backend and the number format of the encoder.
         beside: a linker with the general model, whose network a catalogue file shares.
 
     Raises:
         ElqError: the files cannot be opened.
     """
-    from elq.linking.linker import open_linker
+    from elq.linking.opening import open_linker
 
     if served.file is not None and beside is not None:
         linker = beside.with_catalogue(served.file)
     else:
-        linker = open_linker(served.model, served.file, device=device)
+        linker = open_linker(served.model, served.file, columns=None, **computing)
     linker.link(WARM_UP)
     return Opened(linker, version_of(served, linker))
 
@@ -111,11 +111,11 @@ def version_of(served: Served, linker: "Linker") -> str:
     return digest_of([path for path in (*files, manifest) if path.is_file()])[:12]
 
 
-def open_all(catalogues: Mapping[str, Served], device: str) -> None:
+def open_all(catalogues: Mapping[str, Served], computing: Mapping[str, str]) -> None:
     """Open every catalogue. Catalogue files share the network of the general model."""
     shared: Linker | None = None
     for served in catalogues.values():
-        served.opened = open_served(served, device, shared)
+        served.opened = open_served(served, computing, shared)
         if served.model is None:
             shared = shared or served.opened.linker
         log.info("%s: %s entities", served.name, f"{served.opened.linker.entities.manifest.entities:,}")

@@ -34,15 +34,19 @@ class Reloader:
 
     Args:
         catalogues: the catalogues.
-        device: where the encoder runs.
+        computing: the device, the backend and the number format of the encoder.
         seconds: how often to look.
         count: is told the catalogue, and ``opened`` or ``refused``.
     """
 
     def __init__(
-        self, catalogues: Mapping[str, Served], device: str, seconds: float, count: Callable[[Served, str], None]
+        self,
+        catalogues: Mapping[str, Served],
+        computing: Mapping[str, str],
+        seconds: float,
+        count: Callable[[Served, str], None],
     ) -> None:
-        self.catalogues, self.device, self.seconds, self.count = catalogues, device, seconds, count
+        self.catalogues, self.computing, self.seconds, self.count = catalogues, computing, seconds, count
         self._seen = dict[str, Fingerprint]()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="elq-reload", daemon=True)
@@ -75,7 +79,7 @@ class Reloader:
         error: str | None = None
         try:
             beside = served.opened.linker if served.model is None and served.opened else None
-            opened = open_served(served, self.device, beside)
+            opened = open_served(served, self.computing, beside)
         except ElqError as problem:
             error = str(problem)
         except Exception as problem:

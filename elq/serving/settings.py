@@ -45,6 +45,8 @@ class Settings:
     max_text: int = _flag(10_000, "longest text of a question", "CHARACTERS")
     reload_seconds: float = _flag(5.0, "how often to look for a changed model folder or catalogue; 0: never", "SECONDS")
     device: str = _flag("cpu", "where the encoder runs: cpu, cuda, auto, …")
+    backend: str = _flag("torch", "what computes the encoder: torch, or onnx or openvino after `elq export`")
+    dtype: str = _flag("fp32", "number format of the encoder: fp32, bf16 (torch, openvino), int8 (onnx), auto")
     feedback: str = _flag("", "file to which the page's corrections are written as annotated questions", "FILE")
     tracing: bool = _flag(False, "send traces with OpenTelemetry, to the address in OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -60,6 +62,11 @@ class Settings:
             )
         if self.token and (not self.token.isascii() or not self.token.isprintable() or " " in self.token):
             raise ElqError("the token (ELQ_TOKEN) has spaces or other characters than ASCII: take letters and digits")
+
+    @property
+    def computing(self) -> dict[str, str]:
+        """The device, the backend and the number format of the encoder."""
+        return {"device": self.device, "backend": self.backend, "dtype": self.dtype}
 
 
 def _named(name: str) -> str:
