@@ -5,6 +5,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from elq.search.index import EntityIndex
 from elq.search.options import NoOptions
@@ -24,7 +25,8 @@ def multiplies_half() -> bool:
     Elsewhere such a product takes up to a hundred times as long as one in fp32, or its sums are rounded to float16.
     """
     known = getattr(torch.cpu, "get_capabilities", dict)()  # old versions of torch do not say it
-    return bool(known.get("avx512_fp16")) and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(known.get("avx512_fp16") and there and torch.backends.mkldnn.enabled)
 
 
 def halves_of(vectors: Tensor) -> Tensor:
@@ -90,7 +92,7 @@ class ExactIndex(EntityIndex):
     def _longest(self) -> float:
         """The largest Euclidean norm of a row; NaN or infinity if the table contains them."""
         buffer = torch.empty(PIECE, self.table.width)
-        norms = (buffer[: len(rows)].copy_(rows).norm(dim=-1) for _, rows in self.table.blocks(PIECE))
+        norms = (vector_norm(buffer[: len(rows)].copy_(rows), dim=-1) for _, rows in self.table.blocks(PIECE))
         return float(torch.stack([own.amax() for own in norms]).amax())
 
     def _error(self, vectors: Tensor, halves: Tensor) -> Tensor:
@@ -101,8 +103,8 @@ class ExactIndex(EntityIndex):
         any order; the sums of both passes together, with terms of higher order, have less than D 2⁻²² |v| R. The last term is
         for products near 0.
         """
-        lost = (vectors - joined(halves)).norm(dim=-1)  # (Q,)
-        return self._longest * (lost + (HALF + 4 * SINGLE * self.table.width) * vectors.norm(dim=-1)) + SINGLE
+        lost = vector_norm(vectors - joined(halves), dim=-1)  # (Q,)
+        return self._longest * (lost + (HALF + 4 * SINGLE * self.table.width) * vector_norm(vectors, dim=-1)) + SINGLE
 
     def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
         shortlist = 4 * k + 64
@@ -139,7 +141,7 @@ class ExactIndex(EntityIndex):
     def _products(self, vectors: Tensor, block: Tensor) -> Tensor:
         """The fp32 inner products of vectors (Q, D), or of halves (2, Q, D), with a block of rows (block, D): (Q, block)."""
         if vectors.ndim == 3:
-            return joined((vectors.flatten(0, 1) @ block.T).unflatten(0, vectors.shape[:2]))
+            return joined((vectors.flatten(0, 1) @ block.T).view(*vectors.shape[:2], -1))
         if block.dtype == torch.float32:
             return vectors @ block.T
         piece = PIECE * torch.get_num_threads()
