@@ -1,6 +1,6 @@
 """The exact index: compares a mention vector with every entity of the table."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import torch
@@ -24,7 +24,7 @@ def multiplies_half() -> bool:
 
     Elsewhere such a product takes up to a hundred times as long as one in fp32, or its sums are rounded to float16.
     """
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # old versions of torch do not say it
+    known: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # old versions of torch do not say it
     there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return bool(known.get("avx512_fp16") and there and torch.backends.mkldnn.enabled)
 
@@ -104,7 +104,8 @@ class ExactIndex(EntityIndex):
         for products near 0.
         """
         lost = vector_norm(vectors - joined(halves), dim=-1)  # (Q,)
-        return self._longest * (lost + (HALF + 4 * SINGLE * self.table.width) * vector_norm(vectors, dim=-1)) + SINGLE
+        error: Tensor = self._longest * (lost + (HALF + 4 * SINGLE * self.table.width) * vector_norm(vectors, dim=-1)) + SINGLE
+        return error
 
     def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
         shortlist = 4 * k + 64
