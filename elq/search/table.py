@@ -7,6 +7,7 @@ File format: one ``.npy`` file of shape (N, D), float16 or float32, C order.
 
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -121,10 +122,22 @@ class EntityTable:
         for first, part in zip(self._firsts, self._parts, strict=False):
             low, high = max(start - first, 0), min(end - first, len(part))
             if low < high:
-                found.append(_tensor(part[low:high]))
+                found.append(_shared(part[low:high]).float())  # torch converts faster than NumPy
         if not found:
             return torch.empty(0, self.width)
         return found[0] if len(found) == 1 else torch.cat(found)
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, Tensor]]:
+        """All vectors in blocks of at most ``rows`` rows, none of which is copied or converted.
+
+        A block lies within the base or one segment. Nothing may be written to it, since its memory is the mapped file.
+
+        Yields:
+            The first row of the block, and its vectors (≤rows, D) in the data type of the table.
+        """
+        for first, part in zip(self.firsts, self._parts, strict=True):
+            for start in range(0, len(part), rows):
+                yield first + start, _shared(part[start : start + rows])
 
 
 def _mapped(path: str | Path) -> Array:
@@ -134,7 +147,7 @@ def _mapped(path: str | Path) -> Array:
         raise ElqError(f"{path} is not a readable entity table ({error}): {AGAIN}") from None
 
 
-def _tensor(vectors: Array) -> Tensor:
-    """The vectors as fp32, copied only if they have another type."""
+def _shared(vectors: Array) -> Tensor:
+    """The vectors as a tensor of the same memory and data type."""
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns that it is read-only
-        return torch.from_numpy(vectors).float()  # torch converts faster than NumPy
+        return torch.from_numpy(vectors)

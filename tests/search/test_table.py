@@ -30,6 +30,18 @@ def test_a_float32_table_is_never_copied_so_that_processes_share_its_pages(tmp_p
     assert mapped.split()[1] == "r--s"  # shared, and nobody can write to it
 
 
+def test_blocks_are_the_mapped_rows_of_the_base_and_of_the_segments(tmp_path):
+    parts = [np.random.default_rng(rows).standard_normal((rows, 4)).astype(np.float16) for rows in (10, 1, 5)]
+    for number, part in enumerate(parts):
+        np.save(tmp_path / f"{number}.npy", part)
+    table = EntityTable.open(*(tmp_path / f"{number}.npy" for number in range(3)))
+    found = list(table.blocks(4))
+    assert [(first, len(block)) for first, block in found] == [(0, 4), (4, 4), (8, 2), (10, 1), (11, 4), (15, 1)]
+    assert np.array_equal(np.concatenate([block.numpy() for _, block in found]), np.concatenate(parts))
+    assert found[1][1].data_ptr() == table.vectors.ctypes.data + 4 * 4 * 2
+    assert found[0][1].dtype == torch.float16
+
+
 def test_refuses_what_is_no_table(tmp_path):
     path = tmp_path / "table.npy"
     np.save(path, np.zeros((10, 4), np.float32))
