@@ -138,7 +138,7 @@ def _prepare(work: Path, recipe: Recipe, width: int) -> None:
 def holds(folder: Path, plan: Mapping[str, object]) -> bool:
     """Whether a folder was made, or is being made, from this plan."""
     try:
-        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and found.items() >= plan.items()
@@ -150,9 +150,10 @@ def _same_vectors(folder: Path, plan: Mapping[str, object]) -> str | None:
     So the vectors need not be made again when an index was refused.
     """
     try:
-        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
         digest = found.pop("catalogue_sha256")
-        plans = [{**one, "settings": {**one["settings"], "index": "", "index_options": {}}} for one in (found, dict(plan))]
+        both: list[Any] = [found, dict(plan)]
+        plans = [{**one, "settings": {**one["settings"], "index": "", "index_options": {}}} for one in both]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return str(digest) if found != plan and plans[0] == plans[1] else None
