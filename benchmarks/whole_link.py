@@ -1,7 +1,7 @@
 """Measures the whole link, from texts to links, beside the plain baseline, with the same random weights and the same table.
 
     python benchmarks/whole_link.py --folder FOLDER                       BERT-large shapes, 154,212 x 1,024
-    python benchmarks/whole_link.py --folder FOLDER --way dtype=bfloat16  with further arguments of Linker.from_pretrained
+    python benchmarks/whole_link.py --folder FOLDER --way dtype=bf16  with further arguments of Linker.from_pretrained
     python benchmarks/whole_link.py --folder FOLDER --layers 2 --rows 10000 --texts 128
 
 The weights of the encoder are random. The bias of its last layer norm is chosen so that the mean of all token vectors is 0 (the

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -210,3 +211,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the shared data folder {SHARED} is absent")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def milvus_folder(tmp_path_factory) -> str:
+    """The address of a Milvus that runs in this process, and keeps its data in a folder."""
+    if not (find_spec("pymilvus") and find_spec("milvus_lite")):
+        pytest.skip("pymilvus or milvus-lite is not here")
+    return str(tmp_path_factory.mktemp("milvus") / "own.db")
+
+
+@pytest.fixture(autouse=True)
+def _server_of_the_remote_index(request, monkeypatch) -> None:
+    if "kind" in request.fixturenames and request.getfixturevalue("kind") == "remote":
+        monkeypatch.setenv("ELQ_MILVUS_URL", request.getfixturevalue("milvus_folder"))

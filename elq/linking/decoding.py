@@ -71,7 +71,7 @@ def decode(
         of_question[questions[q]].append(q)
     chosen: list[list[int]] = []
     for mine in of_question:
-        if not overlaps and len(mine) > 1:
+        if not overlaps:
             mine = [mine[i] for i in without_overlaps([(starts[q], ends[q]) for q in mine], [scores[q] for q in mine])]
         likely = [q for q in mine if rule.likely(mentions[q], scores[q])]
         chosen.append(sorted(likely, key=lambda q: (starts[q], ends[q])))

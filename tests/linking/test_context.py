@@ -101,6 +101,5 @@ def test_a_wrong_context_is_one_sentence(linker, context):
 
 def test_links_stay_the_same_records_but_for_their_place(linker):
     [link], [plain] = linker.link("who directed titanic?", context=["hello"]), linker.link("who directed titanic?")
-    assert replace(link, score=0, mention_score=0, probability=0, candidates=()) == replace(
-        plain, score=0, mention_score=0, probability=0, candidates=()
-    )
+    own = {"score": 0, "mention_score": 0, "probability": 0, "candidates": (), "nil_score": 0}
+    assert replace(link, **own) == replace(plain, **own)

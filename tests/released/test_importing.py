@@ -88,7 +88,7 @@ def test_scoring_is_a_choice_at_every_door(imported, capsys):
     assert all(len(json.loads(line)["links"]) == 1 for line in capsys.readouterr().out.splitlines())
     assert run("predict", ["--model", str(imported), "--mentions", "0", "x"]) == 2
     assert run("predict", ["--model", str(imported), "--scoring", "flat", "x"]) == 2
-    assert "score mode 'flat' is unknown: choose one of candidates, table, elq" in capsys.readouterr().err
+    assert "score mode 'flat' is unknown: choose one of candidates, table, shortlist, elq" in capsys.readouterr().err
 
 
 def test_a_finished_import_is_up_to_date_and_another_one_is_refused(imported, released, capsys, caplog, tmp_path):

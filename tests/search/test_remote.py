@@ -118,7 +118,8 @@ def test_columns_of_a_prior_are_part_of_the_inner_product(table, queries):
 
 def test_a_graph_is_refused_with_a_prior():
     with pytest.raises(
-        ElqError, match="the remote index with search=graph misses many of the best entities .*: use index exact"
+        ElqError,
+        match="the remote index with search=graph misses many of the best entities .*: use another index, such as exact",
     ):
         BuildSettings(index="remote", index_options={"search": "graph"}, prior=("qid",))
     assert BuildSettings(index="remote", prior=("qid",)).prior == ("qid",)

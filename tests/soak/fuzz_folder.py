@@ -103,7 +103,8 @@ def json_changed(value: Any) -> Any:
 
 def damage(folder: Path, trap: Path) -> str:
     """Do something to one file; return what."""
-    name = random.choice([*all_files(), "entities/manifest.json", "config.json", "entities/index.faiss"])
+    here = [name for name in all_files() if (folder / name).is_file()]  # an index has the files of one kind only
+    name = random.choice([*here, "entities/manifest.json", "config.json", "entities/index.faiss"])
     path = folder / name
     way = random.choice(["bytes", "bytes", "bytes", "json", "pickle", "gone", "link", "folder", "other"])
     if way == "json" and name.endswith(".json"):
@@ -120,7 +121,7 @@ def damage(folder: Path, trap: Path) -> str:
         path.unlink()
         path.mkdir()
     elif way == "other":
-        shutil.copy(folder / random.choice(all_files()), trap.with_name("other"))
+        shutil.copy(folder / random.choice(here), trap.with_name("other"))
         trap.with_name("other").replace(path)
     else:
         way = "bytes"
