@@ -28,7 +28,7 @@ from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.linking.linker import Linker
 from elq.names.dictionary import Dictionary, span_texts
 from elq.names.stored import open_names
-from elq.names.words import words
+from elq.names.words import kept
 from elq.names.writing import collect, write_names
 
 BATCH = 64
@@ -76,7 +76,7 @@ def measure(folder: Path, model: Path, texts: Sequence[str], rounds: int) -> dic
     spread = len(catalogue) // len(linker.entities.catalogue) or 1
     for _ in range(rounds):
         dictionary = Dictionary(catalogue, fine=linker.model.config.fine_names)
-        words.cache_clear()
+        kept.cache_clear()
         total: dict[str, float] = dict.fromkeys(("gaps", "named", "matches", "decoding"), 0.0)
         for batch, there, found in zip(batches, tokens, scored, strict=True):
             places = (found.spans.rows * spread + torch.arange(10) % spread).clamp(-1, len(catalogue) - 1)

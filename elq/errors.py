@@ -9,3 +9,7 @@ class ElqError(Exception):
 
     Commands print the message on standard error and end with exit code 2. Python programs can catch the exception.
     """
+
+
+class UnavailableError(ElqError):
+    """A service that linking needs, such as a server of vectors, does not answer. The same call may succeed later."""

@@ -13,11 +13,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.entities.manifest import CATALOGUE, NAMES, TABLE, Manifest, file_sizes, manifest_values
@@ -28,9 +28,9 @@ from elq.files import link_or_copy, promote, write_json
 from elq.names.writing import collect, write_names
 from elq.progress import track
 from elq.search.kinds import build_index, index_files, index_options, kind_of, open_index
-from elq.search.mentions import Mentions, mention_like
+from elq.search.mentions import Mentions
 from elq.search.options import Value
-from elq.search.recall import report_recall
+from elq.search.recall import measure
 from elq.search.table import EntityTable, allocate_table
 from elq.tensors import Array
 from elq.types import Entity
@@ -230,11 +230,9 @@ def _finish(work: Path, recipe: Recipe) -> None:
         index = open_index(recipe.index, table, work, recipe.index_options)
     else:
         index = build_index(recipe.index, table, recipe.index_options, len(weights))
-    if not index.sees_all:
-        mentions = (
-            recipe.mentions(Catalogue(work / CATALOGUE)) if recipe.mentions else mention_like(table, torch.tensor(weights))
-        )
-        report_recall(index, kind_of(recipe.index).options(**recipe.index_options), mentions, refuse=not recipe.index_files)
+    options = kind_of(recipe.index).options(**recipe.index_options)
+    mentions = partial(recipe.mentions, Catalogue(work / CATALOGUE)) if recipe.mentions else None
+    measure(index, options, weights, mentions, refuse=not recipe.index_files)
     if not recipe.index_files:
         index.save(work)
     made = json.loads((work / PLAN).read_text(encoding="utf-8"))

@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from elq.entities.assembly import PLAN
 from elq.entities.catalogue import Catalogue, write_catalogue
@@ -35,8 +34,7 @@ from elq.errors import ElqError
 from elq.files import link_or_copy, replacing, write_json
 from elq.names.writing import collect, write_names
 from elq.search.kinds import build_index, kind_of
-from elq.search.mentions import mention_like
-from elq.search.recall import report_recall
+from elq.search.recall import measure
 from elq.search.table import BLOCK, EntityTable
 from elq.tensors import Array
 from elq.types import Entity
@@ -179,9 +177,7 @@ def _index(manifest: Manifest, table: EntityTable, place: Path) -> None:
     weights = typical_weights(manifest.prior)
     index = build_index(manifest.index, table, manifest.index_options, len(weights))
     index.save(place)
-    if not index.sees_all:
-        options = kind_of(manifest.index).options(**manifest.index_options)
-        report_recall(index, options, mention_like(table, torch.tensor(weights)), refuse=False)
+    measure(index, kind_of(manifest.index).options(**manifest.index_options), weights, refuse=False)
 
 
 def _link_files(source: Path, place: Path) -> None:

@@ -80,8 +80,8 @@ class Calls:
         Args:
             texts: a question, or any iterable of questions: a list, a generator, a set, an array, a column of a data frame.
             threshold: the threshold γ for this call; by default the linker's own.
-            candidates: K for this call. Except in the score mode ``table``, the scores depend on K: γ was chosen with the
-                linker's own K, and with another K links have no probability.
+            candidates: K for this call. Except in the score modes ``table`` and ``shortlist``, the scores depend on K: γ was
+                chosen with the linker's own K, and with another K links have no probability.
             nil: whether NIL ("not in the catalogue") is a candidate. A mention whose best candidate is NIL is then linked to
                 "NIL", and such a link removes overlapping links with a lower score.
             min_probability: the lowest probability of a link, from 0 to 1, instead of the linker's own thresholds. If
@@ -136,7 +136,7 @@ class Calls:
             text: a question.
             start: the first character of the mention.
             end: the place after the last character of the mention.
-            k: the number of candidates. Except in the score mode ``table``, the scores depend on it.
+            k: the number of candidates. Except in the score modes ``table`` and ``shortlist``, the scores depend on it.
             types: see :meth:`link`.
             ids: see :meth:`link`.
 

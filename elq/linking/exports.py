@@ -60,11 +60,11 @@ def weights_of(model: Path) -> str:
 
 def export_folder(model: Path) -> Path:
     """Where the exports of a model folder are made: in the folder; for the model in the package, in the cache."""
-    return _cached(model) if model == WEIGHTS else model
+    return _cached(weights_of(model)) if model == WEIGHTS else model
 
 
-def _cached(model: Path) -> Path:
-    return cache_folder() / CACHED / weights_of(model)[:32]
+def _cached(weights: str) -> Path:
+    return cache_folder() / CACHED / weights[:32]
 
 
 def exported_file(model: Path, how: Computing) -> Path:
@@ -80,12 +80,13 @@ def exported_file(model: Path, how: Computing) -> Path:
     names = FILES[how.backend, how.dtype]
     name = GENERAL if model == WEIGHTS else str(model)
     remedy = f"make it by `elq export --model {name} --format {how.backend}{' --dtype int8' * (how.dtype == 'int8')}`"
-    for folder in (model, _cached(model)):
+    weights = weights_of(model)
+    for folder in (model, _cached(weights)):
         refuse_links_out(folder, names)
         said = exports_of(folder).get(names[0])
         if said is None or not all((folder / each).is_file() for each in names):
             continue
-        if said != weights_of(model):
+        if said != weights:
             raise ElqError(f"{folder / names[0]} was made from other weights than {name} has now: {remedy}")
         return folder / names[0]
     raise ElqError(f"{name} has no {names[0]}, which the backend {how.backend} with dtype {how.dtype} needs: {remedy}")

@@ -223,6 +223,8 @@ class Linker(Pickled, Parts, Sharing):
     def reload(self) -> bool:
         """Open the entities again if their folder was changed, for example by `elq update`. Running calls keep the old ones.
 
+        If the score mode is ``table`` and the new index does not compute the scores of all entities, it becomes ``shortlist``.
+
         Returns:
             Whether the folder was changed.
 
@@ -233,6 +235,6 @@ class Linker(Pickled, Parts, Sharing):
         if Manifest.load(folder) == self.entities.manifest:
             return False
         scorer, entities = copy(self.scorer), open_entities(folder)
-        scorer.retriever = Retriever(self.model, entities)
+        scorer.retriever, scorer.score_mode = Retriever(self.model, entities), mode_for(scorer.score_mode, entities.index)
         self.scorer, self.entities = scorer, entities
         return True

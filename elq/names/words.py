@@ -16,6 +16,10 @@ from elq.names.surface import FUNCTION_WORDS
 
 FOLDING = 2  # how names are folded: another number if stored names have to be made again
 CACHED = 1_024  # texts whose words are kept, since each text of a batch is asked for several times
+LONG, CACHED_LONG = (
+    1_000,
+    8,
+)  # of longer texts fewer are kept: words take a hundred times the memory of a text
 SAID = itemgetter(0)  # the word of a piece
 ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent
@@ -37,7 +41,6 @@ class Word:
     alone: str
 
 
-@lru_cache(CACHED)
 def words(text: str) -> tuple[Word, ...]:
     """Cut a text into words: case-folded, without accents and invisible characters, and with offsets into the original text.
 
@@ -49,6 +52,10 @@ def words(text: str) -> tuple[Word, ...]:
     >>> [(word.text, word.start, word.end) for word in words("_Zoë's_ U.S.")]
     [('zoe', 1, 4), ('s', 5, 6), ('u', 8, 9), ('s', 10, 12)]
     """
+    return kept(text) if len(text) <= LONG else kept_long(text)
+
+
+def _words(text: str) -> tuple[Word, ...]:
     found = _cut(text)
     if "." in text:
         periods = {match.end() - 1 for match in ABBREVIATION.finditer(text)}
@@ -57,6 +64,9 @@ def words(text: str) -> tuple[Word, ...]:
     silent = silent_words([*map(SAID, found)])
     sides = zip([NOTHING, *found], found, [*found[1:], NOTHING], strict=False)
     return tuple(Word(*piece, alone(text, piece, before, after, shouted, silent)) for before, piece, after in sides)
+
+
+kept, kept_long = lru_cache(CACHED)(_words), lru_cache(CACHED_LONG)(_words)  # the words of the last texts
 
 
 def _cut(text: str) -> list[Piece]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from elq.errors import ElqError
+from elq.errors import UnavailableError
 from elq.tensors import Array
 
 ADDRESS, TOKEN = "ELQ_MILVUS_URL", "ELQ_MILVUS_TOKEN"  # environment variables
@@ -34,13 +34,13 @@ OWN_CONNECTION = {"grpc.use_local_subchannel_pool": 1}  # otherwise grpc waits, 
 VECTOR, ROW = "vector", "id"  # the fields of a collection
 
 
-class NotLoadedError(ElqError):
+class NotLoadedError(UnavailableError):
     """The server has the collection, but has not opened it for searches."""
 
 
 @contextmanager
 def answers_of(url: str, seconds: float) -> Iterator[None]:
-    """Turn an error of pymilvus in the block into an ElqError.
+    """Turn an error of pymilvus in the block into an UnavailableError.
 
     Args:
         url: the address of the server.
@@ -65,7 +65,7 @@ def answers_of(url: str, seconds: float) -> Iterator[None]:
             said = f"does not answer within {seconds:g} seconds: start it (`{START}`), or give its address in {ADDRESS}"
         else:
             said = f"reports an error ({reason[:200]}): correct that on the server, then give the same command again"
-        raise ElqError(f"the Milvus server at {url} {said}") from None
+        raise UnavailableError(f"the Milvus server at {url} {said}") from None
 
 
 class Server:

@@ -1,14 +1,16 @@
 """Recall: which part of the true nearest entities an approximate index finds, and the floor under which it is refused."""
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
 from elq.search.index import EntityIndex
-from elq.search.mentions import Mentions
+from elq.search.mentions import Mentions, mention_like
 from elq.search.shortlist import ShortlistIndex
 
 log = logging.getLogger(__name__)
@@ -56,3 +58,28 @@ def report_recall(index: EntityIndex, options: Any, mentions: Mentions, *, refus
         if refuse:
             raise ElqError(fault)
         log.warning(fault)
+
+
+def measure(
+    index: EntityIndex,
+    options: Any,
+    weights: Sequence[float],
+    mentions: Callable[[], Mentions] | None = None,
+    *,
+    refuse: bool = True,
+) -> None:
+    """:func:`report_recall` of an index that does not see all entities; nothing for another.
+
+    Args:
+        index: the index.
+        options: as there.
+        weights: (P,) the weights of the prior for mention vectors of length 1.
+        mentions: makes the vectors; None: they are made of rows of the table.
+        refuse: as there.
+
+    Raises:
+        ElqError: as there.
+    """
+    if not index.sees_all:
+        made = mention_like(index.table, torch.tensor(weights)) if mentions is None else mentions()
+        report_recall(index, options, made, refuse=refuse)

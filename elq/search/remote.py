@@ -25,6 +25,7 @@ from elq.progress import track
 from elq.search.index import EntityIndex
 from elq.search.milvus import ADDRESS, MOST, TOKEN, Collection, Server
 from elq.search.options import Value, option
+from elq.search.shortlist import rescored
 from elq.search.table import BLOCK, EntityTable
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class RemoteIndex(EntityIndex):
 
     @classmethod
     def refuses_prior(cls, options: RemoteOptions) -> str:
-        """The reason for a graph: as for the HNSW index."""
+        """The reason for a graph: Milvus links the vectors with the prior in them, so it connects entities of equal fame."""
         return "with search=graph misses many of the best entities of a table with a prior" if options.search == "graph" else ""
 
     @classmethod
@@ -190,9 +191,8 @@ class RemoteIndex(EntityIndex):
             nearest = self.collection.nearest(vectors[first : first + ASKED].numpy(), min(k, MOST), params)
             for place, found in enumerate(nearest, first):
                 rows[place, : len(found)] = torch.tensor(found, dtype=torch.int64)
-        scores = torch.einsum("qd,qkd->qk", vectors, self.table.gather(rows.clamp_min(0)))  # (Q, K)
-        scores, order = scores.masked_fill(rows < 0, -torch.inf).sort(dim=-1, descending=True, stable=True)
-        return scores, rows.gather(-1, order), scores[:, 0]
+        scores, rows = rescored(self.table, vectors, rows, k)
+        return scores, rows, scores[:, 0]
 
 
 def collection_name(table: EntityTable, options: RemoteOptions) -> str:

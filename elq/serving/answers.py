@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=BaseModel)
 FAILED = "elq could not answer because of an error of its own, which is in the log of the server: send the request again"
+UNAVAILABLE = "the server that searches the entities does not answer, which the log here explains: send the request again later"
 
 
 class RequestError(Exception):

@@ -7,8 +7,8 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from elq.errors import ElqError
-from elq.serving.answers import FAILED, RequestError
+from elq.errors import ElqError, UnavailableError
+from elq.serving.answers import FAILED, UNAVAILABLE, RequestError
 from elq.serving.jobs import Item, Job, Linked, passes, tokens_of
 from elq.serving.lane import Lane
 
@@ -121,6 +121,10 @@ class Batcher:
         """Link items of one group. If that fails, each is tried alone, so that a wrong one does not stop the others."""
         try:
             found = link_items(items)
+        except UnavailableError as problem:  # each try could take as long as the timeout of the service
+            log.warning("%s questions cannot be linked: %s", len(items), problem)
+            for item in items:
+                item.job.error = item.job.error or RequestError(503, UNAVAILABLE)
         except Exception as error:
             if len(items) > 1:
                 for item in items:

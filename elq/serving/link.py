@@ -38,7 +38,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     413: {"model": ErrorAnswer, "description": "the body, the number of questions or of mentions, or a text is too large"},
     429: {"model": ErrorAnswer, "description": "too many questions wait; the header Retry-After says for how many seconds"},
     500: {"model": ErrorAnswer, "description": "an error of the server"},
-    503: {"model": ErrorAnswer, "description": "the server starts or stops"},
+    503: {"model": ErrorAnswer, "description": "the server starts or stops, or the server of its index does not answer"},
     504: {"model": ErrorAnswer, "description": "the answer took too long"},
 }
 BODY = {

@@ -291,7 +291,7 @@ def test_hard_links_in_other_folders_stay_as_they_are(folder, tmp_path):
     assert len(open_entities(other).catalogue) == 7
 
 
-@pytest.mark.parametrize("kind", INDEX_KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in INDEX_KINDS if kind != "remote"])  # which needs a server
 def test_removed_entities_are_found_by_no_search(kind, encoder_folder, tmp_path):
     records = [{"id": f"E{n}", "title": f"{WORDS[n % 8]} {WORDS[n % 5]} {n}"} for n in range(200)]
     chosen = BuildSettings(encoder=str(encoder_folder), precision="fp32", dtype="float32", index=kind)

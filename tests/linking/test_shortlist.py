@@ -148,6 +148,19 @@ def test_a_folder_of_table_with_another_index_is_opened_with_a_warning(graph_fol
     assert linker._decision(graph_folder).score_mode == "shortlist"
 
 
+def test_a_linker_that_is_open_takes_an_index_that_does_not_see_all(graph_folder, tmp_path, table, texts):
+    folder = shutil.copytree(MODEL, tmp_path / "model")
+    linker = Linker.from_pretrained(folder)
+    assert linker.score_mode == "table"
+    shutil.rmtree(folder / ENTITIES)
+    shutil.copytree(graph_folder / ENTITIES, folder / ENTITIES)
+    assert linker.reload()
+    assert linker.score_mode == "shortlist"
+    assert linker.link(texts[3], threshold=-20.0)[0].score == pytest.approx(
+        table.link(texts[3], threshold=-20.0)[0].score, abs=0.05
+    )
+
+
 def test_what_the_user_asks_for_is_done_without_a_word_or_refused(graph_folder, caplog):
     assert Linker.from_pretrained(graph_folder, scoring="shortlist").calibration is not None
     assert Linker.from_pretrained(MODEL).score_mode == "table"

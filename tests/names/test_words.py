@@ -10,7 +10,7 @@ from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.names.dictionary import Dictionary, span_texts
 from elq.names.surface import names_of
-from elq.names.words import folded, words
+from elq.names.words import folded, kept, kept_long, words
 from elq.tensors import Spans
 from elq.types import Entity, Mention
 from tests.conftest import tiny_tokenizer
@@ -226,3 +226,12 @@ def test_invisible_characters_change_no_token_and_no_word(said, data):
         seen = HIDDEN.sub("", dirty[first:last])
         assert seen == text[start:end]
         assert first == last or (dirty[first], dirty[last - 1]) == (text[start], text[end - 1])
+
+
+def test_the_words_of_few_long_texts_are_kept() -> None:
+    kept_long.cache_clear()
+    before = kept.cache_info().currsize
+    for number in range(50):
+        assert len(words(f"{number} " + "word " * 500)) == 501
+    assert kept_long.cache_info().currsize <= 8
+    assert kept.cache_info().currsize == before

@@ -21,6 +21,7 @@ from elq.search.exact import ExactIndex
 from elq.search.kinds import build_index, open_index
 from elq.search.milvus import Collection, Server
 from elq.search.remote import REMOTE_FILE, RemoteIndex, RemoteOptions
+from elq.search.shortlist import GATHERED
 from elq.search.table import EntityTable
 from tests.conftest import RECORDS
 from tests.search.slow import WIDTH, brute_force
@@ -119,10 +120,19 @@ def test_columns_of_a_prior_are_part_of_the_inner_product(table, queries):
 def test_a_graph_is_refused_with_a_prior():
     with pytest.raises(
         ElqError,
-        match="the remote index with search=graph misses many of the best entities .*: use another index, such as exact",
+        match="the remote index with search=graph misses many .*: use another index, such as exact",
     ):
         BuildSettings(index="remote", index_options={"search": "graph"}, prior=("qid",))
     assert BuildSettings(index="remote", prior=("qid",)).prior == ("qid",)
+
+
+def test_the_rows_of_a_large_batch_are_not_in_memory_together(own, monkeypatch):
+    index, taken, gather = build_index("remote", own), [], EntityTable.gather
+    monkeypatch.setattr(EntityTable, "gather", lambda self, rows: taken.append(rows.numel()) or gather(self, rows))
+    many = own.tensor().repeat(10, 1)  # (600, D)
+    assert (index.search(many, 60)[1].sort(-1).values == torch.arange(60)).all()
+    assert sum(taken) == 600 * 60
+    assert max(taken) <= GATHERED
 
 
 def test_a_large_batch_is_several_requests(own, monkeypatch):

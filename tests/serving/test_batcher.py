@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from elq.errors import ElqError
+from elq.errors import ElqError, UnavailableError
 from elq.serving.answers import RequestError
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import Opened
@@ -80,6 +80,19 @@ def test_an_error_of_our_own_is_an_answer_too(spy, caplog):
     [error], _ = run(spy, [([TEXT], {}, None)])
     assert isinstance(error, RequestError)
     assert error.status == 500
+
+
+def test_a_service_that_is_away_is_tried_once_for_a_batch_and_is_not_the_fault_of_the_questions(spy, caplog):
+    def link(texts, **options):
+        spy.calls.append(texts)
+        raise UnavailableError("the Milvus server at http://milvus.internal:19530 does not answer")
+
+    spy.link = link
+    found, _ = run(spy, [([TEXT], {}, None), ([TEXT, "a"], {}, None)])
+    assert len(spy.calls) == 1
+    assert [(type(error), error.status) for error in found] == [(RequestError, 503)] * 2
+    assert "milvus.internal" not in str(found[0])
+    assert "milvus.internal" in caplog.text
 
 
 def test_what_nobody_waits_for_is_not_encoded(spy):
