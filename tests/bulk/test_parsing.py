@@ -25,7 +25,7 @@ from tests.sources.test_wikidata import array_of, item
 
 pytestmark = pytest.mark.usefixtures("quiet")
 on_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="the processes of Ray are found in /proc")
-ITEMS = [item(f"Q{n}", f"name {n}", [f"Q{n % 7 + 1000}"]) for n in range(1000, 4000)]
+ITEMS = [item(f"Q{n}", f"name {n}", [f"Q{n % 7 + 1000}"]) for n in range(1000, 3000)]
 
 
 def write_source(form: str, folder: Path) -> Path:
@@ -40,9 +40,9 @@ def write_source(form: str, folder: Path) -> Path:
         path.mkdir()
         lines = text.splitlines(keepends=True)
         for number in range(3):
-            packed = gzip.compress("".join(lines[number * 900 : (number + 1) * 900]).encode())
+            packed = gzip.compress("".join(lines[number * 600 : (number + 1) * 600]).encode())
             (path / f"part-{number}.json.gz").write_bytes(packed)
-        (path / "part-3.json").write_text("".join(lines[2700:]), encoding="utf-8")
+        (path / "part-3.json").write_text("".join(lines[1800:]), encoding="utf-8")
         for number in range(5):
             entity = item(f"Q{number + 1}", f"class {number}")
             (path / f"Q{number}.json").write_text(json.dumps({"entities": {entity["id"]: entity}}), encoding="utf-8")
@@ -79,7 +79,7 @@ CODE = """
 import sys
 from elq.commands import run
 from elq.sources import dump
-dump.CHUNK = 30_000
+dump.CHUNK = 100_000
 sys.exit(run("catalogue", sys.argv[1:]))
 """
 
@@ -101,7 +101,7 @@ def test_a_killed_command_resumes(cluster, tmp_path, monkeypatch, caplog):
     made: list[int] = []
     answered = parsing._answered
     monkeypatch.setattr(parsing, "_answered", lambda *given: made.extend(found := answered(*given)) or found)
-    monkeypatch.setattr(dump, "CHUNK", 30_000)
+    monkeypatch.setattr(dump, "CHUNK", 100_000)
     caplog.set_level(logging.INFO)
     assert run("catalogue", [*command, "--ray"]) == 0
     assert "finished parts of an earlier run are used again" in caplog.text
@@ -119,7 +119,7 @@ def test_files_that_are_done_are_not_read_again(tmp_path):
     assert len(task.places) == 9
     assert task.finished(tmp_path) is None
     answer = Parser(tmp_path, {"a": 1})(source, task)
-    assert (answer.sentence, answer.entities, len(answer.numbers)) == ("", 3005, 9)
+    assert (answer.sentence, answer.entities, len(answer.numbers)) == ("", 2005, 9)
     assert task.finished(tmp_path) == answer.numbers
 
 
@@ -139,9 +139,9 @@ def test_a_machine_that_sees_other_files_is_refused(tmp_path):
 def test_a_damaged_file_and_other_kinds_are_one_sentence(cluster, tmp_path, capsys):
     folder = tmp_path / "dump"
     folder.mkdir()
-    for name in ("a", "b"):
-        data = gzip.compress(array_of(ITEMS[:500]).encode())
-        (folder / f"{name}.json.gz").write_bytes(data[: len(data) // 2] if name == "b" else data)
+    (folder / "a.json").write_text(array_of(ITEMS[:9]), encoding="utf-8")
+    packed = gzip.compress(array_of([item(f"Q{n}", os.urandom(200).hex()) for n in range(1000, 3000)]).encode())
+    (folder / "b.json.gz").write_bytes(packed[: len(packed) * 2 // 3])
     assert run("catalogue", [str(folder), "--output", str(tmp_path / "c.parquet"), "--ray"]) == 2
     assert "could not be read after line" in capsys.readouterr().err
     (tmp_path / "c.csv").write_text("id,title\nQ1,one\n", encoding="utf-8")
