@@ -51,6 +51,10 @@ def opened_dump(path: Path, threads: int = 0) -> Iterator[tuple[IO[bytes], Posit
     with rapidgzip.RapidgzipFile(str(path), parallelization=threads or available_threads()) as stream:
         bits: Callable[[], int] = getattr(stream, "tell_compressed", lambda: 0)
         yield cast(IO[bytes], stream), lambda: bits() // 8
+        with path.open("rb") as raw:  # of a small file that was cut off, rapidgzip unpacks nothing and says nothing
+            raw.seek(bits() // 8)
+            if raw.read(HEAD).strip(b"\0"):
+                raise EOFError("the packed data end too early")
 
 
 def read_chunks(path: Path, progress: Callable[[int], Any], threads: int = 0) -> Iterator[Chunk]:

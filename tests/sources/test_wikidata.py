@@ -222,11 +222,12 @@ def test_dumps_are_unpacked(tmp_path, suffix):
     assert [one.id for one in made(path, tmp_path)] == WANTED
 
 
+@pytest.mark.parametrize("large", [True, False])
 @pytest.mark.parametrize("suffix", PACKED)
-def test_a_dump_that_was_cut_off_is_said(tmp_path, suffix):
+def test_a_dump_that_was_cut_off_is_said(tmp_path, suffix, large):
     path = tmp_path / f"dump.json.{suffix}"
     more = [item(f"Q{n}", os.urandom(200).hex()) for n in range(1000, 3000)]
-    packed = PACKED[suffix](array_of(more).encode())
+    packed = PACKED[suffix](array_of(more if large else ITEMS).encode())
     path.write_bytes(packed[: len(packed) * 2 // 3])
     with pytest.raises(ElqError, match="could not be read after line .* cut off, so get it again") as caught:
         convert(path, tmp_path / "c.parquet", kind="wikidata")
