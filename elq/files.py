@@ -36,7 +36,8 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with path.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
             yield stream
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    number = f"{os.getpid()}.{os.urandom(4).hex()}"  # processes of two machines may have the same number
+    temporary = path.with_name(f".{path.name}.{number}.tmp")
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from elq.commands.console import ArgumentParser, add_columns, parse_columns, parse_names, refuse_overwriting
+from elq.commands.console import ArgumentParser, add_columns, add_ray, parse_columns, parse_names, refuse_overwriting
 from elq.commands.sources import OTHERS
 from elq.sources.kinds import KINDS
 
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--kind", default="", help=f"what the source is (default: guessed): {', '.join(KINDS)}")
     made.add_argument("--languages", type=parse_names, metavar="L,…", help="languages, the preferred one first (default: en)")
     made.add_argument("--processes", type=int, default=None, metavar="N", help="processes that parse (default: all cores)")
+    add_ray(made)
     add_columns(made)
     made.add_argument("--sheet", metavar="NAME", help="the sheet of a workbook (default: the first)")
     made.add_argument("--id-prefix", metavar="P", help="what ids that are addresses lose, such as http://example.org/concept/")
@@ -46,9 +47,15 @@ def main(arguments: Sequence[str]) -> None:
         return OTHERS[arguments[0]](arguments[1:])
     options: dict[str, Any] = vars(parser().parse_args(arguments))
     source, output, kind, processes = (options.pop(name) for name in ("source", "output", "kind", "processes"))
+    ray: str | None = options.pop("ray", None)
     refuse_overwriting(output, source, options.get("redirects"))
     options["columns"] = parse_columns(options["columns"])
     from elq.sources.convert import convert
     from elq.sources.source import Options
 
-    convert(source, output, kind=kind, options=Options(**options), processes=processes)
+    write = None
+    if ray is not None:
+        from elq.bulk.parsing import parts_on_ray
+
+        write = parts_on_ray(ray)
+    convert(source, output, kind=kind, options=Options(**options), processes=processes, write=write)

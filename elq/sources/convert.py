@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,21 @@ from elq.threads import available_threads
 
 log = logging.getLogger(__name__)
 
-FORM = 1  # the form of the parts; parts of another form are made again
+FORM = 2  # the form of the parts; parts of another form are made again
+PLAN = "plan.json"  # in the folder of the parts: what they depend on
+
+# Writes the parts of a source into a folder, with so many processes (None: as many as fit), and returns their numbers.
+Writer = Callable[[Source, Path, int | None, Meter], list[int]]
 
 
 def convert(
-    path: str | Path, output: str | Path, *, kind: str = "", options: Options | None = None, processes: int | None = None
+    path: str | Path,
+    output: str | Path,
+    *,
+    kind: str = "",
+    options: Options | None = None,
+    processes: int | None = None,
+    write: Writer | None = None,
 ) -> int:
     """Make a Parquet catalogue of a file of any kind. After a kill, the same call resumes.
 
@@ -35,6 +46,7 @@ def convert(
         kind: the name of the kind; by default it is guessed, and the guess is said in the log.
         options: what the user chose.
         processes: the number of processes that parse; by default as many as there are cores. The result is the same.
+        write: writes the parts; by default processes of this machine do. :func:`elq.bulk.parsing.parts_on_ray` makes one.
 
     Returns:
         The number of entities in the output.
@@ -43,6 +55,8 @@ def convert(
         ElqError: the source cannot be read, no record of it can be used, or the output cannot be written.
     """
     path, output, options, skips = Path(path), Path(output), options or Options(), Skips()
+    if write is not None:  # other machines may work in other folders
+        path, output = path.absolute(), output.absolute()
     if not path.is_dir():
         require_file(path, str(path), f"give the path of a file that has one of the kinds of `elq catalogue {path}`")
     if output.suffix != ".parquet":
@@ -60,10 +74,11 @@ def convert(
         with FileLock(parts / "lock").acquire(timeout=0):
             _prepare(parts, _plan(path, kind, options))
             source.prepare(parts)
-            number = _all_parts(source, parts, processes or available_threads())
-            for index in range(number):
-                skips.merge(skips_of(part_path(parts, index)))
-            count = merge_parts(parts, number, output, skips, linked=source.linked)
+            with Meter(str(path), source.total) as meter:
+                numbers = (write or _on_this_machine)(source, parts, processes, meter)
+            for number in numbers:
+                skips.merge(skips_of(part_path(parts, number)))
+            count = merge_parts(parts, numbers, output, skips, linked=source.linked)
     except Timeout:
         raise ElqError(f"another process makes {output} at the moment: wait for it, or choose another output") from None
     finally:
@@ -75,10 +90,9 @@ def convert(
     return count
 
 
-def _all_parts(source: Source, parts: Path, processes: int) -> int:
-    """Write the parts of a source that are not there yet. Returns the number of all parts."""
-    with Meter(str(source.path), source.total) as meter:
-        return write_parts(source, parts, processes if source.parallel else 1, meter)
+def _on_this_machine(source: Source, parts: Path, processes: int | None, meter: Meter) -> list[int]:
+    """Write the parts of a source that are not there yet. Returns the numbers of all parts."""
+    return write_parts(source, parts, (processes or available_threads()) if source.parallel else 1, meter)
 
 
 def _plan(path: Path, kind: str, options: Options) -> dict[str, Any]:
@@ -91,10 +105,10 @@ def _plan(path: Path, kind: str, options: Options) -> dict[str, Any]:
 
 def _prepare(parts: Path, plan: dict[str, Any]) -> None:
     """Remove what parts were made by another plan or were half-written."""
-    done = holds_json(parts / "plan.json", plan)
+    done = holds_json(parts / PLAN, plan)
     for old in parts.iterdir():
         if old.suffix == ".tmp" or (not done and old.name != "lock"):
             old.unlink()
-    write_json(parts / "plan.json", plan)
+    write_json(parts / PLAN, plan)
     if finished := len([one for one in parts.glob("*.parquet") if not one.name.endswith(".names.parquet")]):
         log.info("%d finished parts of an earlier run are used again", finished)

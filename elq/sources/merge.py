@@ -2,7 +2,7 @@
 
 import logging
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 GROUP = 50_000  # rows of a row group
 
 
-def merge_parts(folder: Path, number: int, output: Path, skips: Skips, *, linked: bool) -> int:
+def merge_parts(folder: Path, numbers: Sequence[int], output: Path, skips: Skips, *, linked: bool) -> int:
     """Write one Parquet file with the entities of all parts, in their order. No file is written if there are none.
 
     Args:
         folder: the folder of the parts.
-        number: the number of parts.
+        numbers: the numbers of the parts, in their order.
         output: the file to write.
         skips: counts the records that are left out here.
         linked: whether types are ids of records, and are replaced by the labels of these.
@@ -32,14 +32,14 @@ def merge_parts(folder: Path, number: int, output: Path, skips: Skips, *, linked
     Returns:
         The number of entities in the file.
     """
-    paths = [part_path(folder, index) for index in range(number)]
+    paths = [part_path(folder, number) for number in numbers]
     schema = SCHEMA
     for path in paths:
         for field in pq.read_schema(path):
             schema = schema if field.name in schema.names else schema.append(field)
     schema = schema.remove_metadata()
     repeated = _repeated_ids(paths)
-    labels = _labels(folder, paths) if linked else None
+    labels = _labels(folder, numbers) if linked else None
     seen: set[str] = set()
     waiting: list[pa.Table] = []
     count = rows = 0
@@ -102,22 +102,22 @@ def _without_repeated(table: pa.Table, repeated: set[str], seen: set[str], skips
     return table.filter(pa.array(kept, pa.bool_()))
 
 
-def _names(folder: Path, paths: list[Path]) -> Iterator[pa.Table]:
+def _names(folder: Path, numbers: Sequence[int]) -> Iterator[pa.Table]:
     """The ids and labels of all records, also of those that were left out."""
-    for index, path in enumerate(paths):
-        yield pq.read_table(path, columns=["id", "label"])
-        if (others := names_path(folder, index)).exists():
+    for number in numbers:
+        yield pq.read_table(part_path(folder, number), columns=["id", "label"])
+        if (others := names_path(folder, number)).exists():
             yield pq.read_table(others)
 
 
-def _labels(folder: Path, paths: list[Path]) -> pa.Table:
+def _labels(folder: Path, numbers: Sequence[int]) -> pa.Table:
     """The ids of types that occur, and their labels. Only these are in memory."""
     used = pa.array([], pa.string())
-    for path in paths:
-        types = pq.read_table(path, columns=["types"]).column("types").combine_chunks().flatten()
+    for number in numbers:
+        types = pq.read_table(part_path(folder, number), columns=["types"]).column("types").combine_chunks().flatten()
         used = pc.unique(pa.concat_arrays([used, pc.unique(types)]))
     found = pa.concat_tables(
-        [table.filter(pc.is_in(table.column("id"), used)) for table in _names(folder, paths)]
+        [table.filter(pc.is_in(table.column("id"), used)) for table in _names(folder, numbers)]
         or [pa.table({"id": used, "label": used})]
     ).combine_chunks()
     if missing := len(used) - len(pc.unique(found.column("id"))):

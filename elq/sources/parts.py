@@ -16,20 +16,31 @@ from elq.sources.source import Record, Skips
 
 LAYOUT = Layout()
 SKIPS = b"elq.skips"  # key of the metadata of a part: the records that were left out of it
+CHUNKS = 1_000_000  # numbers for the chunks of one file; with 32 MB each, these are 32 TB
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema(
     [(name, {"aliases": TEXTS, "types": TEXTS, "popularity": pa.int64()}.get(name, pa.string())) for name in FIELDS]
 )
 
 
+def number_of(file: int, chunk: int) -> int:
+    """The number of a part: parts of later files have larger numbers, however many chunks a file has.
+
+    Args:
+        file: the place of the file in ``Source.files``.
+        chunk: the place of the chunk in the file.
+    """
+    return file * CHUNKS + chunk
+
+
 def part_path(folder: Path, number: int) -> Path:
     """The file of a part; it exists when the part is done."""
-    return folder / f"{number:07d}.parquet"
+    return folder / f"{number:012d}.parquet"
 
 
 def names_path(folder: Path, number: int) -> Path:
     """The file with the ids and labels of records that were left out of a part, but may be types of others."""
-    return folder / f"{number:07d}.names.parquet"
+    return folder / f"{number:012d}.names.parquet"
 
 
 def write_part(folder: Path, number: int, records: Iterable[Record], skips: Skips, others: Mapping[str, str]) -> int:

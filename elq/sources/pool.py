@@ -15,14 +15,14 @@ from typing import Any
 
 from elq.errors import ElqError
 from elq.progress import Meter
-from elq.sources.parts import part_path, write_part
+from elq.sources.parts import number_of, part_path, write_part
 from elq.sources.source import Skips, Source
 
 WAITING = 2  # chunks for each process that are read and not yet parsed
 _source: Source  # in a process of the pool: the source whose chunks it parses
 
 
-def write_parts(source: Source, folder: Path, processes: int, meter: Meter) -> int:
+def write_parts(source: Source, folder: Path, processes: int, meter: Meter) -> list[int]:
     """Write a part for each chunk of a source, but for the parts that exist.
 
     Args:
@@ -32,21 +32,29 @@ def write_parts(source: Source, folder: Path, processes: int, meter: Meter) -> i
         meter: shows the progress.
 
     Returns:
-        The number of all parts.
+        The numbers of all parts.
 
     Raises:
         ElqError: the source cannot be read, or a process of the pool was killed.
     """
-    numbered = enumerate(source.chunks())
+    numbered = numbered_chunks(source)
     first = list(islice(numbered, 2))
     chunks = _measured(chain(first, numbered), source, meter)
     if processes == 1 or len(first) < 2:  # starting processes is not worth it for one chunk
-        number = 0
+        numbers = []
         for number, chunk in chunks:
+            numbers.append(number)
             if not part_path(folder, number).exists():
-                meter.entities += _write(source, folder, number, chunk)
-        return number + bool(first)
+                meter.entities += write_chunk(source, folder, number, chunk)
+        return numbers
     return _in_processes(source, folder, processes, chunks, meter)
+
+
+def numbered_chunks(source: Source) -> Iterator[tuple[int, Any]]:
+    """Yield the chunks of a source, each with the number of its part."""
+    for file in range(len(source.files)):
+        for place, chunk in enumerate(source.chunks_of(file)):
+            yield number_of(file, place), chunk
 
 
 def _measured(chunks: Iterator[tuple[int, Any]], source: Source, meter: Meter) -> Iterator[tuple[int, Any]]:
@@ -55,18 +63,20 @@ def _measured(chunks: Iterator[tuple[int, Any]], source: Source, meter: Meter) -
         yield number, chunk
 
 
-def _write(source: Source, folder: Path, number: int, chunk: Any) -> int:
+def write_chunk(source: Source, folder: Path, number: int, chunk: Any) -> int:
+    """Parse a chunk, and write its part. Returns the number of its entities."""
     skips, others = Skips(), dict[str, str]()
     return write_part(folder, number, source.parse(chunk, skips, others), skips, others)
 
 
-def _in_processes(source: Source, folder: Path, processes: int, chunks: Iterator[tuple[int, Any]], meter: Meter) -> int:
+def _in_processes(source: Source, folder: Path, processes: int, chunks: Iterator[tuple[int, Any]], meter: Meter) -> list[int]:
     waiting: deque[Future[int]] = deque()
-    number = -1
+    numbers = []
     context = multiprocessing.get_context("spawn")  # a fork would copy the threads that unpack
     with ProcessPoolExecutor(processes, context, _begin, (source,)) as pool:
         try:
             for number, chunk in chunks:
+                numbers.append(number)
                 if part_path(folder, number).exists():
                     continue
                 waiting.append(pool.submit(_work, folder, number, chunk))
@@ -81,7 +91,7 @@ def _in_processes(source: Source, folder: Path, processes: int, chunks: Iterator
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
-    return number + 1
+    return numbers
 
 
 def _begin(source: Source) -> None:
@@ -100,4 +110,4 @@ def _end_with_parent() -> None:
 
 
 def _work(folder: Path, number: int, chunk: Any) -> int:
-    return _write(_source, folder, number, chunk)
+    return write_chunk(_source, folder, number, chunk)

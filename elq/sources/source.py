@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +15,15 @@ Item = TypeVar("Item")
 Record = dict[str, Any]
 """One entity, as a source gives it: elq's own fields (id, title, label, description: str; aliases, types: list[str];
 popularity: int), of which only the id and one name are needed. Every further key is a column of its own."""
+
+
+class Range(NamedTuple):
+    """A chunk of whole lines by its place: the bytes [start, end) of a file."""
+
+    file: str
+    start: int
+    end: int
+
 
 RECORDS = 20_000  # records that are checked and written together, if a source has no chunks of its own
 
@@ -119,6 +128,8 @@ class Source(ABC):
 
     def __init__(self, path: Path, options: Options, skips: Skips) -> None:
         self.path, self.options, self.skips = path, options, skips
+        self.files = [path]  # a subclass may have several, each of which can be read without the others
+        self.threads = 0  # threads that unpack a file; 0: as many as there are cores
         self.done = 0  # bytes of the file that were read; a subclass may keep it up to date, for the progress
         self.total = path.stat().st_size if path.is_file() else 0  # bytes of the file; 0 if unknown
 
@@ -136,6 +147,17 @@ class Source(ABC):
     def chunks(self) -> Iterator[Any]:
         """Yield what :meth:`parse` takes: here lists of records."""
         yield from grouped(self.records(), RECORDS)
+
+    def chunks_of(self, file: int) -> Iterator[Any]:
+        """Yield the chunks of the file with this place in ``files``. A kind with several files overrides it."""
+        yield from self.chunks()
+
+    def ranges(self, file: int) -> Iterable[Range] | None:
+        """The same chunks of a file as places of bytes, found without reading the file; :meth:`parse` takes these too.
+
+        None if the file must be read from its start, as most kinds and all packed files must.
+        """
+        return None
 
     def parse(self, chunk: Any, skips: Skips, others: dict[str, str]) -> Iterable[Record]:
         """The records of one chunk.

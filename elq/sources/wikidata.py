@@ -14,9 +14,9 @@ from elq.files import write_json
 from elq.progress import Meter
 from elq.reading.lines import format_of
 from elq.reading.records import read_records
-from elq.sources.dump import Chunk, read_chunks
+from elq.sources.dump import Chunk, has_ranges, ranges_of, read_chunks, read_range
 from elq.sources.redirects import Redirects, read_redirects
-from elq.sources.source import RECORDS, Options, Record, Skips, Source, grouped
+from elq.sources.source import RECORDS, Options, Range, Record, Skips, Source, grouped
 from elq.sources.subclasses import SUBCLASS_OF, Subclasses
 from elq.sources.wikidata_items import ItemReader, statements
 
@@ -80,18 +80,28 @@ class WikidataSource(Source):
             yield from self.parse(chunk, self.skips, {})
 
     def chunks(self) -> Iterator[Any]:
+        """Yield the chunks of all files."""
+        for file in range(len(self.files)):
+            yield from self.chunks_of(file)
+
+    def chunks_of(self, file: int) -> Iterator[Any]:
         """Yield chunks of lines, documents, or lists of values of a Parquet file."""
-        before = 0
-        for file in self.files:
-            if format_of(file) == "parquet":
-                yield from grouped((record for _, record in read_records(file)), RECORDS)
-            else:
-                yield from read_chunks(file, lambda done, before=before: setattr(self, "done", before + done))  # type: ignore[misc]
-            before += file.stat().st_size
-            self.done = before
+        path, before = self.files[file], self.done if file else 0
+        if format_of(path) == "parquet":
+            yield from grouped((record for _, record in read_records(path)), RECORDS)
+        else:
+            yield from read_chunks(path, lambda done: setattr(self, "done", before + done), self.threads)
+        self.done = before + path.stat().st_size
+
+    def ranges(self, file: int) -> Iterable[Range] | None:
+        """The places of the chunks of a dump that is not packed."""
+        path = self.files[file]
+        return ranges_of(path) if format_of(path) != "parquet" and has_ranges(path) else None
 
     def parse(self, chunk: Any, skips: Skips, others: dict[str, str]) -> Iterable[Record]:
         """The records of one chunk."""
+        if isinstance(chunk, Range):
+            chunk = read_range(chunk)
         for item, place in _placed(chunk, skips):
             if record := self.reader.record(item, place, skips, others):
                 yield record
@@ -113,16 +123,17 @@ def _values(chunk: Chunk, skips: Skips) -> Iterator[tuple[Any, str]]:
         except orjson.JSONDecodeError as error:
             skips.add("not valid JSON", f"{chunk.file}: {error}")
         return
+    behind = f" behind byte {chunk.start}" if chunk.start else ""
     for number, raw in enumerate(chunk.data.split(b"\n"), chunk.line):
-        line = raw.strip(b"\xef\xbb\xbf\r\t ,") if number == 1 else raw.strip(b"\r\t ,")
+        line = raw.strip(b"\xef\xbb\xbf\r\t ,") if number == 1 and not chunk.start else raw.strip(b"\r\t ,")
         line = line[1:] if line.startswith(b"[") else line
         line = line[:-1] if line.endswith(b"]") else line
         if not line:
             continue
         try:
-            yield orjson.loads(line), f"line {number}"
+            yield orjson.loads(line), f"line {number}{behind}"
         except orjson.JSONDecodeError as error:
-            skips.add("not valid JSON", f"line {number}: {error}")
+            skips.add("not valid JSON", f"line {number}{behind}: {error}")
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -4,7 +4,10 @@ import csv
 import gzip
 import json
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +73,35 @@ def worker_at_work(output: Path, but: int | None = None) -> int | None:
     """A process that is writing an output, but not that one; its number stands in the name of the unfinished file."""
     found = [int(path.name.split(".")[-2]) for path in (output / "_elq" / "unfinished").glob("*.*.*")]
     return next((number for number in found if number != but), None)
+
+
+def kill_when(find) -> tuple[threading.Thread, list[int]]:
+    """Kill the process that ``find`` returns, as soon as it returns one."""
+    killed: list[int] = []
+
+    def look() -> None:
+        end = time.monotonic() + 120
+        while not killed and time.monotonic() < end:
+            if (found := find()) is not None and found != os.getpid():
+                os.kill(found, signal.SIGKILL)
+                killed.append(found)
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    return thread, killed
+
+
+def task_at_work(name: str) -> int | None:
+    """A process of this test's cluster that runs a task with this name; Ray writes the name into its command line."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = f"ELQ_BULK_TESTS={os.getpid()}".encode() in (place / "environ").read_bytes()
+            if ours and (place / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
+                return int(place.name)
+        except OSError:  # it has ended
+            continue
+    return None
 
 
 @pytest.fixture

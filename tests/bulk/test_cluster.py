@@ -1,10 +1,6 @@
 """Many files, and a build, on a Ray cluster of two cores."""
 
-import os
-import signal
 import sys
-import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,30 +12,13 @@ from elq.commands import run
 from elq.commands.console import missing_extra
 from elq.entities.manifest import TABLE
 from elq.errors import ElqError
-from tests.bulk.conftest import SETTINGS, predicted, records, rounded, worker_at_work, write_long
+from tests.bulk.conftest import SETTINGS, kill_when, predicted, records, rounded, task_at_work, worker_at_work, write_long
 from tests.conftest import write_lines
 
 pytestmark = [
     pytest.mark.usefixtures("quiet"),
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="the processes of Ray are found in /proc"),
 ]
-
-
-def kill_when(find) -> tuple[threading.Thread, list[int]]:
-    """Kill the process that ``find`` returns, as soon as it returns one."""
-    killed: list[int] = []
-
-    def look() -> None:
-        end = time.monotonic() + 120
-        while not killed and time.monotonic() < end:
-            if (found := find()) is not None and found != os.getpid():
-                os.kill(found, signal.SIGKILL)
-                killed.append(found)
-            time.sleep(0.002)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    return thread, killed
 
 
 def test_a_killed_actor_loses_nothing_and_links_nothing_twice(cluster, tmp_path, capsys):
@@ -58,24 +37,12 @@ def test_a_killed_actor_loses_nothing_and_links_nothing_twice(cluster, tmp_path,
     assert "0 shards (4 more were finished before)" in capsys.readouterr().out
 
 
-def builder_at_work() -> int | None:
-    """A process of this test's cluster that builds; Ray writes the name of its task into its command line."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = f"ELQ_BULK_TESTS={os.getpid()}".encode() in (place / "environ").read_bytes()
-            if ours and (place / "cmdline").read_bytes().startswith(b"ray::_run"):
-                return int(place.name)
-        except OSError:  # it has ended
-            continue
-    return None
-
-
 def test_a_build_on_a_cluster_makes_the_files_of_a_local_one(cluster, encoder_folder, tmp_path):
     lines = [{"id": f"E{n}", "title": f"{['river', 'city', 'film'][n % 3]} {n}"} for n in range(9_000)]  # two parts
     source = write_lines(tmp_path / "c.jsonl", lines)
     command = ["--catalogue", str(source), "--encoder", str(encoder_folder), "--precision", "fp32"]
     markers = tmp_path / ".ray.building" / "parts"
-    killer, killed = kill_when(lambda: builder_at_work() if markers.is_dir() else None)
+    killer, killed = kill_when(lambda: task_at_work("_run") if markers.is_dir() else None)
     assert run("build", [*command, "--output", str(tmp_path / "ray"), "--ray", "--workers", "2"]) == 0
     killer.join()
     assert killed

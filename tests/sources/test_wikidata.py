@@ -222,11 +222,12 @@ def test_dumps_are_unpacked(tmp_path, suffix):
     assert [one.id for one in made(path, tmp_path)] == WANTED
 
 
+@pytest.mark.parametrize("large", [True, False])
 @pytest.mark.parametrize("suffix", PACKED)
-def test_a_dump_that_was_cut_off_is_said(tmp_path, suffix):
+def test_a_dump_that_was_cut_off_is_said(tmp_path, suffix, large):
     path = tmp_path / f"dump.json.{suffix}"
     more = [item(f"Q{n}", os.urandom(200).hex()) for n in range(1000, 3000)]
-    packed = PACKED[suffix](array_of(more).encode())
+    packed = PACKED[suffix](array_of(more if large else ITEMS).encode())
     path.write_bytes(packed[: len(packed) * 2 // 3])
     with pytest.raises(ElqError, match="could not be read after line .* cut off, so get it again") as caught:
         convert(path, tmp_path / "c.parquet", kind="wikidata")
@@ -367,8 +368,41 @@ def test_the_size_of_chunks_changes_nothing(tmp_path, monkeypatch, size):
     assert all(
         path.read_bytes().splitlines(keepends=True)[one.line - 1] == one.data.splitlines(keepends=True)[0] for one in chunks
     )
+    places = list(dump.ranges_of(path))  # the same chunks, found without reading the file
+    assert [dump.read_range(one).data for one in places] == [one.data for one in chunks]
+    source = WikidataSource(path, Options(), Skips())
+    skips = Skips()
+    read = [one["id"] for place in source.ranges(0) for one in source.parse(place, skips, {})]
+    assert read == [one.id for one in wanted]
     convert(path, tmp_path / "d.parquet", processes=1, kind="wikidata")
     assert list(read_entities(tmp_path / "d.parquet")) == wanted
+
+
+def test_only_plain_files_with_lines_have_ranges(tmp_path):
+    for name, text in FORMS.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        has_lines = name in ("array.json", "crlf.json", "open.json", "lines.jsonl", "by_id.json")
+        assert dump.has_ranges(tmp_path / name) == has_lines, name
+    for suffix, packed in PACKED.items():
+        path = tmp_path / f"dump.json.{suffix}"
+        path.write_bytes(packed(FORMS["array.json"].encode()))
+        assert WikidataSource(path, Options(), Skips()).ranges(0) is None
+
+
+def test_the_place_of_a_broken_line_of_a_range_is_said(tmp_path, monkeypatch, caplog):
+    path, skips = tmp_path / "dump.json", Skips()
+    path.write_text(array_of(ITEMS)[:-200], encoding="utf-8")
+    monkeypatch.setattr(dump, "CHUNK", 1000)
+    monkeypatch.setattr(dump, "HEAD", 1000)
+    source = WikidataSource(path, Options(), Skips())
+    places = list(source.ranges(0))
+    assert "an array without an end" in caplog.text
+    for place in places:
+        list(source.parse(place, skips, {}))
+    assert skips.first["not valid JSON"].startswith(f"line 1 behind byte {places[-1].start}: ")
+    path.write_text("[", encoding="utf-8")
+    with pytest.raises(ElqError, match="was shortened while it was read"):
+        dump.read_range(places[-1])
 
 
 CODE = """
