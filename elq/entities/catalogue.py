@@ -150,7 +150,7 @@ class Catalogue:
     def records(self, rows: Iterable[int]) -> dict[int, Entity]:
         """The records of several rows, read together; negative rows mean "no entity" and are skipped."""
         found: dict[int, Entity] = {}
-        for part, places in self._by_batch({row for row in rows if row >= 0}):
+        for part, places in self._by_batch(rows):
             batch, inside = self._batches[part], np.array(places, np.int64) - self._firsts[part]
             if len(places) == 1:
                 records = batch.slice(int(inside[0]), 1).to_pylist()
@@ -163,19 +163,19 @@ class Catalogue:
     def titles(self, rows: Iterable[int]) -> dict[int, tuple[str, str]]:
         """The ids and titles of several rows; negative rows mean "no entity" and are skipped."""
         found: dict[int, tuple[str, str]] = {}
-        for part, places in self._by_batch({row for row in rows if row >= 0}):
+        for part, places in self._by_batch(rows):
             first, (ids, titles) = self._firsts[part], (self._batches[part].column(column) for column in (0, 1))
             for row in places:
                 found[row] = (ids[row - first].as_py(), titles[row - first].as_py())
         return found
 
     def _by_batch(self, rows: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
-        """The batches of records that have these rows, and the rows of each, in ascending order.
+        """The batches of records that have these rows, and the rows of each, in ascending order; negative rows are skipped.
 
         Raises:
             IndexError: a row does not exist.
         """
-        for part, found in groupby(sorted(rows), lambda row: bisect_right(self._firsts, row) - 1):
+        for part, found in groupby(sorted({row for row in rows if row >= 0}), lambda row: bisect_right(self._firsts, row) - 1):
             places = list(found)
             if part == len(self._batches):
                 raise IndexError(f"row {places[0]} does not exist: the catalogue has {len(self)} rows, counted from 0")

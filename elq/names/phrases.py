@@ -7,37 +7,15 @@ of the text begins are found at once. A run is looked up (elq/names/lookup.py) o
 from bisect import insort
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Protocol
 
+from elq.names.lookup import NameIndex
 from elq.names.spelling import COUNTED, JOINING, NUMBERS, ROMAN, UNSPOKEN, stem
 
 Run = tuple[int, int]  # the words [first, after) of a text
 
 
-class Index(Protocol):
-    """What is asked for about runs of words; elq/names/lookup.py answers."""
-
-    def names_before(self, text: str) -> set[int]:
-        """The lengths of the names with which a text begins."""
-
-    def forms_before(self, text: str) -> set[int]:
-        """The lengths of the further spellings with which a text begins; some of them may belong to removed names."""
-
-    def is_form(self, form: str) -> bool:
-        """Whether a text may be a name or a further spelling of one."""
-
-    def begins_form(self, start: str) -> bool:
-        """Whether a name or a further spelling of one may begin with a text."""
-
-    def count_beginning(self, key: str) -> int:
-        """The number of longer names that begin with these words; if it is large, some other large number."""
-
-    def count_ending(self, key: str) -> int:
-        """The number of longer names that end with these words, given from the last to the first; as above."""
-
-
 def names_of_runs(
-    words: Sequence[str], most: int, index: Index, *, every: bool = False
+    words: Sequence[str], most: int, index: NameIndex, *, every: bool = False
 ) -> Iterator[tuple[int, int, str, bool]]:
     """Yield the runs of 2 to ``most`` words that may be a name or a part of one.
 
@@ -67,7 +45,7 @@ def names_of_runs(
                 yield first, after, tail[:length], respelled
 
 
-def _ending(words: Sequence[str], most: int, index: Index) -> set[Run]:
+def _ending(words: Sequence[str], most: int, index: NameIndex) -> set[Run]:
     """The runs with which longer names end."""
     found: set[Run] = set()
     for after in range(2, len(words) + 1):
@@ -82,7 +60,7 @@ def _ending(words: Sequence[str], most: int, index: Index) -> set[Run]:
 
 
 def _as_one_word(
-    words: Sequence[str], stems: Sequence[str], numbers: Sequence[str], first: int, last: int, index: Index
+    words: Sequence[str], stems: Sequence[str], numbers: Sequence[str], first: int, last: int, index: NameIndex
 ) -> set[int]:
     """The ends of the runs from ``first`` that may be a name in the form of :func:`elq.names.spelling.spelling`."""
     spoken = [
@@ -104,7 +82,7 @@ def _as_one_word(
     return found
 
 
-def _in_order(words: Sequence[str], stems: Sequence[str], most: int, index: Index) -> set[Run]:
+def _in_order(words: Sequence[str], stems: Sequence[str], most: int, index: NameIndex) -> set[Run]:
     """The runs that may be a name in the form of :func:`elq.names.spelling.reordered`."""
     found: set[Run] = set()
     content = [place for place, word in enumerate(words) if word not in JOINING]

@@ -16,10 +16,7 @@ from elq.names.surface import FUNCTION_WORDS
 
 FOLDING = 2  # how names are folded: another number if stored names have to be made again
 CACHED = 1_024  # texts whose words are kept, since each text of a batch is asked for several times
-LONG, CACHED_LONG = (
-    1_000,
-    8,
-)  # of longer texts fewer are kept: words take a hundred times the memory of a text
+LONG, CACHED_LONG = 1_000, 8  # of texts with more characters fewer are kept: words take a hundred times the memory of a text
 SAID = itemgetter(0)  # the word of a piece
 ABBREVIATION = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)")  # U.S., J.R.R.
 LETTERS = str.maketrans(  # letters that cannot be divided into a base letter and an accent

@@ -1,4 +1,4 @@
-"""Mention-like vectors: vectors like those of mentions, with which an approximate index is trained and measured."""
+"""Mention-like vectors: vectors like those of mentions, with which an approximate index is measured."""
 
 from typing import NamedTuple
 
