@@ -17,14 +17,15 @@ from elq.tensors import Array
 
 Run = Callable[[Array, Array], Array]  # ids (B, T) and attention (B, T), both int64 → token vectors (B, T, D) fp32
 
+SMALL = 150_000_000  # bytes of an exported encoder: MiniLM has 90 MB, BERT-base 440 MB
 OF_PARENTS: list[Any] = []  # what a process had opened before it was forked; it would fail if it were closed
 
 
 class ExportedEncoder(Encoder):
     """An encoder that is computed from an exported file: ids (B, T) → token vectors (B, T, D), on the CPU.
 
-    It has as many threads as torch has when the file is opened. A forked process opens the file again. Several threads may use
-    it. It has no weights that could be trained or saved.
+    It has as many threads as torch has when the file is opened; if it is small, each of several calls has one of them. A forked
+    process opens the file again. Several threads may use it. It has no weights that could be trained or saved.
 
     Args:
         encoder: the torch encoder from which the file was made. Its configuration is kept, and its weights are not.
@@ -76,12 +77,20 @@ class ExportedEncoder(Encoder):
             raise ElqError(f"{self.file} cannot be opened ({reason}): make it again by `elq export`") from None
 
 
+def is_small(file: Path) -> bool:
+    """Whether an exported encoder is so small that several threads need as long for a short question as one thread.
+
+    Then each call gets one thread, and calls from several threads run side by side.
+    """
+    return file.with_suffix(".bin" if file.suffix == ".xml" else file.suffix).stat().st_size < SMALL
+
+
 def open_onnx(file: Path, dtype: str, threads: int) -> Run:
     """Open a file with ONNX Runtime. The number format is that of the file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    options.intra_op_num_threads, options.log_severity_level = 1 if is_small(file) else threads, 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a waiting thread sleeps
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
@@ -96,7 +105,7 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
     openvino = without_reports()
     settings = {
         **{"INFERENCE_PRECISION_HINT": "bf16" if dtype == "bf16" else "f32", "PERFORMANCE_HINT": "LATENCY"},
-        "INFERENCE_NUM_THREADS": threads,
+        **{"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads if is_small(file) else 1},
     }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
     own = threading.local()  # a request computes one batch at a time, so each thread has its own
@@ -104,7 +113,8 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
     def run(ids: Array, attention: Array) -> Array:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        return np.asarray(own.request.infer({"ids": ids, "attention": attention})[0])
+        found = own.request.infer({"ids": ids, "attention": attention}, share_inputs=True, share_outputs=True)[0]
+        return np.array(found)  # a copy, since the next call of the request writes to the same memory
 
     return run
 

@@ -18,6 +18,7 @@ from elq.linking.decoding import ScoredSpans
 from elq.linking.retriever import Retriever
 from elq.linking.scored import Given, Scored
 from elq.linking.scoring import OVER_ALL
+from elq.linking.workers import side_by_side, workers_for
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
@@ -83,7 +84,7 @@ class Scorer:
         allowed: Tensor | None = None,
         starts: Sequence[int] | None = None,
     ) -> Iterator[tuple[list[int], Scored]]:
-        """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
+        """Score questions in batches, several at a time. A batch has questions of similar length, so there is little padding.
 
         Args:
             texts: any number of questions.
@@ -97,20 +98,22 @@ class Scorer:
 
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
-        for places in by_length(texts, batch_size):
+
+        def score(places: list[int]) -> tuple[list[int], Scored]:
             batch = [texts[place] for place in places]
-            given = None if mentions is None else [mentions[place] for place in places]
-            scored = self.score_tokens(
+            return places, self.score_tokens(
                 batch,
                 self.tokens(batch),
                 floor=floor,
                 candidates=candidates,
-                mentions=given,
+                mentions=None if mentions is None else [mentions[place] for place in places],
                 given_candidates=given_candidates,
                 allowed=allowed,
                 starts=None if starts is None else [starts[place] for place in places],
             )
-            yield places, scored
+
+        workers = workers_for(len(texts), self.device)
+        yield from side_by_side(score, by_length(texts, min(batch_size, -(-len(texts) // workers) or 1)), workers)
 
     def score_tokens(
         self,
@@ -181,6 +184,7 @@ class Scorer:
     @contextmanager
     def inference(self) -> Iterator[None]:
         """No dropout, no gradients, and fp32 even in a bf16 training, so that validation measures what is exported."""
-        self.model.eval()
+        if self.model.training:
+            self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             yield

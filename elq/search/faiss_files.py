@@ -81,17 +81,17 @@ def read_fast_scan(path: str | Path, rows: int, width: int) -> Any:
     """
     import faiss
 
-    index: Any = _opened(path, faiss.IO_FLAG_READ_ONLY, rows * width // 128)  # a code has at most 64 columns
+    index = codes = _opened(path, faiss.IO_FLAG_READ_ONLY, rows * width // 128)  # a code has at most 64 columns
     if type(index) is not faiss.IndexPQFastScan or index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexPQFastScan: {AGAIN}")
-    parts = index.pq
-    _check(path, parts.nbits == 4 and parts.M == index.M > 0 and parts.d == index.d == parts.M * parts.dsub)
-    _check_size(path, index, rows, -(-width // parts.dsub) * parts.dsub)
-    _check(path, parts.centroids.size() == 16 * index.d and index.ksub == 16 and index.M2 == -(-parts.M // 2) * 2)
+    parts = codes.pq
+    _check(path, parts.nbits == 4 and parts.M == codes.M > 0 and parts.d == codes.d == parts.M * parts.dsub)
+    _check_size(path, codes, rows, -(-width // parts.dsub) * parts.dsub)
+    _check(path, parts.centroids.size() == 16 * codes.d and codes.ksub == 16 and codes.M2 == -(-parts.M // 2) * 2)
     stored = -(-rows // 32) * 32  # the codes of 32 rows are stored together
-    _check(path, (index.bbs, index.ntotal2, index.codes.size()) == (32, stored, stored * index.M2 // 2))
-    index.implem, index.qbs, index.skip = 0, 0, 0  # how it is searched: faiss chooses
-    return index
+    _check(path, (codes.bbs, codes.ntotal2, codes.codes.size()) == (32, stored, stored * codes.M2 // 2))
+    codes.implem, codes.qbs, codes.skip = 0, 0, 0  # how it is searched: faiss chooses
+    return codes
 
 
 def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any:

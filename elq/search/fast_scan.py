@@ -23,13 +23,13 @@ FEWEST = 39 * CODES  # rows without which faiss warns of too few
 class Pq4Options:
     """The options of the index ``pq4``."""
 
-    columns: int = option(2, "columns with one code of 4 bits: fewer find more entities, but are slower", least=1, most=64)
+    columns: int = option(3, "columns with one code of 4 bits: fewer find more entities, but are slower", least=1, most=64)
     shortlist: int = shortlist_option(256)
     least_recall: float = floor_option()
 
 
 class Pq4Index(ShortlistIndex):
-    """Brute force over product codes (faiss IndexPQFastScan, inner product): with 2 columns, an eighth of a float16 table.
+    """Brute force over product codes (faiss IndexPQFastScan, inner product): with 3 columns, a twelfth of a float16 table.
 
     The product of a query with each of the 16 values of a code is rounded to 8 bits, so that the table of a code fits into a
     register, where 64 rows look it up with one instruction (André, Kermarrec and Le Scouarnec 2017, "Accelerated Nearest
