@@ -15,7 +15,8 @@ from elq.encoding.transformer import Encoder
 from elq.errors import ElqError
 from elq.tensors import Array
 
-Run = Callable[[Array, Array], Array]  # ids (B, T) and attention (B, T), both int64 → token vectors (B, T, D) fp32
+Values = Callable[[], Array]  # waits for the token vectors (B, T, D) fp32, and returns them
+Run = Callable[[Array, Array], Values]  # begins with ids (B, T) and attention (B, T), both int64
 
 SMALL = 150_000_000  # bytes of an exported encoder: MiniLM has 90 MB, BERT-base 440 MB
 OF_PARENTS: list[Any] = []  # what a process had opened before it was forked; it would fail if it were closed
@@ -59,7 +60,12 @@ class ExportedEncoder(Encoder):
 
     def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
         """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
-        return torch.from_numpy(self._run()(ids.numpy(), attention.long().numpy()))  # (B, T, D)
+        return self.begun(ids, attention)()  # (B, T, D)
+
+    def begun(self, ids: Tensor, attention: Tensor) -> Callable[[], Tensor]:
+        """Begin to encode, and return a function that waits for the token vectors; the backend ``onnx`` only begins then."""
+        values = self._run()(ids.numpy(), attention.long().numpy())
+        return lambda: torch.from_numpy(values())  # (B, T, D)
 
     def _run(self) -> Run:
         if self._opened[0] != os.getpid():  # the threads that would compute were not forked
@@ -94,8 +100,8 @@ def open_onnx(file: Path, dtype: str, threads: int) -> Run:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a waiting thread sleeps
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
-    def run(ids: Array, attention: Array) -> Array:
-        return np.asarray(session.run(["hidden"], {"ids": ids, "attention": attention})[0])
+    def run(ids: Array, attention: Array) -> Values:
+        return lambda: np.asarray(session.run(["hidden"], {"ids": ids, "attention": attention})[0])
 
     return run
 
@@ -110,11 +116,17 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
     own = threading.local()  # a request computes one batch at a time, so each thread has its own
 
-    def run(ids: Array, attention: Array) -> Array:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
-        found = own.request.infer({"ids": ids, "attention": attention}, share_inputs=True, share_outputs=True)[0]
-        return np.array(found)  # a copy, since the next call of the request writes to the same memory
+    def run(ids: Array, attention: Array) -> Values:
+        request = own.__dict__.pop("request", None) or compiled.create_infer_request()
+        request.start_async({"ids": ids, "attention": attention}, share_inputs=True)
+
+        def values() -> Array:
+            request.wait()
+            found = np.array(request.get_output_tensor(0).data)  # a copy, since the next batch is written to the same memory
+            own.request = request
+            return found
+
+        return values
 
     return run
 

@@ -60,8 +60,12 @@ class Scorer:
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
         """The tokens of B questions. If the model uses names, they also say which spans are names."""
-        tokens, dictionary, config = self.plain_tokens(texts), self.retriever.dictionary, self.model.config
-        if dictionary is None or not config.names:
+        return self._with_names(texts, self.plain_tokens(texts))
+
+    def _with_names(self, texts: Sequence[str], tokens: TokenBatch) -> TokenBatch:
+        """The tokens of B questions, which say which spans are names if the model uses names."""
+        dictionary, config = self.retriever.dictionary, self.model.config
+        if dictionary is None or not config.names or tokens.named is not None:
             return tokens
         return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
 
@@ -103,7 +107,7 @@ class Scorer:
             batch = [texts[place] for place in places]
             return places, self.score_tokens(
                 batch,
-                self.tokens(batch),
+                self.plain_tokens(batch),
                 floor=floor,
                 candidates=candidates,
                 mentions=None if mentions is None else [mentions[place] for place in places],
@@ -127,10 +131,16 @@ class Scorer:
         allowed: Tensor | None = None,
         starts: Sequence[int] | None = None,
     ) -> Scored:
-        """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
+        """Score B questions; the other arguments are those of :meth:`batches`.
+
+        Args:
+            tokens: what :meth:`tokens` or :meth:`plain_tokens` made of the questions. Names that it lacks are found while the
+                encoder computes, if it has a thread of its own.
+        """
         with self.inference():
-            there = tokens.to(self.device)
-            hidden = self.model.encode(there)  # (B, T, D)
+            encoded = self.model.begun(tokens.to(self.device))
+            tokens = self._with_names(texts, tokens)
+            hidden, there = encoded(), tokens.to(self.device)  # (B, T, D)
             own = there if starts is None else hide_context(tokens, starts).to(self.device)
             logits = self.model.mention_logits(hidden, own)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)

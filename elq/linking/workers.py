@@ -16,7 +16,8 @@ MOST = 4  # workers; the Python code of more of them would wait for each other
 AHEAD = 2  # batches for each worker that may be scored before their links are asked for
 LEAST = 8  # questions of a batch for which it is worth while
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _POOLS: dict[tuple[int, int, int], ThreadPoolExecutor] = {}  # by process, workers and threads of each
 
