@@ -28,6 +28,8 @@ class TokenBatch:
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
+        if self.ids.device == device(target):
+            return self
         named, blank = (None if part is None else part.to(target) for part in (self.named, self.blank))
         return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, named, blank)
 
@@ -45,6 +47,8 @@ class Spans:
 
     def to(self, target: device | str) -> "Spans":
         """The same spans with their tensors on another device."""
+        if self.question.device == device(target):
+            return self
         return Spans(self.question.to(target), self.start.to(target), self.end.to(target))
 
     def first(self, count: int) -> "Spans":

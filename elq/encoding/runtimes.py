@@ -15,16 +15,18 @@ from elq.encoding.transformer import Encoder
 from elq.errors import ElqError
 from elq.tensors import Array
 
-Run = Callable[[Array, Array], Array]  # ids (B, T) and attention (B, T), both int64 → token vectors (B, T, D) fp32
+Values = Callable[[], Array]  # waits for the token vectors (B, T, D) fp32, and returns them
+Run = Callable[[Array, Array], Values]  # begins with ids (B, T) and attention (B, T), both int64
 
+SMALL = 150_000_000  # bytes of an exported encoder: MiniLM has 90 MB, BERT-base 440 MB
 OF_PARENTS: list[Any] = []  # what a process had opened before it was forked; it would fail if it were closed
 
 
 class ExportedEncoder(Encoder):
     """An encoder that is computed from an exported file: ids (B, T) → token vectors (B, T, D), on the CPU.
 
-    It has as many threads as torch has when the file is opened. A forked process opens the file again. Several threads may use
-    it. It has no weights that could be trained or saved.
+    It has as many threads as torch has when the file is opened; if it is small, each of several calls has one of them. A forked
+    process opens the file again. Several threads may use it. It has no weights that could be trained or saved.
 
     Args:
         encoder: the torch encoder from which the file was made. Its configuration is kept, and its weights are not.
@@ -58,7 +60,12 @@ class ExportedEncoder(Encoder):
 
     def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
         """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
-        return torch.from_numpy(self._run()(ids.numpy(), attention.long().numpy()))  # (B, T, D)
+        return self.begun(ids, attention)()  # (B, T, D)
+
+    def begun(self, ids: Tensor, attention: Tensor) -> Callable[[], Tensor]:
+        """Begin to encode, and return a function that waits for the token vectors; the backend ``onnx`` only begins then."""
+        values = self._run()(ids.numpy(), attention.long().numpy())
+        return lambda: torch.from_numpy(values())  # (B, T, D)
 
     def _run(self) -> Run:
         if self._opened[0] != os.getpid():  # the threads that would compute were not forked
@@ -76,17 +83,25 @@ class ExportedEncoder(Encoder):
             raise ElqError(f"{self.file} cannot be opened ({reason}): make it again by `elq export`") from None
 
 
+def is_small(file: Path) -> bool:
+    """Whether an exported encoder is so small that several threads need as long for a short question as one thread.
+
+    Then each call gets one thread, and calls from several threads run side by side.
+    """
+    return file.with_suffix(".bin" if file.suffix == ".xml" else file.suffix).stat().st_size < SMALL
+
+
 def open_onnx(file: Path, dtype: str, threads: int) -> Run:
     """Open a file with ONNX Runtime. The number format is that of the file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    options.intra_op_num_threads, options.log_severity_level = 1 if is_small(file) else threads, 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a waiting thread sleeps
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
-    def run(ids: Array, attention: Array) -> Array:
-        return np.asarray(session.run(["hidden"], {"ids": ids, "attention": attention})[0])
+    def run(ids: Array, attention: Array) -> Values:
+        return lambda: np.asarray(session.run(["hidden"], {"ids": ids, "attention": attention})[0])
 
     return run
 
@@ -96,15 +111,22 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
     openvino = without_reports()
     settings = {
         **{"INFERENCE_PRECISION_HINT": "bf16" if dtype == "bf16" else "f32", "PERFORMANCE_HINT": "LATENCY"},
-        "INFERENCE_NUM_THREADS": threads,
+        **{"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads if is_small(file) else 1},
     }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
     own = threading.local()  # a request computes one batch at a time, so each thread has its own
 
-    def run(ids: Array, attention: Array) -> Array:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
-        return np.asarray(own.request.infer({"ids": ids, "attention": attention})[0])
+    def run(ids: Array, attention: Array) -> Values:
+        request = own.__dict__.pop("request", None) or compiled.create_infer_request()
+        request.start_async({"ids": ids, "attention": attention}, share_inputs=True)
+
+        def values() -> Array:
+            request.wait()
+            found = np.array(request.get_output_tensor(0).data)  # a copy, since the next batch is written to the same memory
+            own.request = request
+            return found
+
+        return values
 
     return run
 

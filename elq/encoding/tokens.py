@@ -124,7 +124,8 @@ class QuestionTokenizer:
         """The tokens of B texts, which the encoder reads in their plain forms."""
         read = [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
         try:
-            encodings = self._tokenizer.encode_batch(read)
+            one = len(read) == 1  # without the threads of a batch
+            encodings = [self._tokenizer.encode(read[0])] if one else self._tokenizer.encode_batch(read)
         except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
             raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
         kept = (

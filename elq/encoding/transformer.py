@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,13 @@ class Encoder(nn.Module):
         """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
         hidden: Tensor = self.transformer(input_ids=ids, attention_mask=attention).last_hidden_state
         return hidden.float()  # (B, T, D)
+
+    def begun(self, ids: Tensor, attention: Tensor) -> Callable[[], Tensor]:
+        """Begin to encode, and return a function that waits for what :meth:`forward` returns.
+
+        An encoder that computes in the calling thread encodes when the function is called.
+        """
+        return partial(self, ids, attention)
 
 
 def mean_vectors(hidden: Tensor, attention: Tensor) -> Tensor:

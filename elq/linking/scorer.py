@@ -18,6 +18,7 @@ from elq.linking.decoding import ScoredSpans
 from elq.linking.retriever import Retriever
 from elq.linking.scored import Given, Scored
 from elq.linking.scoring import OVER_ALL
+from elq.linking.workers import side_by_side, workers_for
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
@@ -59,8 +60,12 @@ class Scorer:
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
         """The tokens of B questions. If the model uses names, they also say which spans are names."""
-        tokens, dictionary, config = self.plain_tokens(texts), self.retriever.dictionary, self.model.config
-        if dictionary is None or not config.names:
+        return self._with_names(texts, self.plain_tokens(texts))
+
+    def _with_names(self, texts: Sequence[str], tokens: TokenBatch) -> TokenBatch:
+        """The tokens of B questions, which say which spans are names if the model uses names."""
+        dictionary, config = self.retriever.dictionary, self.model.config
+        if dictionary is None or not config.names or tokens.named is not None:
             return tokens
         return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
 
@@ -83,7 +88,7 @@ class Scorer:
         allowed: Tensor | None = None,
         starts: Sequence[int] | None = None,
     ) -> Iterator[tuple[list[int], Scored]]:
-        """Score questions batch by batch. A batch contains questions of similar length, so that there is little padding.
+        """Score questions in batches, several at a time. A batch has questions of similar length, so there is little padding.
 
         Args:
             texts: any number of questions.
@@ -97,20 +102,22 @@ class Scorer:
 
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
-        for places in by_length(texts, batch_size):
+
+        def score(places: list[int]) -> tuple[list[int], Scored]:
             batch = [texts[place] for place in places]
-            given = None if mentions is None else [mentions[place] for place in places]
-            scored = self.score_tokens(
+            return places, self.score_tokens(
                 batch,
-                self.tokens(batch),
+                self.plain_tokens(batch),
                 floor=floor,
                 candidates=candidates,
-                mentions=given,
+                mentions=None if mentions is None else [mentions[place] for place in places],
                 given_candidates=given_candidates,
                 allowed=allowed,
                 starts=None if starts is None else [starts[place] for place in places],
             )
-            yield places, scored
+
+        workers = workers_for(len(texts), self.device)
+        yield from side_by_side(score, by_length(texts, min(batch_size, -(-len(texts) // workers) or 1)), workers)
 
     def score_tokens(
         self,
@@ -124,10 +131,16 @@ class Scorer:
         allowed: Tensor | None = None,
         starts: Sequence[int] | None = None,
     ) -> Scored:
-        """Score B questions whose tokens :meth:`tokens` has made; the other arguments are those of :meth:`batches`."""
+        """Score B questions; the other arguments are those of :meth:`batches`.
+
+        Args:
+            tokens: what :meth:`tokens` or :meth:`plain_tokens` made of the questions. Names that it lacks are found while the
+                encoder computes, if it has a thread of its own.
+        """
         with self.inference():
-            there = tokens.to(self.device)
-            hidden = self.model.encode(there)  # (B, T, D)
+            encoded = self.model.begun(tokens.to(self.device))
+            tokens = self._with_names(texts, tokens)
+            hidden, there = encoded(), tokens.to(self.device)  # (B, T, D)
             own = there if starts is None else hide_context(tokens, starts).to(self.device)
             logits = self.model.mention_logits(hidden, own)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
@@ -181,6 +194,7 @@ class Scorer:
     @contextmanager
     def inference(self) -> Iterator[None]:
         """No dropout, no gradients, and fp32 even in a bf16 training, so that validation measures what is exported."""
-        self.model.eval()
+        if self.model.training:
+            self.model.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             yield

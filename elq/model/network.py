@@ -7,8 +7,9 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 ``model.safetensors`` and ``tokenizer.json``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,13 @@ class ELQ(nn.Module):
 
     def encode(self, tokens: TokenBatch) -> Tensor:
         """Token vectors (B, T, D) fp32. A text that is longer than the encoder's limit is encoded in overlapping windows."""
+        return self.begun(tokens)()
+
+    def begun(self, tokens: TokenBatch) -> Callable[[], Tensor]:
+        """Begin to encode, and return a function that waits for what :meth:`encode` returns."""
         if tokens.ids.shape[1] > self.encoder.max_tokens:
-            return encode_windows(self.encoder, tokens)
-        hidden: Tensor = self.encoder(tokens.ids, tokens.attention)
-        return hidden
+            return partial(encode_windows, self.encoder, tokens)
+        return self.encoder.begun(tokens.ids, tokens.attention)
 
     def mention_logits(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
         """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text.

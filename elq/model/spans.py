@@ -73,11 +73,13 @@ def keep_spans(logits: Tensor, threshold: float, limits: Tensor) -> tuple[Spans,
     scores = nn.functional.logsigmoid(logits).view(batch, tokens * length)  # (B, T·L)
     most = min(int(limits.max()), tokens * length) if batch else 0  # S
     best, cells = scores.topk(most, dim=-1)  # (B, S)
-    ranks = torch.arange(most, device=logits.device)  # (S,)
-    kept = (best >= threshold) & (best > -torch.inf) & (ranks < limits.unsqueeze(-1))  # (B, S)
-    question = torch.arange(batch, device=logits.device).unsqueeze(-1).expand_as(cells)[kept]  # (Q,)
-    start = cells[kept].div(length, rounding_mode="floor")  # (Q,)
-    return Spans(question, start, start + cells[kept] % length + 1), best[kept]
+    kept = best >= max(threshold, torch.finfo(best.dtype).min)  # (B, S); −inf is not kept
+    if batch and int(limits.min()) < most:
+        kept &= torch.arange(most, device=logits.device) < limits.unsqueeze(-1)
+    question, _ = kept.nonzero(as_tuple=True)  # (Q,)
+    chosen = cells[kept]  # (Q,)
+    start = chosen.div(length, rounding_mode="floor")  # (Q,)
+    return Spans(question, start, start + chosen % length + 1), best[kept]
 
 
 def mean_of_spans(hidden: Tensor, spans: Spans) -> Tensor:

@@ -10,6 +10,17 @@ import numpy as np
 
 from elq.errors import AGAIN, ElqError
 
+REGISTER = 16  # numbers that a processor computes together
+
+
+def whole_registers(width: int) -> int:
+    """The width of 8-bit codes: that of the table, and columns of zeros up to the end of a register.
+
+    >>> whole_registers(384), whole_registers(388)
+    (384, 400)
+    """
+    return -(-width // REGISTER) * REGISTER
+
 
 def read_graph(path: str | Path, rows: int, width: int, *, flat: bool = False) -> Any:
     """Open the memory-mapped file of a faiss index over a table.
@@ -52,9 +63,35 @@ def read_codes(path: str | Path, rows: int, width: int) -> Any:
     index = _opened(path, faiss.IO_FLAG_MMAP_IFC, rows * width)
     if type(index) is not faiss.IndexScalarQuantizer:
         raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexScalarQuantizer: {AGAIN}")
+    width = index.d if index.d == whole_registers(width) else width  # an older file may have no columns of zeros
     _check_size(path, index, rows, width)
     _check(path, index.codes.size() == rows * width and _is_quantiser(index.sq, width))
     return index
+
+
+def read_fast_scan(path: str | Path, rows: int, width: int) -> Any:
+    """Read the file of product codes of 4 bits of a table, whose last code may have columns of zeros.
+
+    Args:
+        path: the file.
+        rows, width: N and D of the table.
+
+    Raises:
+        ElqError: the file is unreadable, or the index has another kind, metric or size, or is damaged.
+    """
+    import faiss
+
+    index = codes = _opened(path, faiss.IO_FLAG_READ_ONLY, rows * width // 128)  # a code has at most 64 columns
+    if type(index) is not faiss.IndexPQFastScan or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexPQFastScan: {AGAIN}")
+    parts = codes.pq
+    _check(path, parts.nbits == 4 and parts.M == codes.M > 0 and parts.d == codes.d == parts.M * parts.dsub)
+    _check_size(path, codes, rows, -(-width // parts.dsub) * parts.dsub)
+    _check(path, parts.centroids.size() == 16 * codes.d and codes.ksub == 16 and codes.M2 == -(-parts.M // 2) * 2)
+    stored = -(-rows // 32) * 32  # the codes of 32 rows are stored together
+    _check(path, (codes.bbs, codes.ntotal2, codes.codes.size()) == (32, stored, stored * codes.M2 // 2))
+    codes.implem, codes.qbs, codes.skip = 0, 0, 0  # how it is searched: faiss chooses
+    return codes
 
 
 def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any:
@@ -83,6 +120,8 @@ def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any
         _check(path, sound and not turn.have_bias and lists.ntotal == rows)
     if type(lists) is not wanted:
         raise ElqError(f"{path} contains a {type(lists).__name__}, but must contain an {wanted.__name__}: {AGAIN}")
+    if not rotated and lists.d == whole_registers(width):  # an older file may have no columns of zeros
+        width = inner = lists.d
     _check_size(path, index, rows, width)
     stored: Any = faiss.downcast_InvertedLists(lists.invlists)
     _check(path, lists.metric_type == faiss.METRIC_INNER_PRODUCT and (lists.d, lists.nlist) == (inner, stored.nlist))

@@ -122,7 +122,7 @@ class EntityIndex(ABC):
         if not len(vectors):
             return torch.empty(0, k), torch.empty(0, k, dtype=torch.int64), torch.empty(0)
         found = [self._search(part, k, normalise) for part in torch.split(vectors.detach().float().cpu(), QUERIES)]
-        scores, rows, totals = (torch.cat(column) for column in zip(*found, strict=True))
+        scores, rows, totals = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
         if (wrong := ~(scores < torch.inf)).any():  # exact search sorts NaN first, so a bad row is always found
             row = int(rows[wrong][0])
             raise ElqError(

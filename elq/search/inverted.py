@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from elq.search.faiss_files import read_lists
+from elq.search.faiss_files import read_lists, whole_registers
 from elq.search.lists import Lists, add, find_lists, flat, limits, lists_of
 from elq.search.options import Value, option
-from elq.search.shortlist import FILE, ShortlistIndex, floor_option, shortlist_option
+from elq.search.shortlist import FILE, ShortlistIndex, floor_option, padded, shortlist_option
 from elq.search.table import BLOCK, EntityTable
 from elq.tensors import Array
 
@@ -108,6 +108,7 @@ class IvfSq8Index(InvertedIndex):
     def disk_bytes(cls, rows: int, width: int, options: IvfSq8Options) -> int:
         """One byte for each number, the row in 8 bytes, and the centres and the limits of the columns in fp32."""
         lists = lists_of(rows, options.lists)
+        width = whole_registers(width)
         return HEADER_BYTES + rows * (width + 8) + lists * (4 * width + 8) + 8 * width
 
     @classmethod
@@ -120,20 +121,20 @@ class IvfSq8Index(InvertedIndex):
     def _encoded(cls, table: EntityTable, lists: Lists, options: IvfSq8Options) -> Any:
         import faiss
 
-        index = faiss.IndexIVFScalarQuantizer(
-            flat(lists.centres), table.width, len(lists.centres), faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-        )
+        width, quantiser = whole_registers(table.width), faiss.ScalarQuantizer.QT_8bit
+        centres = flat(padded(lists.centres, width))
+        index = faiss.IndexIVFScalarQuantizer(centres, width, len(lists.centres), quantiser, faiss.METRIC_INNER_PRODUCT)
         index.by_residual, index.nprobe = False, options.nprobe
-        index.train(limits(table))
+        index.train(padded(limits(table), width))
         for start in range(0, len(table), BLOCK):
-            add(index, table.tensor(start, start + BLOCK).numpy(), lists.of_row[start : start + BLOCK])
+            add(index, padded(table.tensor(start, start + BLOCK).numpy(), width), lists.of_row[start : start + BLOCK])
         return index
 
     def _probe(self, vectors: Array, size: int, nprobe: int) -> Array:
         import faiss
 
         chosen = faiss.SearchParametersIVF(nprobe=nprobe)  # type: ignore[call-arg]
-        found: Array = self._faiss.search(vectors, size, params=chosen)[1]
+        found: Array = self._faiss.search(padded(vectors, self._faiss.d), size, params=chosen)[1]
         return found
 
 

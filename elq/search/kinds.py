@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
+from elq.search.fast_scan import Pq4Index
 from elq.search.grown import GrownIndex
 from elq.search.hnsw import HnswIndex
 from elq.search.index import EntityIndex
@@ -58,7 +59,7 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-for _kind in (ExactIndex, HnswIndex, Sq8Index, IvfSq8Index, IvfPqIndex, RemoteIndex):
+for _kind in (ExactIndex, HnswIndex, Pq4Index, Sq8Index, IvfSq8Index, IvfPqIndex, RemoteIndex):
     register(_kind)
 
 

@@ -32,6 +32,15 @@ def floor_option() -> Any:
     return option(FLOOR, "share of the nearest entities that the index must find when it is built", least=0, most=1)
 
 
+def padded(vectors: Array, width: int) -> Array:
+    """Vectors with columns of zeros behind them: (Q, D) → (Q, width).
+
+    >>> padded(np.ones((1, 3), np.float32), 4)
+    array([[1., 1., 1., 0.]], dtype=float32)
+    """
+    return vectors if vectors.shape[1] == width else np.pad(vectors, ((0, 0), (0, width - vectors.shape[1])))
+
+
 def rescored(table: EntityTable, vectors: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best of S rows for each of Q queries, by their scores from the table.
 

@@ -60,6 +60,7 @@ class EntityTable:
                 )
         self.vectors = vectors
         self._parts = (vectors, *segments)
+        self._tensors = [*map(_shared, self._parts)]  # the same memory
         self._firsts = np.cumsum([0, *(len(part) for part in self._parts)])  # the first row of each part, and N
 
     @classmethod
@@ -101,15 +102,15 @@ class EntityTable:
 
     def gather(self, rows: Tensor) -> Tensor:
         """The fp32 vectors of int64 rows: (…) → (…, D)."""
-        wanted = rows.reshape(-1).cpu().numpy()
+        wanted = rows.reshape(-1).cpu()
         if len(self._parts) == 1:
-            return torch.from_numpy(self.vectors[wanted].astype(np.float32)).view(*rows.shape, self.width)
-        taken = np.empty((len(wanted), self.width), np.float32)
-        part_of = np.searchsorted(self._firsts, wanted, side="right") - 1
-        for number, part in enumerate(self._parts):
+            return self._tensors[0].index_select(0, wanted).float().view(*rows.shape, self.width)
+        taken = torch.empty(len(wanted), self.width)
+        part_of = torch.searchsorted(torch.from_numpy(self._firsts), wanted, right=True) - 1
+        for number, part in enumerate(self._tensors):
             own = part_of == number
-            taken[own] = part[wanted[own] - self._firsts[number]]
-        return torch.from_numpy(taken).view(*rows.shape, self.width)
+            taken[own] = part.index_select(0, wanted[own] - int(self._firsts[number])).float()
+        return taken.view(*rows.shape, self.width)
 
     def tensor(self, start: int = 0, end: int | None = None) -> Tensor:
         """The vectors of the rows [start, end), by default of all rows, as (rows, D) fp32.
@@ -119,10 +120,10 @@ class EntityTable:
         """
         start, end, _ = slice(start, end).indices(len(self))
         found = []
-        for first, part in zip(self._firsts, self._parts, strict=False):
+        for first, part in zip(self._firsts, self._tensors, strict=False):
             low, high = max(start - first, 0), min(end - first, len(part))
             if low < high:
-                found.append(_shared(part[low:high]).float())  # torch converts faster than NumPy
+                found.append(part[low:high].float())  # torch converts faster than NumPy
         if not found:
             return torch.empty(0, self.width)
         return found[0] if len(found) == 1 else torch.cat(found)
@@ -135,9 +136,9 @@ class EntityTable:
         Yields:
             The first row of the block, and its vectors (≤rows, D) in the data type of the table.
         """
-        for first, part in zip(self.firsts, self._parts, strict=True):
+        for first, part in zip(self.firsts, self._tensors, strict=True):
             for start in range(0, len(part), rows):
-                yield first + start, _shared(part[start : start + rows])
+                yield first + start, part[start : start + rows]
 
 
 def _mapped(path: str | Path) -> Array:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from elq import ElqError, Linker
 from elq.commands import run
+from elq.encoding import runtimes
 from elq.encoding.computing import Computing
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.smooth import largest_inputs, linear_layers, smooth
@@ -70,6 +72,21 @@ def test_a_text_beyond_the_limit_is_encoded_in_windows(folder, backend, dtype):
     want, network = ELQ.from_pretrained(folder), open_network(folder, Computing("cpu", backend, dtype))
     with torch.inference_mode():
         assert torch.allclose(want.encode(tokens), network.encode(tokens), atol=1e-5)
+
+
+@pytest.mark.parametrize(("backend", "dtype"), EXPORTED)
+def test_a_large_encoder_has_all_threads_for_each_call_and_the_same_values(folder, backend, dtype, monkeypatch):
+    tokens, threads = load_tokenizer(folder)(TEXTS), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        small = open_network(folder, Computing("cpu", backend, dtype))
+        monkeypatch.setattr(runtimes, "SMALL", 0)
+        large = open_network(folder, Computing("cpu", backend, dtype))
+    finally:
+        torch.set_num_threads(threads)
+    with ThreadPoolExecutor(2) as pool:
+        found = [*pool.map(lambda network: network.encode(tokens), [small, small, large, large])]
+    assert all(torch.allclose(found[0], other, atol=1e-5) for other in found[1:])
 
 
 @pytest.mark.parametrize(("backend", "dtype"), WAYS)

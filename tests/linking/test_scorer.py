@@ -91,13 +91,13 @@ def test_given_mentions_are_scored_in_the_same_pass(linker):
 def encoded(monkeypatch) -> list[int]:
     """How many questions each encoder pass had."""
     passes: list[int] = []
-    plain = ELQ.encode
+    plain = ELQ.begun
 
-    def encode(self, tokens):
+    def begun(self, tokens):
         passes.append(len(tokens.ids))
         return plain(self, tokens)
 
-    monkeypatch.setattr(ELQ, "encode", encode)
+    monkeypatch.setattr(ELQ, "begun", begun)
     return passes
 
 

@@ -1,4 +1,4 @@
-"""Tests of the kinds `sq8`, `ivf_sq8` and `ivf_pq` only; the laws of all kinds are in test_kinds.py."""
+"""Tests of the kinds `pq4`, `sq8`, `ivf_sq8` and `ivf_pq` only; the laws of all kinds are in test_kinds.py."""
 
 import faiss
 import numpy as np
@@ -20,7 +20,7 @@ from tests.conftest import write_lines
 from tests.search.slow import SIZE, WIDTH, brute_force
 
 FAISS = [name for name, kind in INDEX_KINDS.items() if issubclass(kind, ShortlistIndex)]
-COMPRESSED = ("sq8", "ivf_sq8", "ivf_pq")
+COMPRESSED = ("pq4", "sq8", "ivf_sq8", "ivf_pq")
 INVERTED = ("ivf_sq8", "ivf_pq")
 
 
@@ -39,7 +39,9 @@ def test_a_place_without_a_row_comes_last(table, queries):
     assert scores[0, 2] == -torch.inf
 
 
-@pytest.mark.parametrize(("kind", "option"), [("sq8", "shortlist"), ("ivf_pq", "shortlist"), ("ivf_pq", "nprobe")])
+@pytest.mark.parametrize(
+    ("kind", "option"), [("pq4", "shortlist"), ("sq8", "shortlist"), ("ivf_pq", "shortlist"), ("ivf_pq", "nprobe")]
+)
 def test_options_raise_the_recall(kind, option, queries):
     table = EntityTable(np.random.default_rng(0).standard_normal((SIZE, 24)).astype(np.float16))
     low = {"shortlist": 1, "nprobe": 1, "code_bytes": 4} if kind == "ivf_pq" else {"shortlist": 1}
@@ -50,6 +52,39 @@ def test_options_raise_the_recall(kind, option, queries):
     assert recalls[0].ten < recalls[1].ten
     opened = build_index(kind, table, low)
     assert getattr(opened, option) == low[option]
+
+
+@pytest.mark.parametrize("kind", ["pq4", "sq8", "ivf_sq8"])
+@pytest.mark.parametrize("width", [1, 15, 16, 25, 33])
+def test_columns_of_zeros_change_nothing(kind, width, tmp_path):
+    random = np.random.default_rng(0)
+    table = EntityTable(random.standard_normal((300, width)).astype(np.float16))
+    queries = torch.from_numpy(random.standard_normal((20, width)).astype(np.float32))
+    options = {"columns": 4} if kind == "pq4" else {}
+    build_index(kind, table, {**options, "shortlist": 300}).save(tmp_path)
+    scores, rows = open_index(kind, table, tmp_path, {"shortlist": 300}).search(queries, 5)
+    expected = ExactIndex(table).search(queries, 5)
+    torch.testing.assert_close(scores, expected[0])
+    assert (rows == expected[1]).float().mean() > 0.99  # two rows of one column may be equal
+
+
+@pytest.mark.parametrize("kind", ["sq8", "ivf_sq8"])
+def test_a_file_without_columns_of_zeros_can_be_searched(kind, table, queries, tmp_path, monkeypatch):
+    expected = build_index(kind, table).search(queries, 10)
+    for module in ("quantised", "inverted"):
+        monkeypatch.setattr(f"elq.search.{module}.whole_registers", lambda width: width)
+    old = build_index(kind, table)
+    assert old._faiss.d == WIDTH
+    old.save(tmp_path)
+    monkeypatch.undo()
+    found = open_index(kind, table, tmp_path).search(queries, 10)
+    assert torch.equal(found[1], expected[1])
+
+
+def test_fewer_columns_to_a_code_raise_the_recall(queries):
+    table = EntityTable(np.random.default_rng(0).standard_normal((SIZE, 24)).astype(np.float16))
+    recalls = [recall(build_index("pq4", table, {"columns": n, "shortlist": 4}), queries).ten for n in (12, 4, 1)]
+    assert recalls[0] < recalls[1] < recalls[2]
 
 
 @pytest.mark.parametrize("kind", INVERTED)
@@ -100,7 +135,7 @@ def test_a_file_of_another_kind_or_size_is_refused(kind, table, tmp_path):
     for other in FAISS:
         if other != kind:
             build_index(other, table).save(tmp_path)
-            with pytest.raises(ElqError, match="index.faiss contains an? "):
+            with pytest.raises(ElqError, match="index.faiss contains an? |it has .* bytes instead of"):
                 open_index(kind, table, tmp_path)
     build_index(kind, EntityTable(table.vectors[:50])).save(tmp_path)
     with pytest.raises(
