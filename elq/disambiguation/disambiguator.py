@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elq.disambiguation.examples import MentionExample
 from elq.disambiguation.mining import mention_table
-from elq.disambiguation.ranking import Features, Ranking, fit_ranking
+from elq.disambiguation.ranking import Features, Ranking, fit_ranking, joined
 from elq.disambiguation.views import Views
 from elq.encoding.device import resolve_device
 from elq.encoding.marked import MarkedTexts
@@ -25,7 +25,12 @@ from elq.tensors import Spans
 from elq.types import Link
 
 SEARCHED = 128  # the nearest entities that are always looked at
+TOGETHER = 256  # mentions whose candidates are looked for together
 ROUNDS = 2  # fits of the ranking, each among the candidates of the last
+
+
+def _parts(examples: Sequence[MentionExample]) -> list[Sequence[MentionExample]]:
+    return [examples[at : at + TOGETHER] for at in range(0, len(examples), TOGETHER)]
 
 
 class Found(NamedTuple):
@@ -126,6 +131,9 @@ class Disambiguator:
         """
         if k < 1:
             raise ElqError(f"candidates is {k}, but must be at least 1: give a larger number")
+        if len(examples) > TOGETHER:  # the vectors of all entities of all names would need much memory
+            parts = [self.candidates(part, k, vectors_alone=vectors_alone) for part in _parts(examples)]
+            return Found(torch.cat([part.rows for part in parts]), torch.cat([part.scores for part in parts]))
         vectors = self.vectors(examples)  # (M, D)
         if vectors_alone:
             queries = torch.cat([vectors, vectors.new_zeros(len(vectors), self.prior)], -1)  # (M, D + P)
@@ -148,7 +156,9 @@ class Disambiguator:
         return (scores, rows) if self.views is None else self.views.with_best(queries, scores, rows)
 
     def features(self, examples: Sequence[MentionExample]) -> Features:
-        """What the scores of the candidates of M mentions are made of. The gold entity of each is among the candidates."""
+        """What the scores of the candidates of M mentions are made of. The gold entity of each is the first candidate."""
+        if len(examples) > TOGETHER:
+            return joined([self.features(part) for part in _parts(examples)])
         vectors, gold = self.vectors(examples), torch.tensor([example.row for example in examples])  # (M, D), (M,)
         near = self.entities.index.search(self.ranking.queries(vectors), SEARCHED)[1]  # (M, S)
         matches = self.dictionary.name_matches([example.mention for example in examples])  # (M, E)

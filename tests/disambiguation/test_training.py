@@ -14,6 +14,7 @@ from elq.commands.tasks import task_of
 from elq.commands.train import fit
 from elq.disambiguation.examples import examples_of
 from elq.disambiguation.parser import BiEncoderCLI
+from elq.disambiguation.ranking import scores_of
 from elq.entities.manifest import Manifest, open_entities
 from elq.linking.scoring import entity_log_probs
 from elq.model.biencoder import BiEncoder
@@ -138,6 +139,21 @@ def test_features_hold_the_gold_entity_first_and_every_entity_once(disambiguator
     for m, example in enumerate(examples):
         kinds = dict(zip(matches.rows[m].tolist(), matches.kinds[m].tolist(), strict=True))
         assert features.kinds[m, 0] == kinds.get(example.row, -1)
+
+
+def test_many_mentions_are_looked_for_in_parts(disambiguator, question_file, monkeypatch):
+    examples = examples_of(read_questions(question_file), disambiguator.entities.catalogue, "file")
+    together, features = disambiguator.candidates(examples, 4), disambiguator.features(examples)
+    monkeypatch.setattr("elq.disambiguation.disambiguator.TOGETHER", 3)
+    found = disambiguator.candidates(examples, 4)
+    assert torch.equal(found.rows, together.rows)
+    torch.testing.assert_close(found.scores, together.scores, rtol=1e-4, atol=1e-4)
+    weights = torch.linspace(-1, 1, 1 + 4 + 18)
+    first, second = (
+        scores_of(each, weights, 4).sort(-1, descending=True)[0] for each in (features, disambiguator.features(examples))
+    )
+    torch.testing.assert_close(first[:, :7], second[:, :7], rtol=1e-4, atol=1e-4)
+    assert features.gold.tolist() == [0] * 7
 
 
 def test_bad_mentions_are_one_sentence(disambiguator, trained, entities_folder):
