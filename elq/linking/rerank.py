@@ -1,0 +1,170 @@
+"""Re-ranking: a cross-encoder reads each mention with the text of each of its candidates, and puts the best one first.
+
+Only the probability that the K candidates have together is divided among them anew. NIL, and all entities that are not among the
+K, keep theirs. So a threshold γ keeps its meaning: a span that could not reach it before re-ranking cannot reach it afterwards.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from elq.encoding.device import resolve_device
+from elq.encoding.half import multiply_in_bf16
+from elq.encoding.pretrained import load_tokenizer
+from elq.encoding.tokens import QuestionTokenizer
+from elq.entities.catalogue import Catalogue
+from elq.errors import ElqError
+from elq.linking.retriever import Retrieved
+from elq.model.crossencoder import CrossEncoder, FirstStage, PairTexts, pairs_of
+from elq.tensors import Spans
+
+MOST = 8  # spans of a question of at most 25 tokens that are re-ranked; n times as many in a text of n times 25 tokens
+BATCH = 128  # pairs in one pass of the cross-encoder
+
+Marked = tuple[int, int, int]  # the number of a text, and the characters [start, end) of a mention in it
+
+
+def divided_anew(log_probs: Tensor, scores: Tensor, stage: FirstStage) -> Tensor:
+    """Divide the probability of K candidates among them by the scores of a cross-encoder: (Q, K), (Q, K) → (Q, K).
+
+    The score of a candidate is log_weight · log p + score_weight · s. A softmax over the candidates divides Σ p.
+
+    Args:
+        log_probs: log p(entity | mention) of the first stage, −inf where there is no candidate.
+        scores: the scores s of the cross-encoder; where there is no candidate, they are not read.
+        stage: the two weights.
+
+    >>> stage = FirstStage(log_weight=0.0, score_weight=1.0)
+    >>> divided_anew(torch.tensor([[0.5, 0.3, 0.0]]).log(), torch.tensor([[0.0, 0.0, 9.0]]), stage).exp()
+    tensor([[0.4000, 0.4000, 0.0000]])
+    """
+    there = log_probs > -torch.inf  # (Q, K)
+    sums = stage.log_weight * log_probs.masked_fill(~there, 0.0) + stage.score_weight * scores.masked_fill(~there, 0.0)
+    shares = sums.masked_fill(~there, -torch.inf).log_softmax(-1)  # (Q, K), NaN in a row without candidates
+    return torch.where(there, shares + log_probs.logsumexp(-1, keepdim=True), -torch.inf)  # (Q, K)
+
+
+def ordered_anew(found: Retrieved, log_probs: Tensor) -> Retrieved:
+    """Candidates with new probabilities (Q, K), best first. Of equal ones the earlier stays first."""
+    best, order = log_probs.sort(-1, descending=True, stable=True)  # (Q, K)
+    return Retrieved(found.rows.gather(-1, order), best, found.log_nil)
+
+
+def reachable(mention_scores: Tensor, log_probs: Tensor, floor: float, spans: Spans, limits: Sequence[int]) -> Tensor:
+    """The numbers of the spans whose joint score could reach a threshold if all probability went to one candidate.
+
+    Args:
+        mention_scores: (Q,) log p(mention).
+        log_probs: (Q, K) log p(entity | mention).
+        floor: the threshold.
+        spans: Q spans.
+        limits: for each text, the largest number of its spans; those with the best such joint score are taken.
+
+    Returns:
+        The numbers of the spans in ascending order, int64.
+    """
+    most = (mention_scores + log_probs.logsumexp(-1)).tolist()  # (Q,)
+    taken, left = [], [*limits]
+    questions = spans.question.tolist()
+    for q in sorted(range(len(most)), key=lambda q: (-most[q], q)):
+        if most[q] >= floor and left[questions[q]] > 0:
+            left[questions[q]] -= 1
+            taken.append(q)
+    return torch.tensor(sorted(taken), dtype=torch.int64)
+
+
+class Reranker:
+    """Re-ranks the candidates of mentions. It keeps no state between calls, so several threads may use it.
+
+    Args:
+        network: the cross-encoder; it is put into evaluation mode.
+        tokenizer: its tokenizer.
+        folder: the folder from which it was opened, if it was.
+    """
+
+    def __init__(self, network: CrossEncoder, tokenizer: QuestionTokenizer, *, folder: Path | None = None) -> None:
+        self.network, self.stage, self.folder = network.eval(), network.config.first_stage, folder
+        self.texts = PairTexts(tokenizer, network.config)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu", dtype: str = "fp32") -> "Reranker":
+        """Open the folder of a cross-encoder.
+
+        Args:
+            folder: the model folder of a run of experiment=crossencoder.
+            device: where the cross-encoder runs.
+            dtype: ``bf16`` multiplies in bf16; with any other, the cross-encoder computes in fp32.
+
+        Raises:
+            ElqError: the folder does not exist, or is no cross-encoder.
+        """
+        path = Path(folder).expanduser()
+        if not path.is_dir():
+            raise ElqError(
+                f"the re-ranker {folder} is not a folder: give the model folder of a run of experiment=crossencoder, such as"
+                " runs/crossencoder/latest/model"
+            )
+        network = CrossEncoder.from_pretrained(path)
+        if dtype == "bf16":
+            multiply_in_bf16(network.encoder)
+        return cls(network.to(resolve_device(device)), load_tokenizer(path), folder=path.resolve())
+
+    @property
+    def candidates(self) -> int:
+        """K, the number of candidates of a mention that are re-ranked."""
+        return self.stage.candidates
+
+    def scores(self, texts: Sequence[str], marked: Sequence[Marked], rows: Tensor, catalogue: Catalogue) -> Tensor:
+        """The scores (Q, K) of the cross-encoder; −inf where there is no candidate.
+
+        Args:
+            texts: B texts.
+            marked: Q mentions.
+            rows: (Q, K) catalogue rows of their candidates, −1 where there is none.
+            catalogue: the catalogue.
+        """
+        contexts = self._contexts(texts, marked)
+        known = sorted({row for of_mention in rows.tolist() for row in of_mention if row >= 0})
+        records = catalogue.records(known)
+        entities = dict(zip(known, self.texts.entities([records[row] for row in known]), strict=True))
+        wanted = [(q, k, row) for q, of_mention in enumerate(rows.tolist()) for k, row in enumerate(of_mention) if row >= 0]
+        wanted.sort(key=lambda one: len(contexts[one[0]]) + len(entities[one[2]]))
+        scores = torch.full(rows.shape, -torch.inf)  # (Q, K)
+        padding = self.network.encoder.padding
+        for start in range(0, len(wanted), BATCH):
+            batch = wanted[start : start + BATCH]
+            pairs = pairs_of([contexts[q] for q, _, _ in batch], [entities[row] for _, _, row in batch], padding)
+            with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
+                found = self.network(pairs.to(self._device)).cpu()  # (P,)
+            scores[[q for q, _, _ in batch], [k for _, k, _ in batch]] = found
+        return scores
+
+    def _contexts(self, texts: Sequence[str], marked: Sequence[Marked]) -> list[list[int]]:
+        """The ids of the contexts of Q mentions, in their order."""
+        order = sorted(range(len(marked)), key=lambda q: marked[q][0])  # text by text
+        mentions: list[list[tuple[int, int]]] = [[] for _ in texts]
+        for q in order:
+            b, start, end = marked[q]
+            mentions[b].append((start, end))
+        found = dict(zip(order, self.texts.contexts(texts, mentions), strict=True))
+        return [found[q] for q in range(len(marked))]
+
+    def reranked(self, texts: Sequence[str], marked: Sequence[Marked], found: Retrieved, catalogue: Catalogue) -> Retrieved:
+        """The candidates of Q mentions in their new order, with their new log p(entity | mention).
+
+        The first K candidates of a mention are re-ranked. Further ones keep their probability, and come behind where theirs is
+        lower.
+        """
+        if not marked:
+            return found
+        k = self.candidates
+        scores = self.scores(texts, marked, found.rows[:, :k], catalogue)  # (Q, K)
+        log_probs = found.log_probs.masked_fill(found.rows < 0, -torch.inf)
+        first = divided_anew(log_probs[:, :k], scores, self.stage)  # (Q, K)
+        return ordered_anew(found, torch.cat([first, log_probs[:, k:]], -1))
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.head.weight.device
