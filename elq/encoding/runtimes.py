@@ -56,8 +56,12 @@ class ExportedEncoder(Encoder):
         """The vocabulary id of the padding token."""
         return int(self._values.get("pad_token_id") or 0)
 
-    def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
-        """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
+    def forward(self, ids: Tensor, attention: Tensor, types: Tensor | None = None) -> Tensor:
+        """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding.
+
+        The exported file has no input for token types, so ``types`` must be None.
+        """
+        assert types is None
         return torch.from_numpy(self._run()(ids.numpy(), attention.long().numpy()))  # (B, T, D)
 
     def _run(self) -> Run:

@@ -1,23 +1,27 @@
 """Re-ranking: a cross-encoder reads each mention with the text of each of its candidates, and puts the best one first.
 
-Only the probability that the K candidates have together is divided among them anew. NIL, and all entities that are not among the
-K, keep theirs. So a threshold γ keeps its meaning: a span that could not reach it before re-ranking cannot reach it afterwards.
+Only the probability that the candidates have together is divided among them anew. NIL, and all other entities,
+keep theirs. So a threshold γ keeps its meaning: a span that could not reach it before re-ranking cannot reach it afterwards.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from elq.encoding.device import resolve_device
+from elq.encoding.device import chosen_device, resolve_device, resolve_precision
 from elq.encoding.half import multiply_in_bf16
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.linking.retriever import Retrieved
-from elq.model.crossencoder import CrossEncoder, FirstStage, PairTexts, pairs_of
+from elq.linking.scoring import OVER_ALL
+from elq.model.cross_config import FirstStage
+from elq.model.crossencoder import CrossEncoder, PairTexts, pairs_of
 from elq.tensors import Spans
 
 MOST = 8  # spans of a question of at most 25 tokens that are re-ranked; n times as many in a text of n times 25 tokens
@@ -46,9 +50,23 @@ def divided_anew(log_probs: Tensor, scores: Tensor, stage: FirstStage) -> Tensor
     return torch.where(there, shares + log_probs.logsumexp(-1, keepdim=True), -torch.inf)  # (Q, K)
 
 
+def is_read(rows: Tensor, log_probs: Tensor, stage: FirstStage) -> Tensor:
+    """Which candidates the cross-encoder reads, (Q, K) bool: the first ones of the first stage that are not too unlikely.
+
+    >>> rows, log_probs = torch.tensor([[7, 3, 5, -1]]), torch.tensor([[-0.5, -1.5, -9.0, -torch.inf]])
+    >>> is_read(rows, log_probs, FirstStage(candidates=3, margin=2.0))
+    tensor([[ True,  True, False, False]])
+    """
+    first = torch.arange(rows.shape[-1]) < stage.candidates  # (K,)
+    read = (rows >= 0) & (log_probs > -torch.inf) & first  # (Q, K)
+    if stage.margin is None:
+        return read
+    return read & (log_probs >= log_probs.amax(-1, keepdim=True) - stage.margin)
+
+
 def ordered_anew(found: Retrieved, log_probs: Tensor) -> Retrieved:
     """Candidates with new probabilities (Q, K), best first. Of equal ones the earlier stays first."""
-    best, order = log_probs.sort(-1, descending=True, stable=True)  # (Q, K)
+    best, order = log_probs.sort(stable=True, dim=-1, descending=True)  # (Q, K)
     return Retrieved(found.rows.gather(-1, order), best, found.log_nil)
 
 
@@ -95,7 +113,8 @@ class Reranker:
         Args:
             folder: the model folder of a run of experiment=crossencoder.
             device: where the cross-encoder runs.
-            dtype: ``bf16`` multiplies in bf16; with any other, the cross-encoder computes in fp32.
+            dtype: ``bf16`` multiplies in bf16, ``auto`` does so if the processor supports it; with any other, the cross-encoder
+                computes in fp32.
 
         Raises:
             ElqError: the folder does not exist, or is no cross-encoder.
@@ -106,15 +125,27 @@ class Reranker:
                 f"the re-ranker {folder} is not a folder: give the model folder of a run of experiment=crossencoder, such as"
                 " runs/crossencoder/latest/model"
             )
-        network = CrossEncoder.from_pretrained(path)
-        if dtype == "bf16":
+        where, network = resolve_device(device), CrossEncoder.from_pretrained(path)
+        if "bf16" in (dtype, resolve_precision("auto", chosen_device(device)) if dtype == "auto" else dtype):
             multiply_in_bf16(network.encoder)
-        return cls(network.to(resolve_device(device)), load_tokenizer(path), folder=path.resolve())
+        return cls(network.to(where), load_tokenizer(path), folder=path.resolve())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is None:
+            raise ElqError(
+                "the re-ranker was made of parts in memory, so it cannot be pickled: open its folder with"
+                " Reranker.from_pretrained"
+            )
+        return _reopened, (str(self.folder), str(self._device), self.network.encoder.dtype)
 
     @property
     def candidates(self) -> int:
-        """K, the number of candidates of a mention that are re-ranked."""
+        """K, the largest number of candidates of a mention that are re-ranked."""
         return self.stage.candidates
+
+    def enough(self, candidates: int, score_mode: str) -> int:
+        """The K of a linker with this re-ranker: its own, or K of the re-ranker if that is larger and no score depends on K."""
+        return max(candidates, self.candidates) if score_mode in OVER_ALL else candidates
 
     def scores(self, texts: Sequence[str], marked: Sequence[Marked], rows: Tensor, catalogue: Catalogue) -> Tensor:
         """The scores (Q, K) of the cross-encoder; −inf where there is no candidate.
@@ -154,17 +185,21 @@ class Reranker:
     def reranked(self, texts: Sequence[str], marked: Sequence[Marked], found: Retrieved, catalogue: Catalogue) -> Retrieved:
         """The candidates of Q mentions in their new order, with their new log p(entity | mention).
 
-        The first K candidates of a mention are re-ranked. Further ones keep their probability, and come behind where theirs is
-        lower.
+        Those that the cross-encoder does not read (see :func:`is_read`) keep their probability.
         """
         if not marked:
             return found
-        k = self.candidates
-        scores = self.scores(texts, marked, found.rows[:, :k], catalogue)  # (Q, K)
-        log_probs = found.log_probs.masked_fill(found.rows < 0, -torch.inf)
-        first = divided_anew(log_probs[:, :k], scores, self.stage)  # (Q, K)
-        return ordered_anew(found, torch.cat([first, log_probs[:, k:]], -1))
+        read = is_read(found.rows, found.log_probs, self.stage)  # (Q, K)
+        read &= read.sum(-1, keepdim=True) > 1  # one candidate alone keeps its probability in any case
+        scores = self.scores(texts, marked, found.rows.masked_fill(~read, -1), catalogue)  # (Q, K)
+        divided = divided_anew(found.log_probs.masked_fill(~read, -torch.inf), scores, self.stage)  # (Q, K)
+        return ordered_anew(found, torch.where(read, divided, found.log_probs))
 
     @property
     def _device(self) -> torch.device:
         return self.network.head.weight.device
+
+
+@lru_cache(maxsize=1)  # a pool sends the linker with every task
+def _reopened(folder: str, device: str, dtype: str) -> Reranker:
+    return Reranker.from_pretrained(folder, device=device, dtype=dtype)

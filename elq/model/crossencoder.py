@@ -6,10 +6,8 @@ scores says which of them the mention means. Source: BLINK (Wu et al., EMNLP 202
 File format of a saved cross-encoder: ``config.json`` (:class:`CrossConfig`), ``model.safetensors`` and ``tokenizer.json``.
 """
 
-import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,83 +22,11 @@ from elq.encoding.transformer import Encoder, without_memory
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.model.cross_config import CrossConfig, CrossSettings, read_cross_config
 from elq.model.network import refuse_others, save_weights
 from elq.types import Entity
 
-KIND, FORMAT = "crossencoder", 1
-FILES = ("config.json", "model.safetensors", "tokenizer.json")
-CANDIDATES = 16  # K, the candidates of a mention that are scored
-BEHIND = ("linker", "biencoder")  # kinds of a first stage
-
-
-@dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
-class CrossSettings:
-    """The settings of a cross-encoder apart from its encoder.
-
-    Args:
-        context_tokens: the length of the longest context, in tokens with the special tokens and the markers.
-        entity_tokens: the length of the longest entity text, in tokens with the special tokens.
-        entity_fields: the fields of an entity that are read, see :class:`elq.entities.texts.EntityText`.
-    """
-
-    context_tokens: int = 64
-    entity_tokens: int = 48
-    entity_fields: Sequence[str] = ("title", "aliases", "description")
-
-    def __post_init__(self) -> None:
-        for name in ("context_tokens", "entity_tokens"):
-            if type(value := getattr(self, name)) is not int or value < 5:
-                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least 5: raise it")
-        object.__setattr__(self, "entity_fields", tuple(self.entity_fields))  # JSON gives a list
-        EntityText(fields=self.entity_fields)  # refuses fields that do not exist
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstStage:
-    """What a cross-encoder was trained behind, and how its scores and those of the first stage become one.
-
-    The score of a candidate is log_weight · log p + score_weight · s, with log p(entity | mention) of the first stage and the
-    score s of the cross-encoder.
-
-    Args:
-        folder: the name of the folder of the first stage.
-        kind: ``linker`` or ``biencoder``.
-        candidates: K, the number of its candidates.
-        log_weight: the weight of log p.
-        score_weight: the weight of s. With 0, and a log_weight of 1, the first stage alone decides.
-    """
-
-    folder: str = ""
-    kind: str = "linker"
-    candidates: int = CANDIDATES
-    log_weight: float = 0.0
-    score_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in BEHIND:
-            raise ElqError(f"the first stage is a {self.kind!r}, but must be one of {', '.join(BEHIND)}: correct config.json")
-        if type(self.candidates) is not int or self.candidates < 1:
-            raise ElqError(f"candidates is {self.candidates!r}, but must be a whole number of at least 1: correct config.json")
-        for name in ("log_weight", "score_weight"):
-            if type(value := getattr(self, name)) not in (int, float) or not math.isfinite(value):
-                raise ElqError(f"{name} is {value!r}, but must be a finite number: correct config.json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrossConfig(CrossSettings):
-    """Everything from which the network is built before its weights are loaded.
-
-    Args:
-        encoder: the encoder's own configuration.
-        first_stage: what it was trained behind.
-        kind: always ``crossencoder``.
-        format: number of this file format.
-    """
-
-    encoder: dict[str, Any]
-    first_stage: FirstStage = field(default_factory=FirstStage)
-    kind: str = KIND
-    format: int = FORMAT
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +96,9 @@ class CrossEncoder(nn.Module):
     def forward(self, pairs: Pairs) -> Tensor:
         """The scores (P,) fp32 of P pairs."""
         hidden = self.encoder(pairs.ids, pairs.attention, pairs.types)  # (P, T, D)
-        scores: Tensor = self.head(hidden[:, 0].to(self.head.weight.dtype)).squeeze(-1)  # (P,)
-        return scores.float()
+        with torch.autocast(hidden.device.type, enabled=False):  # in fp32, even in a training in bf16
+            scores: Tensor = self.head(hidden[:, 0]).squeeze(-1)  # (P,)
+        return scores
 
     def candidate_scores(self, pairs: Pairs, there: Tensor) -> Tensor:
         """The scores (Q, K) of the candidates of Q mentions.
@@ -181,13 +108,13 @@ class CrossEncoder(nn.Module):
             there: (Q, K) bool, whether there is a candidate. Where there is none, the score is −inf.
         """
         scores = torch.full(there.shape, -torch.inf, device=pairs.ids.device)  # (Q, K)
-        return scores.masked_scatter(there.to(scores.device), self(pairs))  # (Q, K)
+        return scores.masked_scatter(there.to(scores.device), self.forward(pairs))  # (Q, K)
 
     def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
         """Write the files into an existing folder."""
         folder = Path(folder)
         write_json(folder / "config.json", asdict(self.config))
-        save_weights(folder / "model.safetensors", {key: value.detach().cpu().numpy() for key, value in self.state_dict().items()})
+        save_weights(folder / WEIGHTS, {key: value.detach().cpu().numpy() for key, value in self.state_dict().items()})
         tokenizer.save(folder / "tokenizer.json")
 
     @classmethod
@@ -200,7 +127,7 @@ class CrossEncoder(nn.Module):
         from safetensors import SafetensorError
 
         folder = Path(folder)
-        file, config = folder / "model.safetensors", read_cross_config(folder)
+        file, config = folder / WEIGHTS, read_cross_config(folder)
         try:
             weights = {key: value.float() for key, value in load_weights(file).items()}
         except (OSError, SafetensorError) as error:
@@ -225,38 +152,6 @@ class CrossEncoder(nn.Module):
         return network.eval()
 
 
-def read_cross_config(folder: str | Path) -> CrossConfig:
-    """Read ``config.json`` of a cross-encoder.
-
-    Raises:
-        ElqError: a file is missing, or the folder is no cross-encoder of this format.
-    """
-    folder = Path(folder)
-    if missing := [name for name in FILES if not (folder / name).is_file()]:
-        raise ElqError(
-            f"{folder} lacks {', '.join(missing)}, so it is no cross-encoder: give the model folder of a run of"
-            " experiment=crossencoder, such as runs/crossencoder/latest/model"
-        )
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ElqError(f"{folder / 'config.json'} cannot be read ({error}): put a whole copy of the file in its place") from None
-    kind = values.get("kind", "linker") if isinstance(values, dict) else None
-    if kind != KIND or values.get("format") != FORMAT:
-        raise ElqError(
-            f"{folder} is no cross-encoder of format {FORMAT}, but of the kind {kind!r}: give the model folder of a run of"
-            " experiment=crossencoder, such as runs/crossencoder/latest/model"
-        )
-    try:
-        return CrossConfig(**{**values, "first_stage": FirstStage(**values["first_stage"])})
-    except (TypeError, KeyError) as error:
-        names = ", ".join(each.name for each in fields(CrossConfig))
-        raise ElqError(
-            f"{folder / 'config.json'} is not the configuration of a cross-encoder ({error}): it must have the keys {names}; put"
-            " a whole copy of the file in its place"
-        ) from None
-
-
 class PairTexts:
     """Makes the pairs of a cross-encoder. Its state does not change.
 
@@ -267,9 +162,7 @@ class PairTexts:
 
     def __init__(self, tokenizer: QuestionTokenizer, settings: CrossSettings) -> None:
         copy, markers = with_markers(tokenizer)
-        self.marked = MarkedTexts(
-            copy, markers, context_tokens=settings.context_tokens, entity_tokens=settings.entity_tokens
-        )
+        self.marked = MarkedTexts(copy, markers, context_tokens=settings.context_tokens, entity_tokens=settings.entity_tokens)
         self.text = EntityText(fields=tuple(settings.entity_fields), separator=f" {_name(copy, markers)} ")
 
     def contexts(self, texts: Sequence[str], mentions: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:
