@@ -6,8 +6,8 @@ The forms are those of BLINK (Wu et al. 2020, section 4):
 - entity: ``[CLS] title [unused2] description [SEP]``;
 - pair, for a cross-encoder: ``[CLS] context [SEP] entity [SEP]``.
 
-The texts are cut into wordpieces first, and the markers are put between them. Of a context that is too long, the words nearest to
-the mention are kept, as many on the left as on the right. If one side needs less, the other side gets its room.
+The texts are cut into wordpieces first, and the markers are put between them. Of a context that is too long, the words nearest
+to the mention are kept, as many on the left as on the right. If one side needs less, the other side gets its room.
 """
 
 from collections.abc import Iterator, Sequence
@@ -163,8 +163,8 @@ class MarkedTexts:
 
         Args:
             texts: B texts.
-            mentions: for each text, the characters [start, end) of its mentions. The tokens that contain some of these characters
-                are the mention.
+            mentions: for each text, the characters [start, end) of its mentions. The tokens that contain some of these
+                characters are the mention.
 
         Raises:
             ElqError: a mention overlaps no token.
@@ -179,8 +179,8 @@ class MarkedTexts:
         for start, end in mentions:
             if (span := find(start, end)) is None:
                 raise ElqError(
-                    f"the mention {text[start:end]!r} (characters {start} to {end}) overlaps no token that the model reads: give"
-                    " a mention with letters or digits"
+                    f"the mention {text[start:end]!r} (characters {start} to {end}) overlaps no token that the model reads:"
+                    " give a mention with letters or digits"
                 )
             first, after = span[0] - 1, span[1] - 1  # ids lack the special token at the start
             yield context_ids(ids[:first], ids[first:after], ids[after:], self.markers, self.ends, self.context_tokens)
