@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elq.encoding.marked import MarkedTexts, Markers, pair_ids, padded, with_markers
+from elq.encoding.marked import MarkedTexts, Markers, padded, pair_ids, with_markers
 from elq.encoding.packed import load_weights
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
