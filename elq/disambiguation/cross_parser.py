@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -38,7 +37,7 @@ class CrossCLI(ELQCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks, which have keys of their own, and link the settings that model and data share."""
-        parser.add_argument("--task", default="crossencoder", choices=["crossencoder"], help="what is trained")
+        parser.add_argument("--task", default="crossencoder", help="the kind of training")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.set_defaults(
@@ -92,8 +91,3 @@ class CrossCLI(ELQCLI):
     def after_fit(self) -> None:
         """Export the model folder and measure it. The attribute ``metrics`` keeps the metrics."""
         self.metrics = finish(self.trainer, self.model, self.datamodule)
-
-
-def cross_cli(args: Any = None, *, run: bool = True) -> CrossCLI:
-    """The parser of plain values, or of a list of arguments; with ``run`` it runs the subcommand in them."""
-    return CrossCLI(args, run=run)

@@ -22,6 +22,7 @@ from elq.encoding.transformer import Encoder, without_memory
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.model.biencoder import with_words
 from elq.model.cross_config import CrossConfig, CrossSettings, read_cross_config
 from elq.model.network import refuse_others, save_weights
 from elq.types import Entity
@@ -85,10 +86,8 @@ class CrossEncoder(nn.Module):
         Raises:
             ElqError: there is no such encoder, or it takes no pairs of this length.
         """
-        encoder = Encoder.from_pretrained(name)
         tokenizer, _ = with_markers(load_tokenizer(name))
-        if tokenizer.size > encoder.config["vocab_size"]:  # the vocabulary lacks the markers
-            encoder.transformer.resize_token_embeddings(tokenizer.size, mean_resizing=False)
+        encoder = with_words(Encoder.from_pretrained(name), tokenizer.size)  # a vocabulary may lack the markers
         network = cls(CrossConfig(encoder=encoder.config, **settings))
         network.encoder.load_state_dict(encoder.state_dict())
         return network, tokenizer

@@ -94,7 +94,9 @@ def test_the_mass_of_the_candidates_is_divided_by_both_scores():
 
 def test_the_first_stage_alone_keeps_its_probabilities():
     log_probs = torch.tensor([[0.6, 0.3, 0.05]]).log()
-    found = divided_anew(log_probs, torch.tensor([[-9.0, 3.0, torch.nan]]).nan_to_num(0), FirstStage(log_weight=1, score_weight=0))
+    found = divided_anew(
+        log_probs, torch.tensor([[-9.0, 3.0, torch.nan]]).nan_to_num(0), FirstStage(log_weight=1, score_weight=0)
+    )
     torch.testing.assert_close(found, log_probs)
 
 
@@ -170,7 +172,12 @@ def test_spans_are_re_ranked_if_they_could_reach_the_threshold_and_at_most_a_num
 def test_the_number_of_re_ranked_spans_is_bounded(linkers, monkeypatch):
     again, _ = linkers
     asked = []
-    monkeypatch.setattr(Reranker, "scores", lambda self, texts, marked, rows, catalogue: asked.append(marked) or torch.zeros(rows.shape))
+
+    def counted(self, texts, marked, rows, catalogue):
+        asked.append(marked)
+        return torch.zeros(rows.shape)
+
+    monkeypatch.setattr(Reranker, "scores", counted)
     monkeypatch.setattr(scorer, "MOST", 2)
     again.link("queen of paris, texas and the titanic", threshold=-50.0)
     assert [len(marked) for marked in asked] == [2]
