@@ -24,8 +24,12 @@ from elq.disambiguation.cross_examples import (
 )
 from elq.disambiguation.cross_module import CrossModule
 from elq.disambiguation.cross_settings import CrossTraining, Sizes
+from elq.disambiguation.disambiguator import Disambiguator
+from elq.disambiguation.ranking import Ranking
+from elq.entities.build import BuildSettings, build_entities
 from elq.linking.decision import Decision
 from elq.linking.rerank import Reranker
+from elq.model.biencoder import BiEncoder
 from elq.model.crossencoder import CrossEncoder, PairTexts, pairs_of
 from elq.questions.annotated import read_questions
 from elq.training.export import export_folder
@@ -263,3 +267,27 @@ def test_wrong_values_are_refused_in_one_sentence(values_of, behind, run_folder,
         with pytest.raises(ElqError, match=words):
             fit(values, tmp_path / "bad")
     assert kind_of("elq/general") == kind_of(behind) == "linker"
+
+
+def test_a_cross_encoder_works_behind_a_bi_encoder(values_of, encoder_folder, catalogue_file, tmp_path):
+    folder = tmp_path / "biencoder"
+    folder.mkdir()
+    torch.manual_seed(4)
+    network, texts = BiEncoder.from_encoder(encoder_folder, context_tokens=30, entity_tokens=24)
+    network.save_pretrained(folder, texts)
+    Ranking(candidates=4).save(folder)
+    build_entities(catalogue_file, folder / "entities", BuildSettings(encoder=str(folder / "entity_encoder"), precision="fp32"))
+    values, made = values_of(), tmp_path / "run"
+    values["data"] |= {"behind": str(folder), "sizes": {"candidates": 4}}
+    values["trainer"]["max_epochs"] = 1
+    made.mkdir()
+    found = fit(values, made)
+    again = Disambiguator.from_pretrained(folder, reranker=made / "model")
+    assert again.reranker.stage.kind == "biencoder"
+    plain, right = Disambiguator.from_pretrained(folder), 0
+    for text, name, gold in QUESTIONS:
+        spans = [[(text.index(name), text.index(name) + len(name))]]
+        [[link]], [[before]] = again.link([text], spans), plain.link([text], spans)
+        assert {c.entity for c in link.candidates} == {c.entity for c in before.candidates}
+        right += gold is not None and link.entity == gold
+    assert right / 7 == pytest.approx(found["both_accuracy"])
