@@ -1,6 +1,7 @@
 """Export: makes the model folder of a bi-encoder from the best epoch: towers, entities with their vectors, and the ranking."""
 
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from elq.training.export import CONFIG, MODEL
 from elq.training.provenance import made_with
 
 log = logging.getLogger(__name__)
+
+TOWERS = "towers"  # both towers, in the run folder until the model folder is made
 
 
 def best_module(trainer: Trainer, module: BiEncoderModule) -> BiEncoderModule:
@@ -68,16 +71,16 @@ def finish(trainer: Trainer, module: BiEncoderModule, data: MentionData) -> dict
 
 def export(run: Path, module: BiEncoderModule, data: MentionData, device: str) -> dict[str, float]:
     """Make the model folder in a run folder, and measure it."""
-    with replacing_folder(run / "towers") as made:
+    with replacing_folder(run / TOWERS) as made:
         module.network.save_pretrained(made, module.texts)
     entities = encoded_entities(run, module, data, device)
-    network, texts = BiEncoder.from_pretrained(run / "towers")
+    network, texts = BiEncoder.from_pretrained(run / TOWERS)
     disambiguator = Disambiguator(network.to(device), texts, open_entities(entities))
     ranking = disambiguator.fit(data.for_ranking())
     log.info("the ranking was fitted on %d mentions: %s", ranking.fitted, ranking)
     metrics = measure(disambiguator, data.dev)
     with replacing_folder(run / MODEL) as folder:
-        for file in (run / "towers").iterdir():
+        for file in (run / TOWERS).iterdir():
             if file.is_file():
                 file.rename(folder / file.name)
         link_entities(entities, folder, Manifest.load(entities))
@@ -88,6 +91,7 @@ def export(run: Path, module: BiEncoderModule, data: MentionData, device: str) -
             values = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
             with replacing(folder / TRAINING) as stream:
                 yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
+    shutil.rmtree(run / TOWERS)
     write_json(run / METRICS, about)
     log.info("exported %s; its metrics are in %s", run / MODEL, run / METRICS)
     return metrics
@@ -98,7 +102,7 @@ def encoded_entities(run: Path, module: BiEncoderModule, data: MentionData, devi
     if module.settings.entity_tower == "frozen":
         return Path(data.entities_folder)
     with replacing_folder(run / ENTITY_ENCODER) as made:
-        for file in (run / "towers" / ENTITY_ENCODER).iterdir():
+        for file in (run / TOWERS / ENTITY_ENCODER).iterdir():
             file.rename(made / file.name)
     settings = build_settings(module, data, run / ENTITY_ENCODER, resolve_precision("auto", device))
     build_entities(data.catalogue_file, run / ENTITIES, settings, columns=data.columns, device=device)
