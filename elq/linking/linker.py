@@ -57,7 +57,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise the linker makes one if the
             model needs it.
         calibration: gives links a probability. It is valid only for the score mode and K with which it was fitted.
-        reranker: a cross-encoder that re-ranks the candidates of spans that can become links, see elq/linking/rerank.py.
+        reranker: a cross-encoder that re-ranks the candidates of given mentions, and of spans that can become links: at most 8
+            of a text of 25 tokens, n times as many of one of n times 25 tokens. See elq/linking/rerank.py.
     """
 
     def __init__(
