@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
-from elq.commands.opening import add_model_options, open_linker
+from elq.commands.opening import add_model_options, add_rerank, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.exchange.iris import check_prefix
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
     made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions, or NIF (.ttl)")
     add_model_options(made)
+    add_rerank(made)
     add_entity_prefix(made)
     made.add_argument("--output", metavar="FILE", help="write all metrics, with intervals and times, to this JSON file")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str]) -> None:
     metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
+    about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
     if options.output:
         write_json(options.output, {**about, **metrics, **record(linker, observed)})
     if options.report and dictionary is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_below_one, refuse_overwriting
 from elq.commands.link_files import FORMATS, format_of_output, opened_output
-from elq.commands.opening import add_model_options, open_linker
+from elq.commands.opening import add_model_options, add_rerank, open_linker
 from elq.commands.question_sources import open_source
 from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         " to a .jsonl file resumes when the same command is given again",
     )
     add_model_options(made)
+    add_rerank(made)
     made.add_argument(
         "--threshold", type=read_threshold, help="least joint score of a link, γ, at most 0 (default: the model's own)"
     )
@@ -173,6 +174,8 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
     """What the links of a file are made from; None if the input is no file, or the output is a device."""
     if options.input in (None, "-") or not Path(options.input).is_file() or Path(options.output or "").is_char_device():
         return None
+    from elq.linking.exports import weights_of
+
     about = Path(options.input).stat()
     return {
         "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
@@ -182,5 +185,6 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
             *(options.threshold, options.min_probability, options.candidates, options.scoring),
             *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
             *(options.backend, options.dtype),
+            *([] if options.rerank is None else [weights_of(Path(options.rerank).expanduser())]),
         ],
     }

@@ -14,6 +14,7 @@ LINKER = "linker"
 CLIS = {  # task → module and class of its parser
     LINKER: ("elq.training.parser", "ELQCLI"),
     "biencoder": ("elq.disambiguation.parser", "BiEncoderCLI"),
+    "crossencoder": ("elq.disambiguation.cross_parser", "CrossCLI"),
 }
 
 

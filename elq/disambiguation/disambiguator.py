@@ -18,6 +18,8 @@ from elq.errors import ElqError
 from elq.linking.calibration import Calibration
 from elq.linking.decoding import Known, ScoredSpans
 from elq.linking.given import checked_mentions
+from elq.linking.rerank import Reranker
+from elq.linking.retriever import Retrieved
 from elq.linking.scoring import entity_log_probs, with_name_matches
 from elq.model.biencoder import BiEncoder
 from elq.names.dictionary import Dictionary
@@ -49,6 +51,7 @@ class Disambiguator:
         entities: the entities, whose table the entity tower has made.
         ranking: the weights of the score.
         views: further vectors of the entities (elq/disambiguation/views.py); None: there are none.
+        reranker: a cross-encoder that re-ranks the candidates, see elq/linking/rerank.py.
 
     Raises:
         ElqError: the table has another width than the network.
@@ -62,8 +65,10 @@ class Disambiguator:
         ranking: Ranking | None = None,
         *,
         views: Views | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
-        self.network, self.texts, self.entities, self.views = network, texts, entities, views
+        self.network, self.texts, self.entities = network, texts, entities
+        self.views, self.reranker = views, reranker
         self.prior = len(entities.table.gather(torch.tensor([0]))[0]) - network.width
         self.ranking = ranking or Ranking(prior=(0.0,) * max(0, self.prior))
         if self.prior != len(self.ranking.prior):
@@ -74,13 +79,21 @@ class Disambiguator:
         self.dictionary = Dictionary(entities.catalogue)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, entities: str | Path | None = None, device: str = "cpu") -> "Disambiguator":
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        entities: str | Path | None = None,
+        device: str = "cpu",
+        reranker: str | Path | None = None,
+    ) -> "Disambiguator":
         """Open the model folder that a training of a bi-encoder made.
 
         Args:
             folder: the model folder.
             entities: another entities folder, built with the entity encoder of the model; None: that of the model.
             device: where the network runs.
+            reranker: the folder of a cross-encoder that re-ranks the candidates.
 
         Raises:
             ElqError: a file is missing or unreadable, or the entities do not fit the model.
@@ -89,7 +102,8 @@ class Disambiguator:
         network, texts = BiEncoder.from_pretrained(folder)
         opened = open_entities(entities or Path(folder) / ENTITIES)
         views = None if entities else Views.open(folder, opened.manifest.catalogue_sha256)
-        return cls(network.to(device), texts, opened, Ranking.load(folder), views=views)
+        again = None if reranker is None else Reranker.from_pretrained(reranker, device=device)
+        return cls(network.to(device), texts, opened, Ranking.load(folder), views=views, reranker=again)
 
     def link(
         self, texts: Sequence[str], mentions: Sequence[Sequence[tuple[int, int]]], *, candidates: int | None = None
@@ -109,9 +123,14 @@ class Disambiguator:
         if not examples:
             return [[] for _ in texts]
         found = self.candidates(examples, candidates or self.ranking.candidates)
-        log_probs = entity_log_probs(found.scores)  # (M, K)
+        best_first = Retrieved(found.rows, entity_log_probs(found.scores), None)  # (M, K)
+        if self.reranker is not None:
+            marked = [(m, example.start, example.end) for m, example in enumerate(examples)]
+            own = [example.text for example in examples]
+            best_first = self.reranker.reranked(own, marked, best_first, self.entities.catalogue)
+        log_probs = best_first.log_probs  # (M, K)
         none = torch.zeros(len(examples), dtype=torch.int64)  # (M,)
-        scored = ScoredSpans(Spans(none, none, none), torch.zeros(len(examples)), log_probs, found.rows)
+        scored = ScoredSpans(Spans(none, none, none), torch.zeros(len(examples)), log_probs, best_first.rows)
         known = Known(self.entities.catalogue, scored, range(len(examples)))
         best, sure = log_probs[:, 0].tolist(), Calibration(0.0, 1.0)
         links = iter([known.link(e.text, (e.start, e.end), m, best[m], sure) for m, e in enumerate(examples)])

@@ -120,6 +120,7 @@ def score_spans(
         hidden = scorer.model.encode(there)  # (B, T, D)
         parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
         found = scorer.retriever(texts, tokens, spans, hidden, candidates, scorer.score_mode, allowed)
+    found = scorer.reranked(texts, tokens, spans, found)
     return ScoredSpans(spans, logsigmoid(parts.sum(-1)), found.log_probs, found.rows, found.log_nil), parts
 
 
