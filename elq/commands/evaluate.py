@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--candidates", type=read_candidates, metavar="K", help="candidates of each mention, with --given (default: 128)"
     )
+    made.add_argument(
+        "--document", action="store_true", help="mentions of one text with the same name help each other, with --given"
+    )
     made.add_argument("--output", metavar="FILE", help="write all metrics, with intervals and times, to this JSON file")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
     made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
@@ -79,8 +82,9 @@ def check(options: argparse.Namespace) -> None:
     for name in ("threshold", "report"):
         if getattr(options, name) is not None and options.given:
             raise ElqError(f"--{name} is given, but has no meaning for given mentions: leave out --{name} or --given")
-    if options.candidates is not None and not options.given:
-        raise ElqError("--candidates is given, but only --given uses it: give --given too, or leave out --candidates")
+    for name in ("candidates", "document"):
+        if getattr(options, name) and not options.given:
+            raise ElqError(f"--{name} is given, but only --given uses it: give --given too, or leave out --{name}")
     if options.report:
         from elq.report.plots import require_matplotlib
 

@@ -1,14 +1,23 @@
 """``elq evaluate --given``: measures which entity a linker chooses for mentions that are given."""
 
 import argparse
+import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from elq.commands.opening import open_linker
 from elq.commands.question_sources import read_annotated
 from elq.encoding.pretrained import GENERAL
+from elq.errors import ElqError
 from elq.files import write_json
 
+if TYPE_CHECKING:
+    from elq.entities.catalogue import Catalogue
+    from elq.linking.document import LinksGiven
+
+BIENCODER = "biencoder"
+OF_LINKERS = {"catalogue": None, "columns": None, "scoring": None, "backend": "torch", "dtype": "fp32"}  # and their defaults
 NAMES = {  # the figures of the table, in its order
     "given_accuracy": "accuracy: the entity is the first candidate",
     "given_normalised_accuracy": "normalised accuracy: of mentions whose entity is a candidate",
@@ -31,21 +40,23 @@ def measure_given(options: argparse.Namespace) -> None:
     if options.catalogue is not None:  # report a bad line now, and not after the vectors of a catalogue are made
         read_annotated(options.questions, prefix=options.entity_prefix, form=options.format)
     model: str = options.model or GENERAL
-    linker = open_linker(options)
+    linker, catalogue = _opened(options)
     from elq.evaluation.evaluate import known_questions
-    from elq.evaluation.given import Choices, K, LinksGiven, observe_given, world_of
+    from elq.evaluation.given import Choices, K, observe_given, world_of
+    from elq.linking.document import Together
     from elq.names.baseline import FamousName
     from elq.names.dictionary import Dictionary
 
-    catalogue, k = linker.entities.catalogue, options.candidates or K
+    k: int = options.candidates or K
     questions = known_questions(
         read_annotated(options.questions, catalogue, options.entity_prefix, form=options.format), catalogue
     )
     worlds = {world_of(question) for question in questions} - {""}
-    types = worlds if worlds and worlds <= catalogue.type_counts().keys() else set()
-    linkers: dict[str, LinksGiven] = {"model": linker}
+    restricted = kind_of(model) is None and worlds and worlds <= catalogue.type_counts().keys()
+    types = worlds if restricted else set()  # a bi-encoder cannot be restricted to types
+    linkers: dict[str, LinksGiven] = {"model": Together(linker, catalogue) if options.document else linker}
     if options.baseline:
-        linkers[options.baseline] = FamousName(linker.dictionary or Dictionary(catalogue))
+        linkers[options.baseline] = FamousName(Dictionary(catalogue))
     found: dict[str, Choices] = {
         name: observe_given(one, questions, candidates=k, types=types) for name, one in linkers.items()
     }
@@ -54,9 +65,37 @@ def measure_given(options: argparse.Namespace) -> None:
     print_given(values, f"{options.questions}, {model}, {k} candidates", by_world=by_world if options.all else {})
     if options.output:
         about: dict[str, Any] = {"questions_file": options.questions, "model_folder": model, "candidates": k}
-        about |= {"worlds": by_world, "within_worlds": bool(types)}
+        about |= {"worlds": by_world, "within_worlds": bool(types), "document": options.document}
         about |= {"intervals": {name: one.bounds() for name, one in found.items()}}
         write_json(options.output, {**about, **values})
+
+
+def kind_of(model: str) -> str | None:
+    """The kind of a model folder that is not of a linker, such as "biencoder"; None for every other name."""
+    file = Path(model) / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    except (OSError, ValueError):
+        return None  # opening it says what is wrong
+    kind = values.get("kind") if isinstance(values, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":
+    """What links the given mentions, and its catalogue.
+
+    Raises:
+        ElqError: an option has no meaning for a bi-encoder, or the model cannot be opened.
+    """
+    if kind_of(options.model or GENERAL) != BIENCODER:
+        linker = open_linker(options)
+        return linker, linker.entities.catalogue
+    if wrong := next((name for name, default in OF_LINKERS.items() if getattr(options, name) != default), None):
+        raise ElqError(f"--{wrong} is given, but {options.model} is a bi-encoder, which does not use it: leave out --{wrong}")
+    from elq.disambiguation.disambiguator import Disambiguator
+
+    disambiguator = Disambiguator.from_pretrained(options.model, device=options.device)
+    return disambiguator, disambiguator.entities.catalogue
 
 
 def print_given(values: Mapping[str, Mapping[str, float]], title: str, *, by_world: Mapping[str, Mapping[str, float]]) -> None:

@@ -83,6 +83,11 @@ def parser() -> argparse.ArgumentParser:
         help="also link mentions of entities that are not in the catalogue; they are linked to NIL",
     )
     made.add_argument(
+        "--document",
+        action="store_true",
+        help="mentions of one text help each other: a later part of a name takes the candidates of the whole name into account",
+    )
+    made.add_argument(
         "--format",
         choices=FORMATS,
         help="format of the output (default: what the name of --output ends in: .jsonl, .csv, .parquet, .ttl and .nt for NIF,"
@@ -137,6 +142,7 @@ def main(arguments: Sequence[str]) -> None:
 
         converse(linker, Settings(**how), history=not options.no_history)
         return
+    how["document"] = options.document
     plan = _plan(options, linker)
     text = as_coloured if not options.output and has_colours(sys.stdout) else as_text
 
@@ -192,7 +198,14 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
         "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
         "settings": [
             *(options.threshold, options.min_probability, options.candidates, options.scoring),
-            *(options.mentions, options.nil, options.skip_bad_lines, options.text_column, options.input_format),
+            *(
+                options.mentions,
+                options.nil,
+                options.skip_bad_lines,
+                options.text_column,
+                options.input_format,
+                options.document,
+            ),
             *(options.backend, options.dtype),
         ],
     }

@@ -6,15 +6,16 @@ whose entity is in the catalogue are counted; the others are linked too, since t
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from elq.evaluation.intervals import Ratio, interval, resampled
 from elq.evaluation.metrics import KS
 from elq.exchange.gold import GivenQuestion
+from elq.linking.document import LinksGiven
 from elq.progress import track
 from elq.tensors import Array
 from elq.types import Link, Question
@@ -24,14 +25,6 @@ K = max(KS)
 WORLDS = "given_accuracy_macro"  # the mean over worlds
 
 Spans = list[list[tuple[int, int]]]
-
-
-class LinksGiven(Protocol):
-    """What can be measured: it links each given mention of each text, and gives the candidates of each, best first."""
-
-    @property
-    def link(self) -> Callable[..., Sequence[Sequence[Link]]]:
-        """Called with texts, ``mentions`` and ``candidates``, it gives one link for each mention, in the given order."""
 
 
 @dataclass(frozen=True, slots=True)

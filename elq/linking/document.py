@@ -6,9 +6,9 @@ or else with those of all mentions of the same name. So the same name means the 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from elq.linking.calibration import AnyCalibration
 from elq.names.words import folded
@@ -22,6 +22,14 @@ class Records(Protocol):
 
     def by_id(self, ids: list[str]) -> dict[str, Entity]:
         """Id → record."""
+
+
+class LinksGiven(Protocol):
+    """What links given mentions: a linker, a baseline or a bi-encoder."""
+
+    @property
+    def link(self) -> Callable[..., Sequence[Sequence[Link]]]:
+        """Called with texts, ``mentions`` and ``candidates``, it gives one link for each mention, in the given order."""
 
 
 def helpers(names: Sequence[str]) -> list[tuple[list[int], bool]]:
@@ -110,3 +118,19 @@ def _changed(link: Link, candidates: list[Candidate], entity: Entity, calibratio
         candidates=tuple(candidates),
         probability=None if calibration is None else calibration.probability(link.mention_score, best),
     )
+
+
+class Together:
+    """A linker of given mentions in which the mentions of one text help each other.
+
+    Args:
+        linker: any object with ``link(texts, mentions=…)`` whose links have candidates.
+        catalogue: the records of its entities.
+    """
+
+    def __init__(self, linker: LinksGiven, catalogue: Records) -> None:
+        self.linker, self.catalogue = linker, catalogue
+
+    def link(self, texts: Sequence[str], **how: Any) -> list[list[Link]]:
+        """The links of each text; the arguments are those of the linker."""
+        return [help_each_other(of_text, self.catalogue) for of_text in self.linker.link(texts, **how)]

@@ -2,18 +2,20 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from elq import Candidate, Link, Linker, Mention
+from elq import Candidate, Disambiguator, Link, Linker, Mention
 from elq.commands import run
 from elq.evaluation.given import observe_given, rank_of
 from elq.evaluation.metrics import KS
 from elq.exchange.gold import GivenQuestion
 from elq.names.baseline import FamousName
 from elq.names.dictionary import Dictionary
+from elq.questions.annotated import read_questions
 from tests.conftest import write_lines
 
 
@@ -148,9 +150,58 @@ def test_worlds_of_the_catalogue_restrict_the_linker(tmp_path):
     [
         (["--given", "--threshold", "-2"], "--threshold is given, but has no meaning for given mentions"),
         (["--given", "--report", "r.html"], "--report is given, but has no meaning for given mentions"),
+        (["--document"], "--document is given, but only --given uses it"),
         (["--candidates", "4"], "--candidates is given, but only --given uses it"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, said, question_file, capsys):
     assert run("evaluate", ["--questions", str(question_file), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_mentions_of_a_text_help_each_other_on_request(tmp_path):
+    model = str(Path(__file__).parents[1] / "data" / "format4" / "model")
+    text = "George Washington was born in Virginia. Washington died there."
+    mentions = [{"start": 0, "end": 17, "entity": "Q23"}, {"start": 40, "end": 50, "entity": "Q23"}]
+    file, written = write_lines(tmp_path / "q.jsonl", [{"text": text, "mentions": mentions}]), []
+    for options in ([], ["--document"]):
+        output, lines = tmp_path / f"{len(options)}.json", tmp_path / f"{len(options)}.jsonl"
+        assert run("evaluate", ["--given", "--questions", str(file), "--model", model, "--output", str(output), *options]) == 0
+        written.append(json.loads(output.read_text()))
+        assert run("predict", ["--input", str(file), "--model", model, "--output", str(lines), *options]) == 0
+    assert [one["document"] for one in written] == [False, True]
+    linker = Linker.from_pretrained(model)
+    spans = [(one["start"], one["end"]) for one in mentions]
+    for measured, document in zip(written, (False, True), strict=True):
+        links = linker.link(text, mentions=spans, candidates=128, document=document)
+        assert measured["model"]["given_accuracy"] == sum(link.entity == "Q23" for link in links) / 2
+    assert written[1]["model"]["given_accuracy"] == 1.0
+    found = json.loads((tmp_path / "1.jsonl").read_text())["links"]
+    assert [one["entity"] for one in found] == [one.entity for one in linker.link(text, document=True)]
+
+
+@pytest.fixture(scope="module")
+def bi_encoder(encoder_folder, entities_folder, tmp_path_factory) -> Path:
+    from elq.disambiguation.ranking import Ranking
+    from elq.model.biencoder import BiEncoder
+
+    folder = tmp_path_factory.mktemp("bi") / "model"
+    network, texts = BiEncoder.from_encoder(encoder_folder, entity_tower="frozen")
+    network.save_pretrained(folder, texts)
+    shutil.copytree(entities_folder, folder / "entities")
+    Ranking(prior=()).save(folder)
+    return folder
+
+
+def test_a_bi_encoder_is_measured_too(bi_encoder, question_file, tmp_path, capsys):
+    arguments = ["--given", "--questions", str(question_file), "--model", str(bi_encoder), "--candidates", "3"]
+    assert run("evaluate", [*arguments, "--baseline", "dictionary", "--output", str(tmp_path / "m.json")]) == 0
+    written, disambiguator = json.loads((tmp_path / "m.json").read_text()), Disambiguator.from_pretrained(bi_encoder)
+    gold = [(q.text, m) for q in read_questions(question_file) for m in q.mentions if m.entity is not None]
+    found = [disambiguator.link([text], [[(m.start, m.end)]], candidates=3)[0][0] for text, m in gold]
+    hits = [link.entity == m.entity for link, (_, m) in zip(found, gold, strict=True)]
+    known = [m.entity in [one.entity for one in link.candidates] for link, (_, m) in zip(found, gold, strict=True)]
+    assert written["model"]["given_accuracy"] == sum(hits) / len(hits)
+    assert written["model"]["given_normalised_accuracy"] == sum(hits) / sum(known)
+    assert run("evaluate", [*arguments, "--backend", "onnx"]) == 2
+    assert "--backend is given, but" in capsys.readouterr().err

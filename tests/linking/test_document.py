@@ -39,7 +39,12 @@ def test_a_later_part_of_a_name_takes_the_candidates_of_the_earlier_name():
     assert (found[0], found[2], found[4]) == (LINKS[0], LINKS[2], LINKS[4])
     shares = {one.entity: exp(one.score) for one in found[1].candidates}
     assert shares == pytest.approx({"wayne": 0.6, "brent": 0.25})  # as many candidates as before
-    assert (found[1].title, found[1].description, found[1].types, found[1].data) == ("WAYNE", "about wayne", ("t",), {"k": "wayne"})
+    assert (found[1].title, found[1].description, found[1].types, found[1].data) == (
+        "WAYNE",
+        "about wayne",
+        ("t",),
+        {"k": "wayne"},
+    )
     assert found[1].score == pytest.approx(-0.5 + log(0.6))
     assert found[1].probability is None
     sure = help_each_other(LINKS, Catalogue(), calibration=Calibration(0.5, 0.7))[1]
