@@ -14,7 +14,7 @@ from elq.linking.calibration import AnyCalibration
 from elq.names.words import folded
 from elq.types import NIL, Candidate, Entity, Link
 
-SAME, PART = 0.5, 0.5  # share of the other mentions in the probabilities: those of the same name, and of a longer one
+SAME, PART = 0.5, 0.4  # share of the other mentions in the probabilities: those of the same name, and of a longer one
 
 
 class Records(Protocol):
