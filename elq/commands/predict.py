@@ -17,6 +17,7 @@ from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
 from elq.exchange.annotator import Mentions, link_documents
 from elq.exchange.iris import check_prefix
+from elq.exchange.question_formats import GIVEN
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
 from elq.questions.inputs import CHUNK
@@ -44,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
         "--text-column",
         metavar="COLUMN",
         help="column or key of --input that has the questions (default: text or question)",
+    )
+    made.add_argument(
+        "--input-format",
+        choices=tuple(GIVEN),
+        help="the format of an --input whose mentions are given: only these are linked (default: guessed by the content)",
     )
     made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input, and link the others")
     made.add_argument(
@@ -78,6 +84,11 @@ def parser() -> argparse.ArgumentParser:
         help="also link mentions of entities that are not in the catalogue; they are linked to NIL",
     )
     made.add_argument(
+        "--document",
+        action="store_true",
+        help="mentions of one text help each other: a later part of a name takes the candidates of the whole name into account",
+    )
+    made.add_argument(
         "--format",
         choices=FORMATS,
         help="format of the output (default: what the name of --output ends in: .jsonl, .csv, .parquet, .ttl and .nt for NIF,"
@@ -106,7 +117,11 @@ def main(arguments: Sequence[str]) -> None:
     questions: Iterable[Question]
     if options.input:
         questions = open_source(
-            options.input, options.text_column, options.entity_prefix, skip_bad_lines=options.skip_bad_lines
+            options.input,
+            options.text_column,
+            options.entity_prefix,
+            skip_bad_lines=options.skip_bad_lines,
+            form=options.input_format,
         )
         questions = track(questions, "linking") if options.output else questions
     else:
@@ -128,6 +143,7 @@ def main(arguments: Sequence[str]) -> None:
 
         converse(linker, Settings(**how), history=not options.no_history)
         return
+    how["document"] = options.document
     plan = _plan(options, linker)
     text = as_coloured if not options.output and has_colours(sys.stdout) else as_text
 
@@ -167,6 +183,8 @@ def _check(options: argparse.Namespace, asks: bool) -> None:
             f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input FILE'
             " (`--input -` reads standard input)"
         )
+    if options.input_format and options.input in (None, "-"):
+        raise ElqError(f"--input-format {options.input_format} is given, but no file to read: give --input FILE too")
     refuse_below_one(options, "mentions", "candidates")
 
 
@@ -183,7 +201,14 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
         "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
         "settings": [
             *(options.threshold, options.min_probability, options.candidates, options.scoring),
-            *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
+            *(
+                options.mentions,
+                options.nil,
+                options.skip_bad_lines,
+                options.text_column,
+                options.input_format,
+                options.document,
+            ),
             *(options.backend, options.dtype),
             *([] if options.rerank is None else [weights_of(Path(options.rerank).expanduser())]),
         ],

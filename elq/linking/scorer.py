@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,8 +18,10 @@ from elq.linking.context import hide_context
 from elq.linking.decoding import ScoredSpans, characters
 from elq.linking.rerank import MOST, Reranker, reachable
 from elq.linking.retriever import Retrieved, Retriever
-from elq.linking.scored import Given, Scored
+from elq.linking.scored import Given, Scored, joined
 from elq.linking.scoring import OVER_ALL
+from elq.linking.sentences import is_long
+from elq.linking.windowed import Windowed, windowed_groups
 from elq.linking.workers import side_by_side, workers_for
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
@@ -110,24 +113,46 @@ class Scorer:
             allowed: (A,) rows of the entities that may be candidates; None allows all.
             starts: for each question, the character at which it begins after its context (elq/linking/context.py).
 
+        Long texts are read in windows of whole sentences (elq/linking/sentences.py), in batches of their own; but not those
+        with a context, and none in score mode ``elq``.
+
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
+        how: dict[str, Any] = {"floor": floor, "candidates": candidates, "given_candidates": given_candidates}
+        how |= {"batch_size": batch_size, "allowed": allowed}
+        long: list[int] = []
+        if starts is None and self.score_mode != "elq":
+            long = [place for place, text in enumerate(texts) if is_long(text)]
+        for places in windowed_groups(texts, long):
+            windowed = Windowed.of([texts[place] for place in places])
+            inside, where = (None, None) if mentions is None else windowed.mentions([mentions[place] for place in places])
+            parts = [*self._whole(windowed.parts, [*range(len(windowed.parts))], mentions=inside, **how)]
+            yield places, windowed.joined(joined(parts, len(windowed.parts)), where)
+        short = sorted({*range(len(texts))} - {*long}) if long else [*range(len(texts))]
+        yield from self._whole(texts, short, mentions=mentions, starts=starts, **how)
 
-        def score(places: list[int]) -> tuple[list[int], Scored]:
+    def _whole(
+        self,
+        texts: Sequence[str],
+        chosen: Sequence[int],
+        *,
+        mentions: Sequence[Sequence[Mention]] | None,
+        batch_size: int,
+        starts: Sequence[int] | None = None,
+        **how: Any,
+    ) -> Iterator[tuple[list[int], Scored]]:
+        """Score the chosen texts as :meth:`batches` does, each as a whole."""
+
+        def score(group: Sequence[int]) -> tuple[list[int], Scored]:
+            places = [chosen[one] for one in group]
             batch = [texts[place] for place in places]
-            return places, self.score_tokens(
-                batch,
-                self.plain_tokens(batch),
-                floor=floor,
-                candidates=candidates,
-                mentions=None if mentions is None else [mentions[place] for place in places],
-                given_candidates=given_candidates,
-                allowed=allowed,
-                starts=None if starts is None else [starts[place] for place in places],
-            )
+            given = None if mentions is None else [mentions[place] for place in places]
+            own = None if starts is None else [starts[place] for place in places]
+            return places, self.score_tokens(batch, self.plain_tokens(batch), mentions=given, starts=own, **how)
 
-        workers = workers_for(len(texts), self.device)
-        yield from side_by_side(score, by_length(texts, min(batch_size, -(-len(texts) // workers) or 1)), workers)
+        workers = workers_for(len(chosen), self.device)
+        size = min(batch_size, -(-len(chosen) // workers) or 1)
+        yield from side_by_side(score, by_length([texts[place] for place in chosen], size), workers)
 
     def score_tokens(
         self,
