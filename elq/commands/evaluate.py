@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
+from elq.commands.nil_ways import compare_ways
 from elq.commands.opening import add_model_options, add_rerank, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
@@ -53,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
         help="also measure a baseline: the longest name or alias in the question, and its entity with the lowest QID",
     )
     made.add_argument(
+        "--nil",
+        choices=("lda",),
+        help="also compare what finds mentions without an entity: the learned NIL, topics (LDA), and thresholds of scores",
+    )
+    made.add_argument(
         "--report",
         metavar="FILE",
         help="write a report to this HTML file: intervals, plots, slices, and examples of each kind of error",
@@ -90,6 +96,8 @@ def check(options: argparse.Namespace) -> None:
         from elq.report.plots import require_matplotlib
 
         require_matplotlib()  # check this now, and not after minutes of linking
+    if options.nil:
+        import sklearn  # noqa: F401 (as above)
     for written in (options.output, options.report):
         refuse_overwriting(written, options.questions, options.model, options.catalogue, *(options.training or ()))
     check_prefix(options.entity_prefix)
@@ -132,10 +140,11 @@ def main(arguments: Sequence[str]) -> None:
         observed[options.baseline] = baseline
     metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
+    ways = {"nil_ways": compare_ways(linker, questions)} if options.nil else {}
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
     if options.output:
-        write_json(options.output, {**about, **metrics, **record(linker, observed)})
+        write_json(options.output, {**about, **metrics, **ways, **record(linker, observed)})
     if options.report and dictionary is not None:
         from elq.report.page import Material, write_report
 
