@@ -120,7 +120,8 @@ def score_spans(
         hidden = scorer.model.encode(there)  # (B, T, D)
         parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
         found = scorer.retriever(texts, tokens, spans, hidden, candidates, scorer.score_mode, allowed)
-    return ScoredSpans(spans, logsigmoid(parts.sum(-1)), found.log_probs, found.rows, found.log_nil), parts
+    mention_scores = logsigmoid(parts.sum(-1))  # (Q,)
+    return ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types), parts
 
 
 def link_given(

@@ -133,7 +133,9 @@ class Scorer:
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
             found = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
-        scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
+        scored = ScoredSpans(
+            spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil, types=found.types
+        )
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
     def limits(self, tokens: TokenBatch) -> Tensor:
@@ -171,7 +173,7 @@ class Scorer:
                 if (span := token_span(mention, tokens.offsets[b], tokens.text_mask[b].tolist())) is not None:
                     found[b, place] = (b, *span)
         spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
-        rows, _, log_nil = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
+        rows, _, log_nil, _ = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
         if log_nil is not None and self.score_mode not in OVER_ALL and given_candidates != candidates:
             log_nil = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode).log_nil
         nil = [math.nan] * len(spans) if log_nil is None else log_nil.tolist()
