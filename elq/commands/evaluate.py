@@ -81,17 +81,23 @@ def date_of(text: str) -> dt.date:
         raise ElqError(f"--date is {text!r}, but must be a date of the form YYYY-MM-DD, such as 2026-01-31") from None
 
 
-def check(options: argparse.Namespace) -> None:
-    """Raise an ElqError for options that cannot work, before anything is loaded."""
+def check_together(options: argparse.Namespace) -> None:
+    """Raise an ElqError for an option that needs another one, or that another one leaves without a meaning."""
+    given = {name for name, value in vars(options).items() if value not in (None, False)}
     for name in ("training", "date"):
-        if getattr(options, name) and not options.report:
+        if name in given and "report" not in given:
             raise ElqError(f"--{name} is given, but only the report uses it: give --report FILE too, or leave out --{name}")
-    for name in ("threshold", "report"):
-        if getattr(options, name) is not None and options.given:
+    for name in ("threshold", "report", "nil"):
+        if {name, "given"} <= given:
             raise ElqError(f"--{name} is given, but has no meaning for given mentions: leave out --{name} or --given")
     for name in ("candidates", "document"):
-        if getattr(options, name) and not options.given:
+        if name in given and "given" not in given:
             raise ElqError(f"--{name} is given, but only --given uses it: give --given too, or leave out --{name}")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raise an ElqError for options that cannot work, before anything is loaded."""
+    check_together(options)
     if options.report:
         from elq.report.plots import require_matplotlib
 
