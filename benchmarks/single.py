@@ -4,8 +4,8 @@
 
 MODEL is a model folder with exact search and with the exports of the backends, and FILE has questions. An index other than
 `exact` is built into FOLDER if it is not there. The ways take turns, so that all have the same machine. The median over the
-questions is given for the median of the rounds and, since other programs may run, for the best of the rounds. Links are compared
-with those of the first way.
+questions is given for the median of the rounds and, since other programs may run, for the best of the rounds. The links are
+compared with those of the first way.
 """
 
 import argparse

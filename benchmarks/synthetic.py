@@ -3,6 +3,7 @@
     python benchmarks/synthetic.py catalogue --entities 1000000 --output FOLDER
     python benchmarks/synthetic.py statistics --model MODEL --questions FILE --output statistics.npz
     python benchmarks/synthetic.py table --statistics statistics.npz --entities 1000000 --width 1024 --output FOLDER
+    python benchmarks/synthetic.py clustered --model MODEL --questions FILE --entities 5900000 --output FOLDER
 
 **Catalogues.** The records of a real catalogue are repeated. The first copy is the real catalogue in a random order. In every
 further copy the words of all names are exchanged: a word becomes another word that is about as frequent, or a new word. One
@@ -13,7 +14,12 @@ V · (N / n)^h words in N records, with h from the halves of the real catalogue.
 **Tables.** The scores of the nearest entities decide how hard a search is, and whether rounding changes a link. So the scores
 of real mention vectors with their nearest real entities are given (a *profile* for each mention, best first). For every
 mention vector, a profile is drawn, and rows are made that have these inner products with it. All other rows are random, with
-the spectrum of the real table.
+the spectrum of the real table. Such rows have no clusters, so they say nothing about an index that divides rows into lists.
+
+**Clustered tables.** The first rows are those of a real table. Every further row is a real row, moved by the difference between
+another real row and one of its nearest rows. So rows lie about as close to each other as real rows do, in the same directions.
+A row that would come before the second-best entity of a real mention vector is drawn again. So these mention vectors keep their
+two best entities and the margin between them, while the entities behind become many more.
 """
 
 import argparse
@@ -22,6 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,10 +41,16 @@ from elq.search.table import allocate_table
 from elq.tensors import Array
 from elq.types import QID, Entity
 
+if TYPE_CHECKING:
+    import torch
+
+    from elq.linking.linker import Linker
+
 REAL = Path("runs/entities/wikidata_154k")
 LETTERS = re.compile(r"[^\W\d_]+")
 COPIES = 1_000  # the Wikidata numbers of copies differ in their last digits
 BLOCK = 65_536  # rows of a table that are made together
+PAIRED, NEIGHBOURS = 16_384, 8  # rows whose differences from their nearest rows are used, and how many nearest rows
 PROFILE = 64  # entities of a profile
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -224,17 +237,13 @@ def read_statistics(path: Path) -> Statistics:
         return Statistics(found["profiles"], found["spectrum"], float(found["length"]))
 
 
-def write_statistics(model: Path, questions: Path, output: Path) -> None:
-    """Search for the mentions that a trained model finds in questions, and write the statistics."""
+def mention_vectors(linker: "Linker", texts: Sequence[str]) -> "torch.Tensor":
+    """The search vectors (M, D) fp32 of all mentions above the linker's threshold, and in the order of the texts."""
     import torch
 
-    from elq.linking.linker import Linker
     from elq.model.spans import keep_spans
-    from elq.questions.annotated import read_questions
 
-    linker = Linker.from_pretrained(model)
     vectors = []
-    texts = [question.text for question in read_questions(questions)]
     with linker.scorer.inference():
         for start in range(0, len(texts), 64):
             tokens = linker.scorer.tokens(texts[start : start + 64])
@@ -243,13 +252,88 @@ def write_statistics(model: Path, questions: Path, output: Path) -> None:
             spans, _ = keep_spans(logits, linker.threshold, linker.scorer.limits(tokens))
             found = linker.model.mention_vectors(hidden, spans)
             vectors.append(linker.model.search_vectors(found, hidden, tokens.text_mask, spans))
-    mentions = torch.cat(vectors)
+    return torch.cat(vectors)
+
+
+def write_statistics(model: Path, questions: Path, output: Path) -> None:
+    """Search for the mentions that a trained model finds in questions, and write the statistics."""
+    from elq.linking.linker import Linker
+    from elq.questions.annotated import read_questions
+
+    linker = Linker.from_pretrained(model)
+    texts = [question.text for question in read_questions(questions)]
+    mentions = mention_vectors(linker, texts)
     profiles = linker.entities.index.search(mentions, PROFILE)[0].numpy()
     spectrum = spectrum_of(linker.entities.table.vectors, np.random.default_rng(0))
     length = float(mentions.norm(dim=-1).mean())
     np.savez(output, profiles=profiles, spectrum=spectrum, length=length)
     print(f"{len(texts)} questions, {len(mentions)} mentions, {len(mentions) / len(texts):.2f} a question, length {length:.2f}")
     print(f"margins of the real mentions: {quantiles(margins(profiles))}")
+
+
+class ClusteredTable:
+    """N rows that lie as close to each other as those of a real table, see the head of this module.
+
+    Args:
+        real: the rows (R, D) of the real table, float32.
+        pairs: (P, 2) real rows, the second of which is one of the nearest to the first.
+        mentions: real mention vectors (M, D).
+        seconds: (M,) the score of each mention vector with its second-best real row.
+        rows: N.
+        seed: the seed.
+    """
+
+    def __init__(self, real: Array, pairs: Array, mentions: Array, seconds: Array, rows: int, *, seed: int = 0) -> None:
+        self.real, self.pairs, self.mentions, self.seconds, self.rows = real, pairs, mentions, seconds, rows
+        self._seed = seed
+
+    def _drawn(self, count: int, rng: np.random.Generator) -> Array:
+        own, pairs = rng.integers(0, len(self.real), count), self.pairs[rng.integers(0, len(self.pairs), count)]
+        moved = self.real[own] + self.real[pairs[:, 1]] - self.real[pairs[:, 0]]
+        lengths = np.linalg.norm(self.real[own], axis=1, keepdims=True) / np.linalg.norm(moved, axis=1, keepdims=True)
+        return np.asarray(moved * lengths)
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield the rows in blocks, float32."""
+        for number, start in enumerate(range(0, self.rows, BLOCK)):
+            rng, count = np.random.default_rng((self._seed, number)), min(BLOCK, self.rows - start)
+            block = self._drawn(count, rng)
+            while len(wrong := np.flatnonzero((block @ self.mentions.T >= self.seconds).any(1))):
+                block[wrong] = self._drawn(len(wrong), rng)
+            first = self.real[start : start + count]
+            block[: len(first)] = first
+            yield block
+
+
+def near_pairs(real: Array, rng: np.random.Generator) -> Array:
+    """Pairs (P, 2) of rows: some rows at random, each with one of its nearest rows by cosine. The search is exact."""
+    import torch
+
+    unit = torch.nn.functional.normalize(torch.from_numpy(real), dim=-1)
+    chosen = rng.choice(len(real), min(PAIRED, len(real)), replace=False)
+    found = torch.cat([(unit[part] @ unit.T).topk(NEIGHBOURS + 1).indices for part in np.array_split(chosen, 16)]).numpy()
+    return np.stack([np.repeat(chosen, NEIGHBOURS), found[:, 1:].reshape(-1)], axis=1)
+
+
+def write_clustered(model: Path, questions: Path, rows: int, output: Path, *, seed: int = 0) -> None:
+    """Write ``table.npy`` (float16) and ``mentions.npy`` (float32, real mention vectors) of a clustered table."""
+    from elq.linking.linker import Linker
+    from elq.questions.annotated import read_questions
+
+    output.mkdir(parents=True, exist_ok=True)
+    linker = Linker.from_pretrained(model)
+    mentions = mention_vectors(linker, [question.text for question in read_questions(questions)])
+    best = linker.entities.index.search(mentions, 2)[0].numpy()
+    real = np.asarray(linker.entities.table.vectors, np.float32)
+    made = ClusteredTable(real, near_pairs(real, np.random.default_rng(seed)), mentions.numpy(), best[:, 1], rows, seed=seed)
+    allocate_table(output / "table.npy", rows, real.shape[1], "float16")
+    table, start = np.lib.format.open_memmap(output / "table.npy", "r+"), 0
+    for block in made.blocks():
+        table[start : start + len(block)] = block
+        start += len(block)
+    table.flush()
+    np.save(output / "mentions.npy", mentions.numpy())
+    print(f"{rows:,} x {real.shape[1]}, {len(mentions)} mentions; margins {quantiles(best[:, 0] - best[:, 1])}")
 
 
 def quantiles(values: Array) -> str:
@@ -278,7 +362,7 @@ def write_table(statistics: Statistics, rows: int, width: int, output: Path, *, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["catalogue", "statistics", "table"])
+    parser.add_argument("what", choices=["catalogue", "statistics", "table", "clustered"])
     parser.add_argument("--entities", type=int, default=154_212)
     parser.add_argument("--real", type=Path, default=REAL, help="entities folder of a real catalogue")
     parser.add_argument("--model", type=Path, default=Path("runs/webqsp/latest/model"), help="a trained model, for statistics")
@@ -290,6 +374,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "statistics":
         write_statistics(given.model, given.questions, given.output)
+    elif given.what == "clustered":
+        write_clustered(given.model, given.questions, given.entities, given.output, seed=given.seed)
     elif given.what == "table":
         write_table(read_statistics(given.statistics), given.entities, given.width, given.output, seed=given.seed)
     else:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from elq.disambiguation.disambiguator import Disambiguator
     from elq.entities.build import build_entities
     from elq.errors import ElqError
     from elq.evaluation.evaluate import evaluate
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _MODULES = {
     "Candidate": "elq.types",
+    "Disambiguator": "elq.disambiguation.disambiguator",
     "ElqError": "elq.errors",
     "Entity": "elq.types",
     "Link": "elq.types",
@@ -30,6 +32,7 @@ _MODULES = {
 }
 __all__ = [
     "Candidate",
+    "Disambiguator",
     "ElqError",
     "Entity",
     "Link",

@@ -22,6 +22,7 @@ LEVELS = (  # the lowest first; what stands on one level does not import what st
     ("linking", "questions", "sources", "checking", "exchange"),
     ("evaluation",),
     ("report", "training", "released", "public", "hub", "bulk", "integrations"),
+    ("disambiguation",),
     ("serving",),
     ("commands",),
     ("cli", "__main__", "__init__"),

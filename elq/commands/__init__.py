@@ -62,7 +62,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         logging.getLogger(__name__).warning("`elq %s` is now `elq %s`; the old name works until 0.2", name, RENAMED[name])
         name = RENAMED[name]
     if name in LIGHTNING:
-        return speak(lambda: importlib.import_module("elq.training.parser").main([name, *arguments]))
+        return speak(lambda: importlib.import_module("elq.commands.tasks").main([name, *arguments]))
     module = f"{name}_" if keyword.iskeyword(name) else name
     return speak(lambda: importlib.import_module(f"elq.commands.{module}").main(list(arguments)))
 

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
-from elq.commands.opening import add_model_options, open_linker
+from elq.commands.opening import add_model_options, add_rerank, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.exchange.iris import check_prefix
+from elq.exchange.question_formats import QUESTION_FORMATS
 from elq.files import write_json
-from elq.linking.inputs import read_threshold
+from elq.linking.inputs import read_candidates, read_threshold
 
 QUALITIES_IN_WORDS = "precision / recall / F1"
 
@@ -20,9 +21,29 @@ QUALITIES_IN_WORDS = "precision / recall / F1"
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = ArgumentParser(prog="elq evaluate", description="Measure a linker on annotated questions.")
-    made.add_argument("--questions", required=True, metavar="FILE", help="JSON lines with text and mentions, or NIF (.ttl)")
+    made.add_argument(
+        "--questions",
+        required=True,
+        metavar="FILE",
+        help="JSON lines with text and mentions, NIF (.ttl), BLINK, AIDA-CoNLL, or mentions of ZESHEL",
+    )
+    made.add_argument(
+        "--format", choices=QUESTION_FORMATS, help="the format of --questions (default: guessed by its suffix and its content)"
+    )
     add_model_options(made)
+    add_rerank(made)
     add_entity_prefix(made)
+    made.add_argument(
+        "--given",
+        action="store_true",
+        help="the mentions are given: measure only which entity is chosen for each (accuracy, candidates, worlds, time)",
+    )
+    made.add_argument(
+        "--candidates", type=read_candidates, metavar="K", help="candidates of each mention, with --given (default: 128)"
+    )
+    made.add_argument(
+        "--document", action="store_true", help="mentions of one text with the same name help each other, with --given"
+    )
     made.add_argument("--output", metavar="FILE", help="write all metrics, with intervals and times, to this JSON file")
     made.add_argument("--all", action="store_true", help="print every metric, not only the six most important rows")
     made.add_argument("--threshold", type=read_threshold, help="least joint score of a link, γ (default: the model's own)")
@@ -59,6 +80,12 @@ def check(options: argparse.Namespace) -> None:
     for name in ("training", "date"):
         if getattr(options, name) and not options.report:
             raise ElqError(f"--{name} is given, but only the report uses it: give --report FILE too, or leave out --{name}")
+    for name in ("threshold", "report"):
+        if getattr(options, name) is not None and options.given:
+            raise ElqError(f"--{name} is given, but has no meaning for given mentions: leave out --{name} or --given")
+    for name in ("candidates", "document"):
+        if getattr(options, name) and not options.given:
+            raise ElqError(f"--{name} is given, but only --given uses it: give --given too, or leave out --{name}")
     if options.report:
         from elq.report.plots import require_matplotlib
 
@@ -74,6 +101,10 @@ def main(arguments: Sequence[str]) -> None:
     """Measure the linker, print a table, and write the metrics and the report."""
     options = parser().parse_args(arguments)
     check(options)
+    if options.given:
+        from elq.commands.evaluate_given import measure_given
+
+        return measure_given(options)
     from elq.commands.question_sources import read_annotated
     from elq.evaluation.evaluate import Observed, known_questions, measure, observe
     from elq.evaluation.record import record
@@ -83,12 +114,13 @@ def main(arguments: Sequence[str]) -> None:
 
     read_questions = partial(read_annotated, prefix=options.entity_prefix)
     if options.catalogue is not None:
-        for file in (options.questions, *(options.training or ())):
-            read_questions(file)  # report a bad line now, and not after the vectors of a catalogue are made
+        read_questions(options.questions, form=options.format)  # report a bad line now, and not after the vectors of a
+        for file in options.training or ():  # catalogue are made
+            read_questions(file)
     model = options.model or GENERAL
     linker = open_linker(options)
     catalogue = linker.entities.catalogue
-    questions = known_questions(read_questions(options.questions, catalogue), catalogue)
+    questions = known_questions(read_questions(options.questions, catalogue, form=options.format), catalogue)
     training = [question for file in options.training or () for question in read_questions(file, catalogue)]
     threshold = linker.threshold if options.threshold is None else options.threshold
     low = observe(linker, questions, threshold=min(threshold, SWEEP_FLOOR) if options.report else threshold)
@@ -101,6 +133,7 @@ def main(arguments: Sequence[str]) -> None:
     metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
+    about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
     if options.output:
         write_json(options.output, {**about, **metrics, **record(linker, observed)})
     if options.report and dictionary is not None:

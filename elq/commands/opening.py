@@ -22,6 +22,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_catalogue_options(parser)
 
 
+def add_rerank(parser: argparse.ArgumentParser) -> None:
+    """Add ``--rerank`` to the arguments of a command."""
+    parser.add_argument(
+        "--rerank",
+        metavar="DIR",
+        help="folder of a cross-encoder (experiment=crossencoder), which re-ranks the candidates of each mention",
+    )
+
+
 def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--catalogue``, ``--columns``, ``--scoring`` and how the encoder computes to the arguments of a command."""
     parser.add_argument(
@@ -72,6 +81,8 @@ def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
     """
     columns = columns_of(options)
     settings |= {name: getattr(options, name) for name in ("device", "backend", "dtype", "scoring")}
+    if getattr(options, "rerank", None) is not None:
+        settings["reranker"] = options.rerank
     with starting():
         from elq.linking import opening
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_below_one, refuse_overwriting
 from elq.commands.link_files import FORMATS, format_of_output, opened_output
-from elq.commands.opening import add_model_options, open_linker
+from elq.commands.opening import add_model_options, add_rerank, open_linker
 from elq.commands.question_sources import open_source
 from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
 from elq.exchange.annotator import Mentions, link_documents
 from elq.exchange.iris import check_prefix
+from elq.exchange.question_formats import GIVEN
 from elq.linking.inputs import read_candidates, read_probability, read_threshold
 from elq.progress import track
 from elq.questions.inputs import CHUNK
@@ -45,6 +46,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="column or key of --input that has the questions (default: text or question)",
     )
+    made.add_argument(
+        "--input-format",
+        choices=tuple(GIVEN),
+        help="the format of an --input whose mentions are given: only these are linked (default: guessed by the content)",
+    )
     made.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the input, and link the others")
     made.add_argument(
         "--output",
@@ -53,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         " to a .jsonl file resumes when the same command is given again",
     )
     add_model_options(made)
+    add_rerank(made)
     made.add_argument(
         "--threshold", type=read_threshold, help="least joint score of a link, γ, at most 0 (default: the model's own)"
     )
@@ -75,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
         "--nil",
         action="store_true",
         help="also link mentions of entities that are not in the catalogue; they are linked to NIL",
+    )
+    made.add_argument(
+        "--document",
+        action="store_true",
+        help="mentions of one text help each other: a later part of a name takes the candidates of the whole name into account",
     )
     made.add_argument(
         "--format",
@@ -105,7 +117,11 @@ def main(arguments: Sequence[str]) -> None:
     questions: Iterable[Question]
     if options.input:
         questions = open_source(
-            options.input, options.text_column, options.entity_prefix, skip_bad_lines=options.skip_bad_lines
+            options.input,
+            options.text_column,
+            options.entity_prefix,
+            skip_bad_lines=options.skip_bad_lines,
+            form=options.input_format,
         )
         questions = track(questions, "linking") if options.output else questions
     else:
@@ -127,6 +143,7 @@ def main(arguments: Sequence[str]) -> None:
 
         converse(linker, Settings(**how), history=not options.no_history)
         return
+    how["document"] = options.document
     plan = _plan(options, linker)
     text = as_coloured if not options.output and has_colours(sys.stdout) else as_text
 
@@ -166,6 +183,8 @@ def _check(options: argparse.Namespace, asks: bool) -> None:
             f'{given}: write the question behind the command, as in `elq predict "who directed titanic?"`, or give --input FILE'
             " (`--input -` reads standard input)"
         )
+    if options.input_format and options.input in (None, "-"):
+        raise ElqError(f"--input-format {options.input_format} is given, but no file to read: give --input FILE too")
     refuse_below_one(options, "mentions", "candidates")
 
 
@@ -173,6 +192,8 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
     """What the links of a file are made from; None if the input is no file, or the output is a device."""
     if options.input in (None, "-") or not Path(options.input).is_file() or Path(options.output or "").is_char_device():
         return None
+    from elq.linking.exports import weights_of
+
     about = Path(options.input).stat()
     return {
         "input": [str(Path(options.input).resolve()), about.st_size, about.st_mtime_ns],
@@ -180,7 +201,15 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
         "decision": [linker.threshold, linker.mention_threshold, linker.candidates, linker.score_mode, linker.calibration],
         "settings": [
             *(options.threshold, options.min_probability, options.candidates, options.scoring),
-            *(options.mentions, options.nil, options.skip_bad_lines, options.text_column),
+            *(
+                options.mentions,
+                options.nil,
+                options.skip_bad_lines,
+                options.text_column,
+                options.input_format,
+                options.document,
+            ),
             *(options.backend, options.dtype),
+            *([] if options.rerank is None else [weights_of(Path(options.rerank).expanduser())]),
         ],
     }

@@ -1,24 +1,28 @@
-"""``elq questions``: turns files of questions into annotated questions: QALD, LC-QuAD, NIF, and for NIF and ELEVANT."""
+"""``elq questions``: turns files of questions into annotated questions: QALD, LC-QuAD, NIF, BLINK and others."""
 
 import argparse
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from elq.commands.console import ArgumentParser, add_columns, add_entity_prefix, parse_columns, refuse_overwriting
 from elq.errors import ElqError
+from elq.exchange.question_formats import GIVEN, QUESTION_FORMATS, guessed_format
 from elq.questions.records import annotated_record, record_of
 
 if TYPE_CHECKING:
+    from elq.entities.catalogue import Catalogue
     from elq.names.dictionary import Dictionary
     from elq.questions.kgqa import Read
     from elq.types import Question
 
 log = logging.getLogger(__name__)
 KGQA = ("qald", "lcquad")
-FORMATS = (*KGQA, "annotated", "nif")
+BLINK = ".blink.jsonl"
+FORMATS = (*KGQA, *QUESTION_FORMATS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,23 +34,29 @@ def parser() -> argparse.ArgumentParser:
         " others become other_entities.",
     )
     made.add_argument(
-        "file", metavar="FILE", help="JSON file of QALD or LC-QuAD (1 or 2), annotated questions, or NIF; may be compressed"
+        "file",
+        metavar="FILE",
+        help="JSON file of QALD or LC-QuAD (1 or 2), annotated questions, NIF, BLINK, AIDA-CoNLL or mentions of ZESHEL; may be"
+        " compressed",
     )
     made.add_argument(
         "--format",
         choices=FORMATS,
-        help="what the file is (default: annotated for .jsonl, nif for .ttl, .nt and other suffixes of RDF)",
+        help="what the file is (default: annotated for .jsonl, nif for .ttl, .nt and other suffixes of RDF; blink, aida and"
+        " zeshel are guessed by the content)",
     )
     made.add_argument(
         "--catalogue",
         metavar="CATALOGUE",
-        help="JSONL, JSON, CSV or Parquet file of entities; needed for QALD and LC-QuAD only",
+        help="JSONL, JSON, CSV or Parquet file of entities; needed for QALD and LC-QuAD, and for BLINK, AIDA-CoNLL and ZESHEL"
+        " if the entities shall have its ids",
     )
     made.add_argument(
         "--output",
         required=True,
         metavar="FILE",
-        help="file to write: .ttl or .nt for NIF, .elevant.jsonl for a benchmark of ELEVANT, else elq's own JSON lines",
+        help="file to write: .ttl or .nt for NIF, .elevant.jsonl for a benchmark of ELEVANT, .blink.jsonl for BLINK, else elq's"
+        " own JSON lines",
     )
     made.add_argument("--language", default="en", metavar="CODE", help="language of the questions, for QALD (default: en)")
     add_columns(made)
@@ -61,19 +71,18 @@ def _checked(options: argparse.Namespace) -> str:
         ElqError: it is not said, or the catalogue is missing or is not needed.
     """
     from elq.exchange.iris import check_prefix
-    from elq.exchange.nif import is_nif
     from elq.reading.lines import format_of
     from elq.reading.records import JSON_LINES
 
     check_prefix(options.entity_prefix)
     form: str | None = options.format
     if form is None:
-        form = "nif" if is_nif(options.file) else "annotated" if format_of(options.file) in JSON_LINES else None
-    if form is None:
+        form = guessed_format(options.file)
+    if options.format is None and form == "annotated" and format_of(options.file) not in JSON_LINES:
         raise ElqError(f"the name of {options.file} does not say what it is: give --format {', '.join(FORMATS)}")
     if form in KGQA and options.catalogue is None:
         raise ElqError(f"--format {form} is given, but no catalogue, whose names are looked for: give --catalogue FILE")
-    if form not in KGQA and options.catalogue is not None:
+    if form not in (*KGQA, *GIVEN) and options.catalogue is not None:
         raise ElqError(f"--catalogue is given, but only QALD and LC-QuAD need one, not {form}: leave out --catalogue")
     return form
 
@@ -90,6 +99,20 @@ def _json_line(record: dict[str, object]) -> bytes:
         return f"{json.dumps(record, ensure_ascii=False)}\n".encode()
     except UnicodeEncodeError:
         return f"{json.dumps(record)}\n".encode()
+
+
+@contextmanager
+def _catalogue(file: str | None, columns: dict[str, str]) -> Iterator["Catalogue | None"]:
+    """The catalogue of a file; None if there is none."""
+    if file is None:
+        yield None
+        return
+    from elq.entities.catalogue import temporary_catalogue
+    from elq.entities.catalogue_files import read_entities
+    from elq.progress import track
+
+    with temporary_catalogue(track(read_entities(file, columns), "reading the catalogue")) as catalogue:
+        yield catalogue
 
 
 def _tell(output: str, read: "Read", questions: Sequence["Question"], dictionary: "Dictionary") -> None:
@@ -110,6 +133,7 @@ def _tell(output: str, read: "Read", questions: Sequence["Question"], dictionary
 def _write(path: str, questions: Sequence["Question"], prefix: str | None, *, silver: bool) -> None:
     """Write the questions in the format that the name of the file says."""
     from elq.commands.link_files import ELEVANT
+    from elq.exchange.blink import blink_lines
     from elq.exchange.elevant import benchmark_line
     from elq.exchange.nif_writer import NifWriter
     from elq.files import replacing
@@ -121,12 +145,14 @@ def _write(path: str, questions: Sequence["Question"], prefix: str | None, *, si
         parts = chain([writer.head()], map(writer.gold, questions))
     elif name.endswith(ELEVANT):
         parts = (f"{benchmark_line(question, prefix)}\n".encode() for question in questions)
+    elif name.endswith(BLINK):
+        parts = (f"{line}\n".encode() for question in questions for line in blink_lines(question))
     else:
         records = (_record(question) if silver else annotated_record(question) for question in questions)
         parts = (_json_line(record) for record in records)
     with replacing(path, "wb") as stream:
         stream.writelines(parts)
-    if name.endswith((".ttl", ".nt", *ELEVANT)) and (lost := sum(len(one.other_entities) for one in questions)):
+    if name.endswith((".ttl", ".nt", *ELEVANT, BLINK)) and (lost := sum(len(one.other_entities) for one in questions)):
         log.warning("%s: %s entities without a mention (other_entities) cannot be written in this format", path, f"{lost:,}")
 
 
@@ -138,7 +164,8 @@ def main(arguments: Sequence[str]) -> None:
     if form not in KGQA:
         from elq.commands.question_sources import read_annotated
 
-        questions = read_annotated(options.file, prefix=options.entity_prefix, nif=form == "nif")
+        with _catalogue(options.catalogue, columns) as catalogue:
+            questions = read_annotated(options.file, catalogue, options.entity_prefix, form=form)
         _write(options.output, questions, options.entity_prefix, silver=False)
         mentions = sum(len(question.mentions) for question in questions)
         log.info("%s: %s questions with %s mentions", options.output, f"{len(questions):,}", f"{mentions:,}")

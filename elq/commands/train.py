@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from elq.commands.tasks import LINKER, cli_of, without_task
 from elq.configuration.data_folder import public_file
 from elq.configuration.overrides import normalised
 from elq.configuration.renamed import renamed_arguments
@@ -62,10 +63,11 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
     Raises:
         ElqError: a value is wrong, or the data cannot be used.
     """
-    from elq.training.parser import ELQCLI
     from elq.training.untrained import has_nothing_to_train, make_untrained
 
-    if has_nothing_to_train(values):
+    task, values = without_task(values)
+    parser = cli_of(task)
+    if task == LINKER and has_nothing_to_train(values):
         make_untrained(values, Path(folder))
         _point_latest(Path(folder))
         return {}
@@ -78,12 +80,13 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
         folder = Path(checkpoint).resolve().parent.parent  # in another folder, the best epoch so far would be lost
         log.info("the run resumes in its own folder %s", folder)
     values = {**values, "trainer": {**values.get("trainer", {}), "default_root_dir": str(folder)}}
-    cli = ELQCLI({key: value for key, value in values.items() if key != "ckpt_path"}, run=False)
+    cli = parser({key: value for key, value in values.items() if key != "ckpt_path"}, run=False)
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     cli.after_fit()
     if cli.trainer.is_global_zero:
         _point_latest(Path(folder))
-    return cli.metrics
+    metrics: dict[str, float] = cli.metrics
+    return metrics
 
 
 def _point_latest(folder: Path) -> None:

@@ -65,7 +65,7 @@ class Encoded(NamedTuple):
 
 
 class Embeddings(nn.Module):
-    """The vectors of tokens before the first layer: the sum of those of the word, of the place, and of the first segment."""
+    """The vectors of tokens before the first layer: the sum of those of the word, of the place, and of the token type."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -76,9 +76,10 @@ class Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """The vectors (B, T, D) of the tokens."""
-        words = self.word_embeddings(ids) + self.token_type_embeddings.weight[0]  # (B, T, D)
+    def forward(self, ids: Tensor, types: Tensor | None = None) -> Tensor:
+        """The vectors (B, T, D) of the tokens; their types (B, T) are all 0 if none are given."""
+        of_type = self.token_type_embeddings.weight[0] if types is None else self.token_type_embeddings(types)  # (B, T, D)
+        words = self.word_embeddings(ids) + of_type  # (B, T, D)
         normed: Tensor = self.LayerNorm(words + self.position_embeddings.weight[: ids.shape[1]])  # (B, T, D)
         dropped: Tensor = self.dropout(normed)
         return dropped
@@ -163,13 +164,13 @@ class Bert(nn.Module):
         """The vectors of the words, with the name that transformers gives the method."""
         return self.embeddings.word_embeddings
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Encoded:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Encoded:
         """Token vectors; ``attention_mask`` is False on padding. Without padding, attention needs no mask, and is quicker."""
         mask = None
         if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or not attention_mask.all():
             length = input_ids.shape[1]
             mask = attention_mask.bool()[:, None, None].expand(-1, 1, length, length)  # (B, 1, T, T)
-        hidden = self.embeddings(input_ids)
+        hidden = self.embeddings(input_ids, token_type_ids)
         for layer in self.encoder["layer"].children():
             hidden = layer(hidden, mask)
         return Encoded(hidden)

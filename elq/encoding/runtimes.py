@@ -58,8 +58,12 @@ class ExportedEncoder(Encoder):
         """The vocabulary id of the padding token."""
         return int(self._values.get("pad_token_id") or 0)
 
-    def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
-        """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
+    def forward(self, ids: Tensor, attention: Tensor, types: Tensor | None = None) -> Tensor:
+        """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding.
+
+        The exported file has no input for token types, so ``types`` must be None.
+        """
+        assert types is None
         return self.begun(ids, attention)()  # (B, T, D)
 
     def begun(self, ids: Tensor, attention: Tensor) -> Callable[[], Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from unicodedata import category
 
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import AddedToken, Encoding, Tokenizer
 
 from elq.encoding.characters import PlainText, plain
 from elq.errors import ElqError
@@ -60,6 +60,17 @@ class QuestionTokenizer:
     def save(self, path: str | Path) -> None:
         """Write ``tokenizer.json``."""
         self._tokenizer.save(str(path))
+
+    def with_tokens(self, names: Iterable[str]) -> "QuestionTokenizer":
+        """A copy that reads each of some names as one token. Those that the vocabulary lacks get the next ids."""
+        copy = Tokenizer.from_str(self._tokenizer.to_str())
+        copy.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+        return QuestionTokenizer(copy, max_tokens=self.max_tokens, special_text=self.special_text)
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token; None if the vocabulary lacks it."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
 
     @property
     def words(self) -> list[str]:

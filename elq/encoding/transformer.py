@@ -159,9 +159,22 @@ class Encoder(nn.Module):
         """The vocabulary id of the padding token."""
         return int(self.config["pad_token_id"] or 0)
 
-    def forward(self, ids: Tensor, attention: Tensor) -> Tensor:
-        """Token vectors (B, T, D) in fp32, from ids (B, T) and attention (B, T), which is False on padding."""
-        hidden: Tensor = self.transformer(input_ids=ids, attention_mask=attention).last_hidden_state
+    @property
+    def token_types(self) -> int:
+        """The number of token types that the encoder distinguishes; 1 if it has no types."""
+        return int(self.config.get("type_vocab_size") or 1)
+
+    def forward(self, ids: Tensor, attention: Tensor, types: Tensor | None = None) -> Tensor:
+        """Token vectors (B, T, D) in fp32.
+
+        Args:
+            ids: (B, T) vocabulary ids.
+            attention: (B, T) bool, False on padding.
+            types: (B, T) int64, 0 for tokens of a first text and 1 for those of a second one. None: all are 0. An encoder
+                without such types does not read them.
+        """
+        more = {} if types is None or self.token_types < 2 else {"token_type_ids": types}
+        hidden: Tensor = self.transformer(input_ids=ids, attention_mask=attention, **more).last_hidden_state
         return hidden.float()  # (B, T, D)
 
     def begun(self, ids: Tensor, attention: Tensor) -> Callable[[], Tensor]:

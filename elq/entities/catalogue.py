@@ -165,8 +165,7 @@ class Catalogue:
         found: dict[int, tuple[str, str]] = {}
         for part, places in self._by_batch(rows):
             first, (ids, titles) = self._firsts[part], (self._batches[part].column(column) for column in (0, 1))
-            for row in places:
-                found[row] = (ids[row - first].as_py(), titles[row - first].as_py())
+            found |= {row: (ids[row - first].as_py(), titles[row - first].as_py()) for row in places}
         return found
 
     def _by_batch(self, rows: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
@@ -185,10 +184,13 @@ class Catalogue:
         """Id → record, for those of the ids that the catalogue contains."""
         return {record.id: record for record in self.records(self.rows(sorted({*ids})).tolist()).values()}
 
+    def titled(self, titles: Iterable[str]) -> list[int]:
+        """The rows of the entities that have one of these titles, in ascending order."""
+        found = pc.is_in(self._table.column("title"), value_set=pa.array(sorted({*titles}), pa.string()))
+        return [row for row in np.flatnonzero(np.asarray(found)).tolist() if row not in self.removed]
+
     def __iter__(self) -> Iterator[Entity]:
-        for row, entity in enumerate(self.all_rows()):
-            if row not in self.removed:
-                yield entity
+        yield from (entity for row, entity in enumerate(self.all_rows()) if row not in self.removed)
 
     def all_rows(self) -> Iterator[Entity]:
         """The records of all rows in their order, also the removed ones."""
@@ -207,8 +209,7 @@ class Catalogue:
         """The row of each id, int64; −1 for an id that the catalogue does not contain."""
         wanted = pa.array(ids, pa.string())
         found = _places(wanted, self._table.column("id").slice(0, self._base_rows))
-        if self.removed:
-            found[np.isin(found, np.fromiter(self.removed, np.int64))] = -1
+        found[np.isin(found, [*self.removed])] = -1
         if len(self._added):
             added = _places(wanted, self._added_ids)
             found = np.where(added < 0, found, self._added[added])

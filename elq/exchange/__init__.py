@@ -1,1 +1,1 @@
-"""Reads and writes the formats of other programs: NIF, ELEVANT, CSV, Parquet and datasets."""
+"""Reads and writes the formats of other programs: NIF, BLINK, AIDA-CoNLL, ZESHEL, ELEVANT, tables and datasets."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from elq.errors import ElqError
-from elq.exchange.nif import Document
+from elq.exchange.gold import GivenQuestion
 from elq.exchange.nif_writer import NifWriter
 from elq.types import Link, Question
 
@@ -65,7 +65,7 @@ def calls_for(questions: Sequence[Question]) -> list[tuple[list[int], Mentions |
 
 def given_mentions(question: Question) -> tuple[tuple[int, int], ...]:
     """The mentions of a question whose entities are asked for, as characters [start, end)."""
-    return question.given if isinstance(question, Document) else ()
+    return question.given if isinstance(question, GivenQuestion) else ()
 
 
 def _readable(text: str, span: tuple[int, int]) -> bool:

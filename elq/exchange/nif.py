@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elq.errors import ElqError
+from elq.exchange.gold import GivenQuestion
 from elq.exchange.iris import entity_of, is_foreign, legal_iri, question_id, question_iri
 from elq.reading.lines import DAMAGED, format_of, opened, require_file
-from elq.types import Mention, Question
+from elq.types import Mention
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -57,11 +58,10 @@ def full_iri(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Document(Question):
+class Document(GivenQuestion):
     """A question that was read from NIF: ``iri`` names its context, and ``given`` are its mentions without an entity."""
 
     iri: str = ""
-    given: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import overload
+from typing import Any, overload
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
 from elq.linking.context import moved_links, moved_spans, with_context
+from elq.linking.document import help_each_other
 from elq.linking.explain import Explanation, explain
 from elq.linking.given import Span, checked_mentions, link_given
 from elq.linking.inputs import as_texts, check_candidates, refuse_thresholds
@@ -46,6 +47,7 @@ class Calls:
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
         context: Sequence[str] | None = None,
+        document: bool = False,
     ) -> Links: ...
     @overload
     def link(
@@ -60,6 +62,7 @@ class Calls:
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
         context: Sequence[Sequence[str]] | None = None,
+        document: bool = False,
     ) -> LinkedQuestions: ...
 
     def link(
@@ -74,6 +77,7 @@ class Calls:
         types: str | Iterable[str] | None = None,
         ids: str | Iterable[str] | None = None,
         context: Sequence[str] | Sequence[Sequence[str]] | None = None,
+        document: bool = False,
     ) -> Links | LinkedQuestions:
         """Link one question, or several.
 
@@ -94,6 +98,9 @@ class Calls:
                 entities are those that they have without a restriction.
             context: the earlier turns of a conversation, oldest first: a list of texts for a question, a list of such lists for
                 several questions. They are read, never linked. The oldest are left out if not all fit into one window.
+            document: whether the mentions of a text help each other: a mention takes the candidates of one with the same name,
+                or of an earlier one whose name contains its own, into account (elq/linking/document.py). The number of links
+                stays the same.
 
         Returns:
             The links of the question in reading order, in a list (:class:`elq.links.Links`); for several questions, a list of
@@ -114,9 +121,13 @@ class Calls:
         if context is not None:
             several, starts = with_context(self.scorer, several, [context] if isinstance(texts, str) else context)
         if spans is not None:
-            found = self._given(several, spans if starts is None else moved_spans(spans, starts), k, nil, allowed)
+            given = spans if starts is None else moved_spans(spans, starts)
+            found = self._given(several, given, k, nil, allowed, whole=starts is not None)
         else:
             found = self._found(several, self.rule(threshold, min_probability, candidates=k, nil=nil), k, allowed, starts)
+        if document:
+            calibration = self._calibration(k)
+            found = [help_each_other(of_text, self.entities.catalogue, calibration=calibration) for of_text in found]
         links = LinkedQuestions(map(Links, found if starts is None else moved_links(found, starts), asked))
         return links[0] if isinstance(texts, str) else links
 
@@ -167,12 +178,17 @@ class Calls:
         return [found[place] for place in range(len(texts))]
 
     def _given(
-        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], k: int, nil: bool, allowed: Tensor | None
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Sequence[tuple[int, int]]],
+        k: int,
+        nil: bool,
+        allowed: Tensor | None,
+        *,
+        whole: bool,
     ) -> list[list[Link]]:
-        calibration, size = self._calibration(k), self.batch_size
-        return link_given(
-            self.scorer, texts, spans, candidates=k, nil=nil, calibration=calibration, allowed=allowed, batch_size=size
-        )
+        how: dict[str, Any] = {"calibration": self._calibration(k), "batch_size": self.batch_size, "whole": whole}
+        return link_given(self.scorer, texts, spans, candidates=k, nil=nil, allowed=allowed, **how)
 
     def links(
         self,

@@ -217,7 +217,10 @@ def _entity(
     one = Spans(spans.question[q : q + 1], spans.start[q : q + 1], spans.end[q : q + 1])
     everyone, _ = score_spans(scorer, [text], tokens, one, len(entities.table))
     order = everyone.rows[0].tolist()
-    rank, p = order.index(row) + 1 if row in order else None, math.exp(float(alone.log_probs[q, 0]))
+    rank, log_prob = order.index(row) + 1 if row in order else None, float(alone.log_probs[q, 0])
+    if scorer.reranker is not None and rank is not None:  # among others it has another probability than alone
+        log_prob = float(everyone.log_probs[0, rank - 1])
+    p = math.exp(log_prob)
     words = span_texts([text], tokens, spans)
     named = _is_named(scorer, words, record, row)
     best = entities.catalogue.records([order[0]])[order[0]]
@@ -230,7 +233,7 @@ def _entity(
     reason = f'in "{mention}", {place} with p {share(p)}' + (f": {', '.join(rivals)}" if rivals else "")
     reason += "" if rank != 1 else f"; {reasons[q]}"
     reason += "" if named else "; no span of the question is its name"
-    return ExplainedEntity(record.id, record.title, mention, rank, float(alone.log_probs[q, 0]), named, reason), q
+    return ExplainedEntity(record.id, record.title, mention, rank, log_prob, named, reason), q
 
 
 def _is_named(scorer: Scorer, words: Sequence[str], record: Entity, row: int) -> bool:

@@ -1,7 +1,9 @@
 """Given mentions: links spans of characters that the caller has chosen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,8 @@ from elq.linking.calibration import AnyCalibration
 from elq.linking.decoding import Known, ScoredSpans
 from elq.linking.inputs import shown
 from elq.linking.scorer import Scorer, by_length
+from elq.linking.sentences import is_long
+from elq.linking.windowed import in_windows
 from elq.model.heads import SINGLE_SCALE
 from elq.model.network import ELQ
 from elq.tensors import Spans, TokenBatch
@@ -120,6 +124,7 @@ def score_spans(
         hidden = scorer.model.encode(there)  # (B, T, D)
         parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
         found = scorer.retriever(texts, tokens, spans, hidden, candidates, scorer.score_mode, allowed)
+    found = scorer.reranked(texts, tokens, spans, found)
     return ScoredSpans(spans, logsigmoid(parts.sum(-1)), found.log_probs, found.rows, found.log_nil), parts
 
 
@@ -133,8 +138,9 @@ def link_given(
     calibration: AnyCalibration | None,
     allowed: Tensor | None,
     batch_size: int,
+    whole: bool = False,
 ) -> list[list[Link]]:
-    """One link for each given mention, in the given order.
+    """One link for each given mention, in the given order. Of a long text, each mention is read in its own sentence.
 
     Args:
         scorer: the scorer of the linker.
@@ -145,7 +151,33 @@ def link_given(
         calibration: gives the links a probability. If it is None, they have none.
         allowed: (A,) rows of the entities that may be candidates; None allows all.
         batch_size: the number of texts in one encoder pass.
+        whole: whether long texts are read as a whole too.
     """
+    how: dict[str, Any] = {"candidates": candidates, "nil": nil, "calibration": calibration, "allowed": allowed}
+    if not whole and scorer.score_mode != "elq" and any(map(is_long, texts)):
+        parts, inside, where = in_windows(texts, mentions)
+        found = _linked(scorer, parts, inside, batch_size, **how)
+        return [[moved(found[part][place], by) for part, place, by in of_text] for of_text in where]
+    return _linked(scorer, texts, mentions, batch_size, **how)
+
+
+def moved(link: Link, by: int) -> Link:
+    """A link of a window as a link of the text in which the window begins after so many characters."""
+    return replace(link, start=link.start + by, end=link.end + by) if by else link
+
+
+def _linked(
+    scorer: Scorer,
+    texts: Sequence[str],
+    mentions: Sequence[Sequence[tuple[int, int]]],
+    batch_size: int,
+    *,
+    candidates: int,
+    nil: bool,
+    calibration: AnyCalibration | None,
+    allowed: Tensor | None,
+) -> list[list[Link]]:
+    """As :func:`link_given`, with whole texts."""
     links: list[list[Link]] = [[] for _ in texts]
     for places in by_length(texts, batch_size):
         batch, given = [texts[place] for place in places], [mentions[place] for place in places]

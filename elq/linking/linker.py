@@ -8,7 +8,6 @@
 
 import logging
 from collections.abc import Mapping
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from elq.encoding.computing import Computing
 from elq.encoding.pretrained import GENERAL, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.encoder import settings_of
-from elq.entities.manifest import Entities, Manifest, open_entities
+from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration, calibration_of
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
@@ -27,6 +26,8 @@ from elq.linking.general import STARTER, Source, open_catalogue, settings_for
 from elq.linking.inputs import check_folder
 from elq.linking.parts import Parts
 from elq.linking.pickled import Pickled
+from elq.linking.reloading import Reloading
+from elq.linking.rerank import Reranker
 from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
 from elq.linking.scoring import check_index, check_score_mode, mode_for, same_scale
@@ -37,7 +38,7 @@ from elq.names.dictionary import Dictionary
 log = logging.getLogger(__name__)
 
 
-class Linker(Pickled, Parts, Sharing):
+class Linker(Pickled, Parts, Reloading, Sharing):
     """Finds the mentions of entities in questions. It keeps no state between calls, so several threads may use it.
 
     A linker that was opened from a folder or a catalogue can be pickled: the pickle holds the paths of its folders.
@@ -56,6 +57,8 @@ class Linker(Pickled, Parts, Sharing):
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise the linker makes one if the
             model needs it.
         calibration: gives links a probability. It is valid only for the score mode and K with which it was fitted.
+        reranker: a cross-encoder that re-ranks the candidates of given mentions, and of spans that can become links: at most 8
+            of a text of 25 tokens, n times as many of one of n times 25 tokens. See elq/linking/rerank.py.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Linker(Pickled, Parts, Sharing):
         batch_size: int = 64,
         dictionary: Dictionary | None = None,
         calibration: AnyCalibration | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
@@ -86,7 +90,8 @@ class Linker(Pickled, Parts, Sharing):
         self.threshold, self.mention_threshold, self.candidates = threshold, mention_threshold, candidates
         self.calibration = calibration
         retriever = Retriever(model, entities, dictionary)
-        self.scorer = Scorer(model, tokenizer, retriever, score_mode=score_mode, max_mentions=max_mentions)
+        how: dict[str, Any] = {"score_mode": score_mode, "max_mentions": max_mentions, "reranker": reranker}
+        self.scorer = Scorer(model, tokenizer, retriever, **how)
         survive_forks()
 
     @classmethod
@@ -101,6 +106,7 @@ class Linker(Pickled, Parts, Sharing):
         dtype: str = "fp32",
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
+        reranker: str | Path | None = None,
     ) -> "Linker":
         """Open a model folder, or download one from the Hub by name.
 
@@ -118,13 +124,14 @@ class Linker(Pickled, Parts, Sharing):
                 chosen with the folder's own score mode. If it is None and the folder's own is ``table``, an index that does not
                 compute the scores of all entities is used with ``shortlist``, with a warning.
             max_mentions: the number of spans per question that are searched in the index.
+            reranker: the folder of a cross-encoder that re-ranks the candidates, in bf16 if ``dtype`` says so, else in fp32.
 
         Raises:
             ElqError: the folder, name, device or backend does not exist, a file is missing, or the files do not belong
                 together.
         """
         how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
-        how |= {"scoring": scoring, "max_mentions": max_mentions}
+        how |= {"scoring": scoring, "max_mentions": max_mentions, "reranker": reranker}
         if str(folder) == GENERAL and revision is None:
             return cls.from_catalogue(**how)
         path = resolve_model(check_folder(folder), revision=revision, token=token)
@@ -143,6 +150,7 @@ class Linker(Pickled, Parts, Sharing):
         dtype: str = "fp32",
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
+        reranker: str | Path | None = None,
     ) -> "Linker":
         """Link over any catalogue, without training. The vectors and names of the catalogue are made, and kept in the cache.
 
@@ -152,7 +160,8 @@ class Linker(Pickled, Parts, Sharing):
             model: the model in the package, or the folder of a model whose weights are used.
             columns: our field → the name in the source, for the fields whose names differ.
             encoder: the encoder of the model's entities, if it is not where it was when the model was trained.
-            device, backend, dtype, scoring, max_mentions: as in :meth:`from_pretrained`. The catalogue is encoded by torch.
+            device, backend, dtype, scoring, max_mentions, reranker: as in :meth:`from_pretrained`. The catalogue is encoded by
+                torch.
 
         Raises:
             ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.
@@ -160,7 +169,7 @@ class Linker(Pickled, Parts, Sharing):
         path = resolve_model(check_folder(model))
         entities = open_catalogue(source, settings_for(path, encoder), columns=columns, device=device)
         how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
-        return cls.over(path, entities, **how, scoring=scoring, max_mentions=max_mentions)
+        return cls.over(path, entities, **how, scoring=scoring, max_mentions=max_mentions, reranker=reranker)
 
     def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":
         """A linker with the same model and settings over another catalogue; arguments as in :meth:`from_catalogue`."""
@@ -176,6 +185,7 @@ class Linker(Pickled, Parts, Sharing):
             max_mentions=self.scorer.max_mentions,
             batch_size=self.batch_size,
             calibration=self.calibration,
+            reranker=self.scorer.reranker,
         ).opened_from(self.folders and self.folders[0])
 
     @classmethod
@@ -190,15 +200,17 @@ class Linker(Pickled, Parts, Sharing):
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
         dictionary: Dictionary | None = None,
+        reranker: str | Path | None = None,
     ) -> "Linker":
         """A linker with the network and the decision of a model folder, over opened entities.
 
         Args:
             path: the model folder; its own entities are not used.
             entities: the entities, with vectors that were made for this model.
-            device, backend, dtype, scoring, max_mentions: as in :meth:`from_pretrained`.
+            device, backend, dtype, scoring, max_mentions, reranker: as in :meth:`from_pretrained`.
             dictionary: the names of the entities, if a dictionary was made before.
         """
+        again = None if reranker is None else Reranker.from_pretrained(reranker, device=device, dtype=dtype)
         decision, model = Decision.load(path), open_network(path, Computing(device, backend, dtype))
         mode = scoring or mode_for(decision.score_mode, entities.index)
         if not (valid := same_scale(mode, decision.score_mode)):
@@ -213,28 +225,10 @@ class Linker(Pickled, Parts, Sharing):
             entities,
             threshold=decision.threshold,
             mention_threshold=decision.mention_threshold,
-            candidates=decision.candidates,
+            candidates=decision.candidates if again is None else again.enough(decision.candidates, mode),
             score_mode=mode,
             max_mentions=max_mentions,
             dictionary=dictionary,
             calibration=calibration_of(decision.calibration) if decision.calibration and valid else None,
+            reranker=again,
         ).opened_from(path)
-
-    def reload(self) -> bool:
-        """Open the entities again if their folder was changed, for example by `elq update`. Running calls keep the old ones.
-
-        If the score mode is ``table`` and the new index does not compute the scores of all entities, it becomes ``shortlist``.
-
-        Returns:
-            Whether the folder was changed.
-
-        Raises:
-            ElqError: the folder cannot be opened.
-        """
-        folder = self.entities.folder
-        if Manifest.load(folder) == self.entities.manifest:
-            return False
-        scorer, entities = copy(self.scorer), open_entities(folder)
-        scorer.retriever, scorer.score_mode = Retriever(self.model, entities), mode_for(scorer.score_mode, entities.index)
-        self.scorer, self.entities = scorer, entities
-        return True

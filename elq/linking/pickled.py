@@ -44,6 +44,7 @@ class Pickled(Calls):
             )
         settings = {name: getattr(self, name) for name in SETTINGS}
         settings |= {"score_mode": self.scorer.score_mode, "max_mentions": self.scorer.max_mentions}
+        settings["reranker"] = self.scorer.reranker
         encoder = self.scorer.model.encoder
         computing = Computing(str(self.scorer.device), encoder.backend, encoder.dtype)
         return reopened, (type(self), *map(str, self.folders), computing, settings)

@@ -8,16 +8,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.linking.context import hide_context
-from elq.linking.decoding import ScoredSpans
-from elq.linking.retriever import Retriever
-from elq.linking.scored import Given, Scored
+from elq.linking.decoding import ScoredSpans, characters
+from elq.linking.rerank import MOST, Reranker, reachable
+from elq.linking.retriever import Retrieved, Retriever
+from elq.linking.scored import Given, Scored, joined
 from elq.linking.scoring import OVER_ALL
+from elq.linking.sentences import is_long
+from elq.linking.windowed import Windowed, windowed_groups
 from elq.linking.workers import side_by_side, workers_for
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
@@ -45,12 +49,21 @@ class Scorer:
         score_mode: the entities over which p(entity | mention) is normalised, see elq/linking/scoring.py.
         max_mentions: the number of spans per question that are searched in the index, those with the highest mention score. A
             text of n times 25 tokens may have n times as many.
+        reranker: re-ranks the candidates of the spans that can reach the threshold, at most 8 of a text of 25 tokens, and those
+            of given mentions; None: the retriever alone ranks them.
     """
 
     def __init__(
-        self, model: ELQ, tokenizer: QuestionTokenizer, retriever: Retriever, *, score_mode: str, max_mentions: int
+        self,
+        model: ELQ,
+        tokenizer: QuestionTokenizer,
+        retriever: Retriever,
+        *,
+        score_mode: str,
+        max_mentions: int,
+        reranker: Reranker | None = None,
     ) -> None:
-        self.model, self.tokenizer, self.retriever = model, tokenizer, retriever
+        self.model, self.tokenizer, self.retriever, self.reranker = model, tokenizer, retriever, reranker
         self.score_mode, self.max_mentions = score_mode, max_mentions
 
     @property
@@ -100,24 +113,46 @@ class Scorer:
             allowed: (A,) rows of the entities that may be candidates; None allows all.
             starts: for each question, the character at which it begins after its context (elq/linking/context.py).
 
+        Long texts are read in windows of whole sentences (elq/linking/sentences.py), in batches of their own; but not those
+        with a context, and none in score mode ``elq``.
+
         Yields: the places of the questions of each batch in ``texts``, and their scores.
         """
+        how: dict[str, Any] = {"floor": floor, "candidates": candidates, "given_candidates": given_candidates}
+        how |= {"batch_size": batch_size, "allowed": allowed}
+        long: list[int] = []
+        if starts is None and self.score_mode != "elq":
+            long = [place for place, text in enumerate(texts) if is_long(text)]
+        for places in windowed_groups(texts, long):
+            windowed = Windowed.of([texts[place] for place in places])
+            inside, where = (None, None) if mentions is None else windowed.mentions([mentions[place] for place in places])
+            parts = [*self._whole(windowed.parts, [*range(len(windowed.parts))], mentions=inside, **how)]
+            yield places, windowed.joined(joined(parts, len(windowed.parts)), where)
+        short = sorted({*range(len(texts))} - {*long}) if long else [*range(len(texts))]
+        yield from self._whole(texts, short, mentions=mentions, starts=starts, **how)
 
-        def score(places: list[int]) -> tuple[list[int], Scored]:
+    def _whole(
+        self,
+        texts: Sequence[str],
+        chosen: Sequence[int],
+        *,
+        mentions: Sequence[Sequence[Mention]] | None,
+        batch_size: int,
+        starts: Sequence[int] | None = None,
+        **how: Any,
+    ) -> Iterator[tuple[list[int], Scored]]:
+        """Score the chosen texts as :meth:`batches` does, each as a whole."""
+
+        def score(group: Sequence[int]) -> tuple[list[int], Scored]:
+            places = [chosen[one] for one in group]
             batch = [texts[place] for place in places]
-            return places, self.score_tokens(
-                batch,
-                self.plain_tokens(batch),
-                floor=floor,
-                candidates=candidates,
-                mentions=None if mentions is None else [mentions[place] for place in places],
-                given_candidates=given_candidates,
-                allowed=allowed,
-                starts=None if starts is None else [starts[place] for place in places],
-            )
+            given = None if mentions is None else [mentions[place] for place in places]
+            own = None if starts is None else [starts[place] for place in places]
+            return places, self.score_tokens(batch, self.plain_tokens(batch), mentions=given, starts=own, **how)
 
-        workers = workers_for(len(texts), self.device)
-        yield from side_by_side(score, by_length(texts, min(batch_size, -(-len(texts) // workers) or 1)), workers)
+        workers = workers_for(len(chosen), self.device)
+        size = min(batch_size, -(-len(chosen) // workers) or 1)
+        yield from side_by_side(score, by_length([texts[place] for place in chosen], size), workers)
 
     def score_tokens(
         self,
@@ -146,7 +181,11 @@ class Scorer:
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
             found = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
-        scored = ScoredSpans(spans.to("cpu"), mention_scores.cpu(), found.log_probs, found.rows, found.log_nil)
+        spans, mention_scores = spans.to("cpu"), mention_scores.cpu()
+        if self.reranker is not None:
+            limits = self.reranked_limits(tokens)
+            found = self.reranked(texts, tokens, spans, found, reachable(mention_scores, found.log_probs, floor, spans, limits))
+        scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
     def limits(self, tokens: TokenBatch) -> Tensor:
@@ -159,6 +198,35 @@ class Scorer:
         if self.score_mode == "elq":
             parts = torch.zeros_like(parts)
         return (parts.clamp_min(1) * self.max_mentions).ceil().long()  # (B,)
+
+    def reranked_limits(self, tokens: TokenBatch) -> list[int]:
+        """The largest number of spans of each of B questions that are re-ranked. It grows with the text, as :meth:`limits`."""
+        limits: list[int] = ((tokens.text_mask.sum(-1) / SHORT_TEXT).clamp_min(1) * MOST).ceil().long().tolist()
+        return limits
+
+    def reranked(
+        self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, found: Retrieved, chosen: Tensor | None = None
+    ) -> Retrieved:
+        """The candidates of Q spans after those of the chosen spans were re-ranked; without a re-ranker, as they were found.
+
+        Args:
+            texts: B questions.
+            tokens: their tokens.
+            spans: Q spans, on the CPU.
+            found: their candidates.
+            chosen: the numbers of the spans to re-rank; None: all of them. Special tokens alone are never re-ranked.
+        """
+        if self.reranker is None:
+            return found
+        places = {q: (b, *characters(tokens.offsets[b], spans, q)) for q, b in enumerate(spans.question.tolist())}
+        wanted = range(len(spans)) if chosen is None else chosen.tolist()
+        numbers = [q for q in wanted if places[q][1] < places[q][2]]
+        marked = [places[q] for q in numbers]
+        some = Retrieved(found.rows[numbers], found.log_probs[numbers], None)
+        some = self.reranker.reranked(texts, marked, some, self.retriever.entities.catalogue)
+        rows, log_probs = found.rows.clone(), found.log_probs.clone()
+        rows[numbers], log_probs[numbers] = some.rows, some.log_probs
+        return Retrieved(rows, log_probs, found.log_nil)
 
     def nothing(self, floor: float) -> Scored:
         """The record of the scores of an empty list of questions."""
@@ -184,7 +252,8 @@ class Scorer:
                 if (span := token_span(mention, tokens.offsets[b], tokens.text_mask[b].tolist())) is not None:
                     found[b, place] = (b, *span)
         spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
-        rows, _, log_nil = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
+        given = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
+        rows, _, log_nil = self.reranked(texts, tokens, spans, given)
         if log_nil is not None and self.score_mode not in OVER_ALL and given_candidates != candidates:
             log_nil = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode).log_nil
         nil = [math.nan] * len(spans) if log_nil is None else log_nil.tolist()

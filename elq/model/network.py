@@ -172,7 +172,7 @@ class ELQ(nn.Module):
             ) from None
         with without_memory():
             model = _configured(cls, config, folder, trained)
-        _refuse_others(weights, {key: value.shape for key, value in model.state_dict().items()}, file)
+        refuse_others(weights, {key: value.shape for key, value in model.state_dict().items()}, file)
         if model.encoder.is_plain:
             model.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
         else:
@@ -181,7 +181,7 @@ class ELQ(nn.Module):
         return model.eval()
 
 
-def _refuse_others(weights: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], file: Path) -> None:
+def refuse_others(weights: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], file: Path) -> None:
     """Refuse weights that are not those of a model.
 
     Args:

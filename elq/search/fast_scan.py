@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from threading import Thread
+from typing import Any, Self
+
+import numpy as np
+import torch
 
 from elq.search.faiss_files import read_fast_scan
 from elq.search.lists import sample_rows
@@ -17,6 +21,7 @@ CODES = 16  # values of a code of 4 bits
 TOGETHER = 32  # rows whose codes are stored together
 TRAINED = 16_384  # rows with which the values of the codes are found
 FEWEST = 39 * CODES  # rows without which faiss warns of too few
+DIVIDED = 1 << 19  # rows of the smallest part that a thread of its own searches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,26 @@ class Pq4Options:
     least_recall: float = floor_option()
 
 
+def part_of(codes: Any, first: int, after: int) -> Any:
+    """Some rows of an IndexPQFastScan as an index of their own; ``first`` is a multiple of 32."""
+    import faiss
+
+    made = faiss.IndexPQFastScan(codes.d, codes.M, 4, faiss.METRIC_INNER_PRODUCT)
+    made.pq, made.is_trained, made.ntotal = codes.pq, True, after - first
+    made.ntotal2 = -(-made.ntotal // TOGETHER) * TOGETHER
+    row = codes.M2 // 2  # bytes
+    made.codes.resize(made.ntotal2 * row)
+    everything = faiss.rev_swig_ptr(codes.codes.get(), codes.codes.size())  # (bytes,)
+    faiss.rev_swig_ptr(made.codes.get(), made.codes.size())[:] = everything[first * row :][: made.codes.size()]
+    return made
+
+
+def divided(codes: Any, parts: int) -> dict[int, Any]:
+    """The rows of an IndexPQFastScan in about equal parts: the first row of each part → its index."""
+    size = -(-codes.ntotal // (parts * TOGETHER)) * TOGETHER
+    return {first: part_of(codes, first, min(first + size, codes.ntotal)) for first in range(0, codes.ntotal, size)}
+
+
 class Pq4Index(ShortlistIndex):
     """Brute force over product codes (faiss IndexPQFastScan, inner product): with 3 columns, a twelfth of a float16 table.
 
@@ -35,15 +60,25 @@ class Pq4Index(ShortlistIndex):
     register, where 64 rows look it up with one instruction (André, Kermarrec and Le Scouarnec 2017, "Accelerated Nearest
     Neighbor Search with Quick ADC").
 
+    Faiss searches for one query in one thread. So the rows of a large table are divided into parts when the index is opened,
+    and each part has a thread of its own.
+
     Args:
         table: the entity table.
         index: the faiss index over the rows of the table, with columns of zeros behind them so that all codes are whole.
         shortlist: the entities whose scores are computed.
+        parts: the number of parts; with more than one, the index cannot be saved.
     """
 
     kind = "pq4"
     options = Pq4Options
     raising = ("shortlist", "columns")
+
+    def __init__(self, table: EntityTable, index: Any, shortlist: int, parts: int = 1) -> None:
+        super().__init__(table, index, shortlist)
+        self._parts = {0: index}
+        if parts > 1:
+            self._parts, self._faiss = divided(index, parts), None  # the codes are in memory only once
 
     @classmethod
     def disk_bytes(cls, rows: int, width: int, options: Pq4Options) -> int:
@@ -68,8 +103,25 @@ class Pq4Index(ShortlistIndex):
     @classmethod
     def open(cls, table: EntityTable, folder: Path, chosen: Mapping[str, Value]) -> Self:
         """Open ``index.faiss``, which is then in memory."""
-        return cls(table, read_fast_scan(folder / FILE, len(table), table.width), cls.values(chosen).shortlist)
+        codes = read_fast_scan(folder / FILE, len(table), table.width)
+        return cls(table, codes, cls.values(chosen).shortlist, min(torch.get_num_threads(), len(table) // DIVIDED))
 
     def _nearest(self, vectors: Array, size: int, k: int) -> Array:
-        found: Array = self._faiss.search(padded(vectors, self._faiss.d), size)[1]
-        return found
+        width = next(iter(self._parts.values())).d
+        queries, found = padded(vectors, width), dict[int, tuple[Array, Array]]()
+
+        def search(first: int) -> None:
+            scores, rows = self._parts[first].search(queries, size)  # (Q, S) twice
+            found[first] = scores, np.where(rows < 0, rows, rows + first)
+
+        others = [Thread(target=search, args=(first,)) for first in self._parts if first]
+        for other in others:
+            other.start()
+        search(0)
+        for other in others:
+            other.join()
+        scores, rows = (np.concatenate(side, axis=1) for side in zip(*(found[first] for first in self._parts), strict=True))
+        if not others:
+            return rows
+        best = np.argpartition(-scores, size - 1, axis=1)[:, :size]  # (Q, S)
+        return np.take_along_axis(rows, best, axis=1)

@@ -173,7 +173,16 @@ def link_items(items: Sequence[Item]) -> list[Linked]:
 
 
 def windows_of(linker: "Linker", text: str) -> int:
-    """The number of windows in which a linker reads a text."""
+    """The number of windows in which a linker reads a text: its sentences if it is long, and the parts of very long ones."""
+    from elq.linking.sentences import is_long, windows
+
+    if linker.score_mode == "elq" or not is_long(text):
+        return _passes(linker, text)
+    return sum(_passes(linker, text[start:end]) for start, end in windows(text))
+
+
+def _passes(linker: "Linker", text: str) -> int:
+    """The number of windows of the encoder in which a linker reads a text or one of its sentences."""
     from elq.encoding.windows import window_starts
 
     limit = linker.model.encoder.max_tokens

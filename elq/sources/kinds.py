@@ -16,6 +16,7 @@ KINDS = {  # name → the module and class, which are imported only when the kin
     "mesh": "elq.sources.mesh:MeshSource",
     "geonames": "elq.sources.geonames:GeonamesSource",
     "excel": "elq.sources.excel:ExcelSource",
+    "zeshel": "elq.sources.zeshel:ZeshelSource",
     "table": "elq.sources.table:TableSource",
 }
 SUFFIXES = {
@@ -36,7 +37,11 @@ WIKIPEDIA = re.compile(r'"(?:main_entity|article_body|is_part_of|in_language)"\s
 PREFIX = re.compile(r"\A\s*(?:@prefix\b|@base\b|PREFIX\b|<\S+>\s+<\S+>)|<rdf:RDF")
 GEONAMES = re.compile(r"\d+\t[^\t]+\t[^\t]*\t[^\t]*\t-?\d+(?:\.\d+)?\t-?\d+(?:\.\d+)?\t[A-Z]?\t")
 MESH = re.compile(r"\A\*NEWRECORD|<(?:Descriptor|Supplemental|Qualifier)RecordSet|\A[A-Z]\d{7}\|[A-Z]{3}\|")
-WORDS = (("wikidata", WIKIDATA), ("wikipedia", WIKIPEDIA), ("rdf", PREFIX), ("mesh", MESH), ("geonames", GEONAMES))
+ZESHEL = re.compile(r'"document_id"\s*:')
+WORDS = (
+    *(("wikidata", WIKIDATA), ("wikipedia", WIKIPEDIA), ("rdf", PREFIX), ("mesh", MESH), ("geonames", GEONAMES)),
+    ("zeshel", ZESHEL),
+)
 
 
 def kind_of(path: Path) -> str:

@@ -50,6 +50,16 @@ def test_the_vectors_are_those_of_transformers(pair, texts, bf16, training):
     assert torch.equal(*found)
 
 
+def test_the_vectors_with_token_types_are_those_of_transformers(pair):
+    tokens = load_tokenizer(DEFAULT)(TEXTS)
+    types = (torch.arange(tokens.ids.shape[1]) >= 4).long().expand_as(tokens.ids)
+    with torch.inference_mode():
+        found = [encoder.eval()(tokens.ids, tokens.attention, types)[tokens.attention] for encoder in pair]
+        without = pair[0](tokens.ids, tokens.attention)[tokens.attention]
+    assert torch.equal(*found)
+    assert not torch.allclose(found[0], without, atol=1e-2)
+
+
 def test_the_gradients_are_those_of_transformers(pair):
     tokens = load_tokenizer(DEFAULT)(TEXTS)
     for encoder in pair:

@@ -10,6 +10,7 @@ from elq.entities.manifest import TABLE, open_entities
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
 from elq.search.faiss_files import read_lists
+from elq.search.fast_scan import Pq4Index
 from elq.search.kinds import INDEX_KINDS, build_index, open_index
 from elq.search.lists import find_lists, limits
 from elq.search.mentions import mention_like
@@ -213,3 +214,17 @@ def test_after_a_refusal_the_vectors_are_not_made_again(encoder_folder, tmp_path
     assert (tmp_path / "e" / TABLE).stat().st_mtime_ns == stamp
     assert "% of the nearest (1,024 mention vectors, made of the table's rows)" in caplog.text
     assert open_entities(tmp_path / "e").index.nprobe == 5
+
+
+@pytest.mark.parametrize("rows", [31, 64, 1_000])
+def test_parts_that_are_searched_side_by_side_find_the_rows_of_the_whole(rows):
+    table = EntityTable(np.random.default_rng(0).standard_normal((rows, 24)).astype(np.float16))
+    codes = build_index("pq4", table, {"columns": 2})._faiss
+    queries = torch.randn(5, 24, generator=torch.Generator().manual_seed(1))
+    whole = Pq4Index(table, codes, 40).search(queries, 10)
+    for parts in (2, 3):
+        index = Pq4Index(table, codes, 40, parts)
+        assert len(index._parts) == min(parts, -(-rows // 32))
+        scores, found = index.search(queries, 10)
+        assert torch.equal(found, whole[1])
+        assert torch.equal(scores, whole[0])

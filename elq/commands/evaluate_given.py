@@ -1,0 +1,147 @@
+"""``elq evaluate --given``: measures which entity a linker chooses for mentions that are given."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elq.commands.opening import open_linker
+from elq.commands.question_sources import read_annotated
+from elq.encoding.pretrained import GENERAL
+from elq.errors import ElqError
+from elq.files import write_json
+
+if TYPE_CHECKING:
+    from elq.entities.catalogue import Catalogue
+    from elq.linking.document import LinksGiven
+
+BIENCODER = "biencoder"
+OF_LINKERS = {"catalogue": None, "columns": None, "scoring": None, "backend": "torch", "dtype": "fp32"}  # and their defaults
+NAMES = {  # the figures of the table, in its order
+    "given_accuracy": "accuracy: the entity is the first candidate",
+    "given_normalised_accuracy": "normalised accuracy: of mentions whose entity is a candidate",
+    "given_accuracy_macro": "accuracy, mean over worlds",
+    "given_accuracy_macro_texts": "accuracy, mean over texts",
+    "given_recall": "the entity is among the first",
+    "given_mentions": "mentions whose entity is in the catalogue",
+    "given_texts": "texts with such a mention",
+    "given_ms_per_mention": "milliseconds a mention",
+}
+LONG = ("given_accuracy_macro_texts", "given_recall@1", "given_recall@10", "given_texts")  # only with --all
+
+
+def measure_given(options: argparse.Namespace) -> None:
+    """Link the given mentions, print a table, and write the figures with their intervals.
+
+    Args:
+        options: the arguments of ``elq evaluate``, which are checked.
+    """
+    if options.catalogue is not None:  # report a bad line now, and not after the vectors of a catalogue are made
+        read_annotated(options.questions, prefix=options.entity_prefix, form=options.format)
+    model: str = options.model or GENERAL
+    linker, catalogue = _opened(options)
+    from elq.evaluation.evaluate import known_questions
+    from elq.evaluation.given import Choices, K, observe_given, world_of
+    from elq.linking.document import Together
+    from elq.names.baseline import FamousName
+    from elq.names.dictionary import Dictionary
+
+    k: int = options.candidates or K
+    questions = known_questions(
+        read_annotated(options.questions, catalogue, options.entity_prefix, form=options.format), catalogue
+    )
+    worlds = {world_of(question) for question in questions} - {""}
+    restricted = kind_of(model) is None and worlds and worlds <= catalogue.type_counts().keys()
+    types = worlds if restricted else set()  # a bi-encoder cannot be restricted to types
+    linkers: dict[str, LinksGiven] = {"model": Together(linker, catalogue) if options.document else linker}
+    if options.baseline:
+        linkers[options.baseline] = FamousName(Dictionary(catalogue))
+    found: dict[str, Choices] = {
+        name: observe_given(one, questions, candidates=k, types=types) for name, one in linkers.items()
+    }
+    values = {name: one.values() for name, one in found.items()}
+    by_world = {name: one.by_world() for name, one in found.items()}
+    print_given(values, f"{options.questions}, {model}, {k} candidates", by_world=by_world if options.all else {})
+    if options.output:
+        about: dict[str, Any] = {"questions_file": options.questions, "model_folder": model, "candidates": k}
+        about |= {"worlds": by_world, "within_worlds": bool(types), "document": options.document}
+        about |= {"intervals": {name: one.bounds() for name, one in found.items()}}
+        write_json(options.output, {**about, **values})
+
+
+def kind_of(model: str) -> str | None:
+    """The kind of a model folder that is not of a linker, such as "biencoder"; None for every other name."""
+    file = Path(model) / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    except (OSError, ValueError):
+        return None  # opening it says what is wrong
+    kind = values.get("kind") if isinstance(values, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":
+    """What links the given mentions, and its catalogue.
+
+    Raises:
+        ElqError: an option has no meaning for a bi-encoder, or the model cannot be opened.
+    """
+    if kind_of(options.model or GENERAL) != BIENCODER:
+        linker = open_linker(options)
+        return linker, linker.entities.catalogue
+    if wrong := next((name for name, default in OF_LINKERS.items() if getattr(options, name) != default), None):
+        raise ElqError(f"--{wrong} is given, but {options.model} is a bi-encoder, which does not use it: leave out --{wrong}")
+    from elq.disambiguation.disambiguator import Disambiguator
+
+    disambiguator = Disambiguator.from_pretrained(options.model, device=options.device)
+    return disambiguator, disambiguator.entities.catalogue
+
+
+def print_given(values: Mapping[str, Mapping[str, float]], title: str, *, by_world: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the table of figures with one column for each linker.
+
+    Args:
+        values: linker → name → value.
+        title: title of the table.
+        by_world: linker → world → accuracy, for the long table; empty for the short one.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("given mentions")
+    for linker in values:
+        table.add_column(linker, justify="right")
+    names = dict.fromkeys(name for of_linker in values.values() for name in of_linker)
+    for name in sorted(names, key=lambda name: [*NAMES].index(name.partition("@")[0])):
+        if by_world or name not in LONG:
+            table.add_row(in_words(name), *(_cell(name, of_linker) for of_linker in values.values()))
+    for world in dict.fromkeys(world for of_linker in by_world.values() for world in of_linker):
+        table.add_row(f"accuracy, {escape(world)}", *(_cell(world, of_linker) for of_linker in by_world.values()))
+    console = Console(width=150)
+    console.print(escape(title), style="italic", highlight=False, soft_wrap=True)
+    console.print(table)
+    if not by_world:
+        console.print("--all prints every figure, --output FILE writes them as JSON with intervals.", highlight=False)
+
+
+def in_words(name: str) -> str:
+    """The name of a figure in words.
+
+    >>> in_words("given_recall@4")
+    'the entity is among the first 4'
+    """
+    start, _, k = name.partition("@")
+    return f"{NAMES[start]} {k}".strip()
+
+
+def _cell(name: str, values: Mapping[str, float]) -> str:
+    from elq.report.wording import UNDEFINED
+
+    if name not in values:
+        return UNDEFINED
+    if name in ("given_mentions", "given_texts"):
+        return f"{values[name]:,.0f}"
+    return f"{values[name]:.2f}" if name == "given_ms_per_mention" else f"{values[name]:.3f}"

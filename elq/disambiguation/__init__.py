@@ -1,0 +1,1 @@
+"""Given mentions: trains and uses networks that say which entity a marked mention means."""
