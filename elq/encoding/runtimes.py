@@ -116,6 +116,7 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
     settings = {
         **{"INFERENCE_PRECISION_HINT": "bf16" if dtype == "bf16" else "f32", "PERFORMANCE_HINT": "LATENCY"},
         **{"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads if is_small(file) else 1},
+        "ENABLE_CPU_PINNING": False,  # a thread that is bound to a core waits for the programs that use it
     }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
     own = threading.local()  # a request computes one batch at a time, so each thread has its own
