@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from elq.disambiguation.examples import MentionBatch, MentionCollator, MentionExample, entity_texts, examples_of
 from elq.disambiguation.mining import entity_table, hard_negatives, mention_table, namesakes, pool_of
 from elq.disambiguation.settings import BiEncoderTraining, MentionStage, check_mention_stages
+from elq.disambiguation.views import CHOICES
 from elq.encoding.marked import MarkedTexts
 from elq.encoding.pretrained import DEFAULT
 from elq.entities.build import BuildSettings, build_entities
@@ -48,6 +49,8 @@ class MentionData(LightningDataModule):
         dev: file of development questions, on which the best epoch is chosen.
         build: how the entities folder is built; its encoder is that of the model if it names no other.
         text: the text of an entity, whose separator gets the marker between title and description.
+        entity_views: ``whole``, or ``sentences``: in the model folder, the sentences of a description have vectors of their own
+            (elq/disambiguation/views.py).
         held_out: whether development mentions are those of a fifth of the entities, and training mentions those of the others
             (elq/disambiguation/split.py). If not, the files are used as they are.
         encoder: folder or name of the encoder. It is copied from ``model.encoder``.
@@ -69,6 +72,7 @@ class MentionData(LightningDataModule):
         dev: str,
         build: BuildSettings | None = None,
         text: EntityText | None = None,
+        entity_views: str = "whole",
         held_out: bool = False,
         encoder: str = DEFAULT,
         columns: dict[str, str] | None = None,
@@ -83,12 +87,14 @@ class MentionData(LightningDataModule):
         for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("dev_entities", dev_entities, 1)):
             if value < least:
                 raise ElqError(f"data.{name} is {value}, but must be at least {least}: give a larger number")
+        if entity_views not in CHOICES:
+            raise ElqError(f"data.entity_views is {entity_views!r}, but must be one of {', '.join(CHOICES)}: choose one")
         build = build or BuildSettings()
         self.build = replace(build, encoder=build.encoder or encoder, prior=PRIOR)
         self.settings = settings or BiEncoderTraining()
         self.text = text or EntityText(("title", "aliases", "description"), separator=" [unused2] ")
         self.catalogue_file, self.entities_folder, self.columns = catalogue, entities, columns
-        self.stages, self.dev_file, self.held_out = train, dev, held_out
+        self.stages, self.dev_file, self.held_out, self.entity_views = train, dev, held_out, entity_views
         self.batch_size, self.workers, self.dev_entities, self.seed = batch_size, workers, dev_entities, seed
         self._training: list[list[MentionExample]] = []
         self._negatives: list[tuple[list[int], list[int]]] | None = None

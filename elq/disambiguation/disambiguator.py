@@ -9,7 +9,8 @@ from torch import Tensor
 
 from elq.disambiguation.examples import MentionExample
 from elq.disambiguation.mining import mention_table
-from elq.disambiguation.ranking import Features, Ranking, fit_ranking
+from elq.disambiguation.ranking import Features, Ranking, fit_ranking, joined
+from elq.disambiguation.views import Views
 from elq.encoding.device import resolve_device
 from elq.encoding.marked import MarkedTexts
 from elq.entities.manifest import ENTITIES, Entities, open_entities
@@ -24,7 +25,12 @@ from elq.tensors import Spans
 from elq.types import Link
 
 SEARCHED = 128  # the nearest entities that are always looked at
+TOGETHER = 256  # mentions whose candidates are looked for together
 ROUNDS = 2  # fits of the ranking, each among the candidates of the last
+
+
+def _parts(examples: Sequence[MentionExample]) -> list[Sequence[MentionExample]]:
+    return [examples[at : at + TOGETHER] for at in range(0, len(examples), TOGETHER)]
 
 
 class Found(NamedTuple):
@@ -42,14 +48,22 @@ class Disambiguator:
         texts: what turns texts into its ids.
         entities: the entities, whose table the entity tower has made.
         ranking: the weights of the score.
-        batch: the number of mentions in one encoder pass is not a setting of the score, so results do not depend on it.
+        views: further vectors of the entities (elq/disambiguation/views.py); None: there are none.
 
     Raises:
         ElqError: the table has another width than the network.
     """
 
-    def __init__(self, network: BiEncoder, texts: MarkedTexts, entities: Entities, ranking: Ranking | None = None) -> None:
-        self.network, self.texts, self.entities = network, texts, entities
+    def __init__(
+        self,
+        network: BiEncoder,
+        texts: MarkedTexts,
+        entities: Entities,
+        ranking: Ranking | None = None,
+        *,
+        views: Views | None = None,
+    ) -> None:
+        self.network, self.texts, self.entities, self.views = network, texts, entities, views
         self.prior = len(entities.table.gather(torch.tensor([0]))[0]) - network.width
         self.ranking = ranking or Ranking(prior=(0.0,) * max(0, self.prior))
         if self.prior != len(self.ranking.prior):
@@ -74,7 +88,8 @@ class Disambiguator:
         resolve_device(device)
         network, texts = BiEncoder.from_pretrained(folder)
         opened = open_entities(entities or Path(folder) / ENTITIES)
-        return cls(network.to(device), texts, opened, Ranking.load(folder))
+        views = None if entities else Views.open(folder, opened.manifest.catalogue_sha256)
+        return cls(network.to(device), texts, opened, Ranking.load(folder), views=views)
 
     def link(
         self, texts: Sequence[str], mentions: Sequence[Sequence[tuple[int, int]]], *, candidates: int | None = None
@@ -116,22 +131,34 @@ class Disambiguator:
         """
         if k < 1:
             raise ElqError(f"candidates is {k}, but must be at least 1: give a larger number")
+        if len(examples) > TOGETHER:  # the vectors of all entities of all names would need much memory
+            parts = [self.candidates(part, k, vectors_alone=vectors_alone) for part in _parts(examples)]
+            return Found(torch.cat([part.rows for part in parts]), torch.cat([part.scores for part in parts]))
         vectors = self.vectors(examples)  # (M, D)
         if vectors_alone:
             queries = torch.cat([vectors, vectors.new_zeros(len(vectors), self.prior)], -1)  # (M, D + P)
-            scores, rows = self.entities.index.search(queries, k)
+            scores, rows = self._nearest(queries, k)
             return Found(rows, scores)
         queries = self.ranking.queries(vectors)  # (M, D + P)
-        scores, rows = self.entities.index.search(queries, max(k, SEARCHED))  # (M, S)
+        scores, rows = self._nearest(queries, max(k, SEARCHED))  # (M, S)
         matches = self.dictionary.name_matches([example.mention for example in examples])  # (M, E)
         if matches.rows.numel():
             named = self.entities.table.gather(matches.rows.clamp_min(0))  # (M, E, D + P)
             products = torch.einsum("md,med->me", queries, named)  # (M, E)
+            if self.views is not None:
+                products = self.views.best_products(queries, products, matches.rows)  # (M, E)
             scores, rows = with_name_matches(scores, rows, products, matches.rows, self.ranking.bonus(matches.kinds))
         return Found(rows[:, :k], scores[:, :k])
 
+    def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The k entities with the largest inner products of their best view: scores and rows, (M, k) each."""
+        scores, rows = self.entities.index.search(queries, k)
+        return (scores, rows) if self.views is None else self.views.with_best(queries, scores, rows)
+
     def features(self, examples: Sequence[MentionExample]) -> Features:
-        """What the scores of the candidates of M mentions are made of. The gold entity of each is among the candidates."""
+        """What the scores of the candidates of M mentions are made of. The gold entity of each is the first candidate."""
+        if len(examples) > TOGETHER:
+            return joined([self.features(part) for part in _parts(examples)])
         vectors, gold = self.vectors(examples), torch.tensor([example.row for example in examples])  # (M, D), (M,)
         near = self.entities.index.search(self.ranking.queries(vectors), SEARCHED)[1]  # (M, S)
         matches = self.dictionary.name_matches([example.mention for example in examples])  # (M, E)

@@ -16,8 +16,10 @@ from elq.disambiguation.disambiguator import Disambiguator
 from elq.disambiguation.examples import MentionExample
 from elq.disambiguation.measures import RECALL_AT, recall_at
 from elq.disambiguation.module import BiEncoderModule
+from elq.disambiguation.views import Views, build_views
 from elq.encoding.device import resolve_precision
-from elq.entities.build import BuildSettings, build_entities
+from elq.entities.build import BuildSettings, EncodedTexts, build_entities
+from elq.entities.encoder import settings_of
 from elq.entities.manifest import ENTITIES, ENTITY_ENCODER, Manifest, open_entities
 from elq.files import replacing, replacing_folder, write_json
 from elq.linking.folder import METRICS, TRAINING
@@ -75,13 +77,14 @@ def export(run: Path, module: BiEncoderModule, data: MentionData, device: str) -
         module.network.save_pretrained(made, module.texts)
     entities = encoded_entities(run, module, data, device)
     network, texts = BiEncoder.from_pretrained(run / TOWERS)
-    disambiguator = Disambiguator(network.to(device), texts, open_entities(entities))
+    views = encoded_views(run / TOWERS, entities, module, data, device)
+    disambiguator = Disambiguator(network.to(device), texts, open_entities(entities), views=views)
     ranking = disambiguator.fit(data.for_ranking())
     log.info("the ranking was fitted on %d mentions: %s", ranking.fitted, ranking)
     metrics = measure(disambiguator, data.dev)
     with replacing_folder(run / MODEL) as folder:
         for file in (run / TOWERS).iterdir():
-            if file.is_file():
+            if file.name != ENTITY_ENCODER:
                 file.rename(folder / file.name)
         link_entities(entities, folder, Manifest.load(entities))
         ranking.save(folder)
@@ -107,6 +110,19 @@ def encoded_entities(run: Path, module: BiEncoderModule, data: MentionData, devi
     settings = build_settings(module, data, run / ENTITY_ENCODER, resolve_precision("auto", device))
     build_entities(data.catalogue_file, run / ENTITIES, settings, columns=data.columns, device=device)
     return run / ENTITIES
+
+
+def encoded_views(folder: Path, entities: Path, module: BiEncoderModule, data: MentionData, device: str) -> Views | None:
+    """The views of the entities, which are made in a model folder if the settings ask for them."""
+    if data.entity_views == "whole":
+        return None
+    opened = open_entities(entities)
+    about = opened.manifest
+    beside = entities.parent / ENTITY_ENCODER
+    made = EncodedTexts(settings_of(about, str(beside) if beside.is_dir() else None), device).vectors
+    count = build_views(folder, opened.catalogue, about.catalogue_sha256, made, about.dtype)
+    log.info("%s views of sentences were encoded", f"{count:,}")
+    return Views.open(folder, about.catalogue_sha256)
 
 
 def measure(disambiguator: Disambiguator, examples: Sequence[MentionExample]) -> dict[str, float]:

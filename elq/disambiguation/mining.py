@@ -13,7 +13,7 @@ from elq.names.dictionary import Dictionary
 from elq.progress import track
 
 BATCH = 128  # texts in one encoder pass
-BLOCK = 65_536  # entities that are scored together
+BLOCK, QUERIES = 16_384, 512  # entities and mentions that are scored together
 NEAREST, NAMED = 32, 16  # the entities from which the hard negatives of a mention are drawn
 
 
@@ -55,6 +55,9 @@ def nearest(vectors: Tensor, table: Tensor, k: int) -> tuple[Tensor, Tensor]:
         table: (N, D) vectors of entities.
         k: how many; at most N are given.
     """
+    if len(vectors) > QUERIES:
+        parts = [nearest(part, table, k) for part in torch.split(vectors, QUERIES)]
+        return torch.cat([scores for scores, _ in parts]), torch.cat([places for _, places in parts])
     k = min(k, len(table))
     scores, places = vectors.new_empty(len(vectors), 0), torch.empty(len(vectors), 0, dtype=torch.int64)
     for start in range(0, len(table), BLOCK):

@@ -18,11 +18,12 @@ from torch import Tensor
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.model.heads import START_BONUS
 from elq.types import NAME_KINDS
 
 RANKING, FORMAT = "ranking.json", 1
 KINDS = 2 * len(NAME_KINDS)
-PENALTY = 0.02  # of the squares of the weights, so that a kind of match that is rare gets no large weight
+PENALTY = 0.02  # of the squares of the changes, so that a kind of match that is rare keeps its weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Ranking:
 
     vectors: float = 1.0
     prior: tuple[float, ...] = ()
-    names: tuple[float, ...] = (0.0,) * KINDS
+    names: tuple[float, ...] = START_BONUS
     candidates: int = 16
     fitted: int = 0
     format: int = FORMAT
@@ -99,6 +100,22 @@ class Features:
     gold: Tensor  # (M,) the place of the gold entity
 
 
+def joined(parts: Sequence[Features]) -> Features:
+    """The features of all mentions of several parts, each filled up with no candidates to the number of the longest."""
+    width = max(part.products.shape[1] for part in parts)
+
+    def filled(values: Tensor, value: float) -> Tensor:
+        more = values.new_full((len(values), width - values.shape[1], *values.shape[2:]), value)
+        return torch.cat([values, more], 1)  # (M, E) or (M, E, P)
+
+    return Features(
+        torch.cat([filled(part.products, -torch.inf) for part in parts]),
+        torch.cat([filled(part.prior, 0.0) for part in parts]),
+        torch.cat([filled(part.kinds, -1) for part in parts]),
+        torch.cat([part.gold for part in parts]),
+    )
+
+
 def scores_of(features: Features, weights: Tensor, prior: int) -> Tensor:
     """The scores (M, E) for weights (1 + P + kinds,)."""
     scale, fame, names = weights[0], weights[1 : 1 + prior], torch.cat([weights.new_zeros(1), weights[1 + prior :]])
@@ -108,7 +125,7 @@ def scores_of(features: Features, weights: Tensor, prior: int) -> Tensor:
 
 
 def fit_ranking(features: Features, prior: Sequence[str], candidates: int = 16) -> Ranking:
-    """The weights with the largest likelihood of the gold entities, with a weak penalty.
+    """The weights with the largest likelihood of the gold entities. A weak penalty keeps those that matter little as they were.
 
     Args:
         features: of M mentions.
@@ -116,8 +133,7 @@ def fit_ranking(features: Features, prior: Sequence[str], candidates: int = 16) 
         candidates: K of the ranking.
     """
     columns = prior_columns(prior)
-    start = torch.zeros(1 + columns + KINDS, dtype=torch.float64)
-    start[0] = 1.0
+    start = torch.tensor([1.0, *[0.0] * columns, *START_BONUS], dtype=torch.float64)
     if not len(features.gold):
         return Ranking(prior=(0.0,) * columns, candidates=candidates)
     weights = start.clone().requires_grad_()

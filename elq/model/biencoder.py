@@ -70,13 +70,7 @@ class BiEncoderSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BiEncoderConfig(BiEncoderSettings):
-    """Everything from which the towers are built before their weights are loaded.
-
-    Args:
-        encoder: the configuration of both towers.
-        kind: says that the folder is of a bi-encoder.
-        format: number of this file format.
-    """
+    """Everything from which the towers are built before their weights are loaded: also the configuration of their encoder."""
 
     encoder: dict[str, Any]
     kind: str = KIND
@@ -106,7 +100,7 @@ def read_config(folder: str | Path) -> BiEncoderConfig:
             " keys, or install the version of elq that wrote the file"
         )
     if not isinstance(values.get("encoder"), dict):
-        raise ElqError(f"{path} lacks encoder, the configuration of the towers: put a whole copy of the file in its place")
+        raise ElqError(f"{path} lacks encoder, the settings of the towers: put a whole copy of the file in its place")
     return BiEncoderConfig(**values)
 
 

@@ -8,12 +8,13 @@ import torch
 
 from elq.disambiguation.examples import MentionCollator, MentionExample, drawn, examples_of, is_for_ranking
 from elq.disambiguation.losses import in_batch_loss
-from elq.disambiguation.mining import BLOCK, hard_negatives, mention_table, namesakes, nearest, pool_of
+from elq.disambiguation.mining import BLOCK, QUERIES, hard_negatives, mention_table, namesakes, nearest, pool_of
 from elq.disambiguation.ranking import KINDS, Features, Ranking, fit_ranking, scores_of
 from elq.disambiguation.split import is_development
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.model.biencoder import BiEncoder
+from elq.model.heads import START_BONUS
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 
@@ -49,8 +50,9 @@ def test_nearest_over_several_blocks(monkeypatch):
     torch.manual_seed(0)
     vectors, table = torch.randn(3, 4), torch.randn(50, 4).half()
     expected = (vectors @ table.float().T).sort(-1, descending=True)
-    for block in (7, BLOCK):
+    for block, queries in ((7, 2), (BLOCK, QUERIES)):
         monkeypatch.setattr("elq.disambiguation.mining.BLOCK", block)
+        monkeypatch.setattr("elq.disambiguation.mining.QUERIES", queries)
         scores, places = nearest(vectors, table, 9)
         assert torch.equal(places, expected.indices[:, :9])
         torch.testing.assert_close(scores, expected.values[:, :9])
@@ -167,11 +169,10 @@ def test_the_fit_is_better_than_all_near_it_and_finds_what_says_the_entity():
     features = some_features()
     features.kinds[:, 0] = 8  # the gold entity always has the name, others sometimes
     ranking = fit_ranking(features, ("qid", "popularity"))
-    assert ranking.names[8] > 1
+    assert ranking.names[8] > 4
     assert ranking.fitted == 40
     best = torch.tensor([ranking.vectors, *ranking.prior, *ranking.names], dtype=torch.float64)
-    start = torch.zeros_like(best)
-    start[0] = 1
+    start = torch.tensor([1.0, *[0.0] * 4, *START_BONUS])
 
     def loss(weights):
         scores = scores_of(features, weights, 4)
