@@ -48,13 +48,13 @@ def parser() -> argparse.ArgumentParser:
         "--same-name",
         type=float,
         metavar="COSINE",
-        help="how alike mentions of the same name must be; -1: the name decides alone (default: 0.75)",
+        help="how alike mentions of the same name must be; -1: the name decides alone (default: 0.5)",
     )
     made.add_argument(
         "--part",
         type=float,
         metavar="COSINE",
-        help='how alike "Gretzky" and "Janet Gretzky" must be; 2: parts of names stay apart (default: 0.7)',
+        help='how alike "Gretzky" and "Janet Gretzky" must be; 2: parts of names stay apart (default: 0.5)',
     )
     made.add_argument("--contexts", type=int, metavar="N", help="contexts of a group that are written (default: 5)")
     made.add_argument("--describe", action="store_true", help="write the first context as the description")

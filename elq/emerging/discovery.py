@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from elq.emerging.groups import Group, Grouper, GroupSettings, name_of
-from elq.emerging.unlinked import CorpusText, unlinked
+from elq.emerging.unlinked import CorpusText, centred, unlinked
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.files import whole
@@ -38,7 +38,7 @@ def discover(
         raise ElqError(f"at_least is {at_least}, but must be at least 1: give the least number of mentions of a group")
     grouper = Grouper(settings)
     corpus = (CorpusText(one) if isinstance(one, str) else one for one in texts)
-    for mention in unlinked(linker, corpus, threshold=threshold):
+    for mention in centred(unlinked(linker, corpus, threshold=threshold)):
         grouper.add(mention.context, mention.vector)
     return [group for group in grouper.groups() if group.mentions >= at_least]
 

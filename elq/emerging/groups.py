@@ -66,14 +66,14 @@ class GroupSettings:
         ElqError: a value is outside its limits.
     """
 
-    same_name: float = 0.75
-    part: float = 0.7
+    same_name: float = 0.5
+    part: float = 0.5
     contexts: int = 5
 
     def __post_init__(self) -> None:
         for name in ("same_name", "part"):
             if not -1 <= (value := getattr(self, name)) <= 2:  # also for NaN
-                raise ElqError(f"{name} is {value}, but must be a cosine from -1 to 1: give a number such as 0.7")
+                raise ElqError(f"{name} is {value}, but must be a cosine from -1 to 1: give a number such as 0.5")
         if self.contexts < 0:
             raise ElqError(f"contexts is {self.contexts}, but must be at least 0: give a number of contexts to keep")
 

@@ -1,9 +1,10 @@
 """Unlinked mentions: finds the mentions of texts whose entity is not in the catalogue, and their vectors."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -18,6 +19,7 @@ from elq.tensors import Array
 from elq.types import NIL, Link, Mention
 
 CHUNK = 256  # texts that are linked, and held in memory, at a time
+HEAD, PRIOR = 1_000, 50  # mentions of which the mean is subtracted, and zeros that are counted in this mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Unlinked:
     """A mention without an entity, and its vector."""
 
     context: Context
-    vector: Array  # (2 D,) the mention and its text, each of norm 1: a cosine is the mean of the two cosines
+    vector: Array  # (2 D,) the mention and its text, each of norm 1
 
 
 def unlinked(linker: Linker, texts: Iterable[CorpusText], *, threshold: float | None = None) -> Iterator[Unlinked]:
@@ -61,6 +63,19 @@ def unlinked(linker: Linker, texts: Iterable[CorpusText], *, threshold: float | 
         vectors = mention_vectors(linker, [one.text for one in chunk], several)
         for of_text, of_vectors in zip(found, vectors, strict=True):
             yield from map(Unlinked, of_text, of_vectors)
+
+
+def centred(mentions: Iterable[Unlinked]) -> Iterator[Unlinked]:
+    """Yield the mentions with vectors of which the mean of the first 1,000 is subtracted.
+
+    All vectors of a model have much in common, and those of one model more than those of another: without this mean, one cosine
+    means nearly the same for every model. The mean also counts 50 zeros. So a few mentions, which may have one name, keep their
+    vectors.
+    """
+    stream = iter(mentions)
+    if head := list(islice(stream, HEAD)):
+        mean = np.sum([mention.vector for mention in head], axis=0) / (len(head) + PRIOR)  # (2 D,)
+        yield from (replace(mention, vector=mention.vector - mean) for mention in chain(head, stream))
 
 
 def _contexts(linker: Linker, chunk: Sequence[CorpusText], threshold: float | None) -> list[list[Context]]:

@@ -12,7 +12,7 @@ from elq.commands import run
 from elq.emerging import CorpusText, Group, GroupSettings, discover, records
 from elq.emerging.corpus import read_corpus
 from elq.emerging.groups import Context
-from elq.emerging.unlinked import mention_vectors, unlinked
+from elq.emerging.unlinked import HEAD, Unlinked, centred, mention_vectors, unlinked
 from elq.errors import ElqError
 from elq.model.network import ELQ
 from elq.tensors import Spans
@@ -103,6 +103,16 @@ def test_vectors_are_the_mention_and_the_mean_of_its_text_in_any_batch(linker):
     mean = hidden[1:4].mean(0)
     expected = np.concatenate([(own / own.norm()).numpy(), (mean / mean.norm()).numpy()])
     assert found[1][0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_mean_of_the_first_mentions_and_of_fifty_zeros_is_subtracted():
+    random, context = np.random.default_rng(0), Context("jo", 0, 2)
+    vectors = random.normal(size=(HEAD + 5, 3)) + 2
+    found = np.array([one.vector for one in centred(Unlinked(context, vector) for vector in vectors)])
+    assert found == pytest.approx(vectors - vectors[:HEAD].sum(0) / (HEAD + 50))
+    [alone] = centred([Unlinked(context, np.array([1.0, 0.0]))])
+    assert alone.vector == pytest.approx([50 / 51, 0])
+    assert [*centred([])] == []
 
 
 def test_groups_have_at_least_so_many_mentions(linker):

@@ -20,7 +20,7 @@ def mention(form: str, before: str = "with ") -> Context:
 
 
 def grouped(*mentions, **settings):
-    grouper = Grouper(GroupSettings(**settings))
+    grouper = Grouper(GroupSettings(**{"same_name": 0.75, "part": 0.7, **settings}))
     for form, vector in mentions:
         grouper.add(mention(form), vector)
     return [(group.label, group.aliases, group.mentions) for group in grouper.groups()]
