@@ -129,14 +129,8 @@ class Link:
         return f"score {self.score:.2f}" if self.probability is None else f"p {_two_digits(self.probability)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The link as a dictionary of plain values, which can be written as JSON. :meth:`from_dict` reads it again.
-
-        ``type_scores`` is left out if it is empty.
-        """
-        values = asdict(self)
-        if not self.type_scores:
-            del values["type_scores"]
-        return {**values, "types": list(self.types), "candidates": [one.to_dict() for one in self.candidates]}
+        """The link as a dictionary of plain values, which can be written as JSON. :meth:`from_dict` reads it again."""
+        return {**asdict(self), "types": list(self.types), "candidates": [one.to_dict() for one in self.candidates]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Link":
