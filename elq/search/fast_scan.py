@@ -37,7 +37,7 @@ def part_of(codes: Any, first: int, after: int) -> Any:
     """Some rows of an IndexPQFastScan as an index of their own; ``first`` is a multiple of 32."""
     import faiss
 
-    made = faiss.IndexPQFastScan(codes.d, codes.M, 4, faiss.METRIC_INNER_PRODUCT)
+    made: Any = faiss.IndexPQFastScan(codes.d, codes.M, 4, faiss.METRIC_INNER_PRODUCT)
     made.pq, made.is_trained, made.ntotal = codes.pq, True, after - first
     made.ntotal2 = -(-made.ntotal // TOGETHER) * TOGETHER
     row = codes.M2 // 2  # bytes
