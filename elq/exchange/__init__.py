@@ -1,1 +1,1 @@
-"""Reads and writes the formats of other programs: NIF, BLINK, AIDA-CoNLL, ZESHEL, ELEVANT, tables and datasets."""
+"""Reads and writes the formats of other programs: NIF, BLINK, AIDA, ZESHEL, ELEVANT and tables."""
