@@ -11,13 +11,14 @@ from elq.model.cross_config import FirstStage
 
 STEPS = 100  # of Newton's method, which ends much earlier
 FIRST_ALONE = (1.0, 0.0)
+SHARES = (1.0, 0.5, 0.25, 0.125)  # of the fitted weight of the cross-encoder, which are tried too
 
 
 def fit_weights(log_probs: Tensor, scores: Tensor, targets: Tensor) -> tuple[float, float]:
     """Fit log_weight and score_weight to Q annotated mentions: they make the gold entities as likely as possible.
 
-    Neither is below 0. If the first stage alone is right for more of these mentions, its weights (1, 0) are returned: so the
-    result is right for at least as many of them as the first stage.
+    Neither is below 0. Weights with which fewer of these mentions are right than with the first stage alone are not taken: then
+    a smaller weight of the cross-encoder is tried, and at last the first stage alone, (1, 0).
 
     Args:
         log_probs: (Q, K) log p(entity | mention) of the first stage, −inf where there is no candidate.
@@ -39,7 +40,8 @@ def fit_weights(log_probs: Tensor, scores: Tensor, targets: Tensor) -> tuple[flo
     choices = [FIRST_ALONE]
     if len(features):
         for free in ((True, True), (False, True)):  # the second: the cross-encoder alone
-            choices.append(_fitted(features, there, targets[has], free))
+            first, second = _fitted(features, there, targets[has], free)
+            choices += [(first, second * share) for share in (SHARES if first > 0 else (1.0,))]
     allowed = [pair for pair in choices if min(pair) >= 0]
     stages = {pair: FirstStage(log_weight=pair[0], score_weight=pair[1]) for pair in allowed}
     right = {pair: _right(log_probs, scores, targets, stage) for pair, stage in stages.items()}
