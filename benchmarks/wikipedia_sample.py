@@ -3,6 +3,9 @@
 ``pip download gensim==4.4.0 --no-deps``, then ``python benchmarks/wikipedia_sample.py WHEEL CATALOGUE OUTPUT``. Each article is
 one text of paragraphs; headings, lists, tables, templates and notes are left out. A link to a page whose title an entity of
 the catalogue has is a mention of it; any other link to an article is a mention without an entity. Only the file is read.
+
+``--surnames`` adds, behind the first link to a person with a name of several words, up to three later places of the last word,
+if no other link of the article has it: they mean the same person. Only these and the first links are mentions then.
 """
 
 import argparse
@@ -25,6 +28,8 @@ OTHER_PAGE = re.compile(r"(?:File|Image|Category|Wikipedia|Wikt|Special|[a-z\-]{
 NO_PROSE = re.compile(r"\s*(?:[=*#:;|!{}]|$|\[\[(?:File|Image|Category))")
 SHORTEST = 60  # characters of a paragraph
 NESTED = 8  # templates within templates
+LATER = 3  # places of a surname
+PERSON = "human"  # a type of the catalogue
 
 Links = list[tuple[int, int, str]]  # start, end, title of the page
 
@@ -84,19 +89,45 @@ def articles(wheel: Path) -> Iterator[tuple[str, str, Links]]:
         yield title, text.rstrip(), links
 
 
+def with_surnames(text: str, links: Links, people: set[str]) -> Links:
+    """The first links to persons, and the later places of their surnames.
+
+    >>> with_surnames("Jo Mo ate. Mo left.", [(0, 5, "Jo Mo")], {"Jo Mo"})
+    [(0, 5, 'Jo Mo'), (11, 13, 'Jo Mo')]
+    """
+    found, seen = [], set()
+    for start, end, title in links:
+        *first, last = text[start:end].split() or [""]
+        others = [one for one in links if one[2] != title and last in text[one[0] : one[1]].split()]
+        if title not in people or title in seen or not first or others or not last.isalpha():
+            continue
+        seen.add(title)
+        taken = [(left, right) for left, right, _ in links]
+        alone = (match.span() for match in re.finditer(rf"(?<![A-Z]\. )(?<![A-Za-z]-)\b{last}\b(?! [A-Z])", text[end:]))
+        places = [(end + left, end + right) for left, right in alone if not text[: end + left].split()[-1][:1].isupper()]
+        free = [place for place in places if all(place[1] <= left or right <= place[0] for left, right in taken)][:LATER]
+        found += [(start, end, title), *((left, right, title) for left, right in free)] if free else []
+    return sorted(found)
+
+
 def main() -> None:
     """Write the texts, and say how many there are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path)
     parser.add_argument("catalogue", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--surnames", action="store_true")
     options = parser.parse_args()
     ids: dict[str, str] = {}
+    people = set()
     for _, record in read_jsonl(options.catalogue):
         ids.setdefault(record["title"], record["id"])
+        if PERSON in record["types"]:
+            people.add(record["title"])
     texts = known = 0
     with options.output.open("w", encoding="utf-8") as stream:
-        for title, text, links in articles(options.wheel):
+        for title, text, every in articles(options.wheel):
+            links = with_surnames(text, every, people) if options.surnames else every
             mentions = [{"start": s, "end": e, "entity": ids.get(page)} for s, e, page in links if e <= len(text)]
             if mentions:
                 texts, known = texts + 1, known + sum(one["entity"] is not None for one in mentions)

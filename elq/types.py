@@ -93,10 +93,13 @@ class Link:
     If NIL was asked for, the entity of a link may be "NIL" ("not in the catalogue"). Such a link has no title, no description
     and no probability.
 
-    ``types`` are the types of the entity, and ``data`` are the further columns of the catalogue (column → text).
+    ``types`` are the types of the entity in the catalogue, and ``data`` are its further columns there (column → text).
 
     ``nil_score`` is log p(NIL | mention), also if NIL was not asked for; None if the model was trained without NIL. What the
     shares of the candidates and of NIL leave of 1 belongs to other entities of the catalogue.
+
+    ``type_scores`` are the types that the model predicts for the mention, with their probabilities, the most probable first.
+    They depend on the text alone, and not on the chosen entity. It is empty if the model was trained without types.
 
     >>> Link(13, 20, "titanic", "Q44578", "Titanic (1997 film)", "1997 romance", -0.04, probability=0.958)
     Link(Q44578 'Titanic (1997 film)' at 13:20 'titanic', p .96)
@@ -115,6 +118,7 @@ class Link:
     types: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict, hash=False)
     nil_score: float | None = None
+    type_scores: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
         return f"Link({self.entity} {self.title!r} at {self.start}:{self.end} {self.mention!r}, {self._sure})"

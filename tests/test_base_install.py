@@ -18,6 +18,7 @@ OPTIONAL = (
     "rdflib",
     "ray",
     *("pymilvus", "grpc", "onnx", "onnxruntime", "openvino"),
+    "sklearn",
 )
 
 # The start of a process in which only the base dependencies, and what those depend on, can be imported or found. What an extra

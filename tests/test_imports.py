@@ -21,7 +21,7 @@ LEVELS = (  # the lowest first; what stands on one level does not import what st
     ("model",),
     ("linking", "questions", "sources", "checking", "exchange"),
     ("evaluation",),
-    ("report", "training", "released", "public", "hub", "bulk", "integrations"),
+    ("report", "training", "released", "public", "hub", "bulk", "integrations", "emerging"),
     ("disambiguation",),
     ("serving",),
     ("commands",),

@@ -40,6 +40,7 @@ LIBRARIES = (
     "milvus",
     "onnx",
     "openvino",
+    "emerging",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -47,6 +48,7 @@ MODULES = {
     "faiss-cpu": ("faiss",),
     "faiss-gpu-cu12": ("faiss",),
     "pyyaml": ("yaml",),
+    "scikit-learn": ("sklearn",),
     "hydra-core": ("hydra", "omegaconf"),
     "grpcio": ("grpc",),
     "opentelemetry-sdk": ("opentelemetry",),

@@ -17,7 +17,7 @@ BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 # The flow of a question, then what is made beforehand, training, measuring, the released format and the commands.
 PACKAGES = (
     *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
-    *("checking", "configuration", "training", "disambiguation", "evaluation", "report", "released", "public"),
+    *("checking", "configuration", "training", "disambiguation", "evaluation", "report", "emerging", "released", "public"),
     *("exchange", "hub", "integrations", "bulk", "serving", "commands"),
 )
 ABOVE = {

@@ -27,6 +27,7 @@ COMMANDS = {
     "add": "add entities to a model or an entities folder",
     "remove": "remove entities from a model or an entities folder",
     "edit": "change the title, names or description of an entity",
+    "discover": "list new entities that mentions of a corpus seem to mean, as records for `elq add`",
     "compact": "merge the changes of a folder into one base",
     "templates": "write training questions about a catalogue's entities, from template sentences with a slot for a name",
     "questions": "turn questions with SPARQL queries (QALD, LC-QuAD) or NIF into annotated questions, or these into NIF",

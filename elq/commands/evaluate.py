@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
+from elq.commands.nil_ways import compare_ways
 from elq.commands.opening import add_model_options, add_rerank, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
@@ -53,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
         help="also measure a baseline: the longest name or alias in the question, and its entity with the lowest QID",
     )
     made.add_argument(
+        "--nil",
+        choices=("lda",),
+        help="also compare what finds mentions without an entity: the learned NIL, topics (LDA), and thresholds of scores",
+    )
+    made.add_argument(
         "--report",
         metavar="FILE",
         help="write a report to this HTML file: intervals, plots, slices, and examples of each kind of error",
@@ -75,21 +81,29 @@ def date_of(text: str) -> dt.date:
         raise ElqError(f"--date is {text!r}, but must be a date of the form YYYY-MM-DD, such as 2026-01-31") from None
 
 
-def check(options: argparse.Namespace) -> None:
-    """Raise an ElqError for options that cannot work, before anything is loaded."""
+def check_together(options: argparse.Namespace) -> None:
+    """Raise an ElqError for an option that needs another one, or that another one leaves without a meaning."""
+    given = {name for name, value in vars(options).items() if value not in (None, False)}
     for name in ("training", "date"):
-        if getattr(options, name) and not options.report:
+        if name in given and "report" not in given:
             raise ElqError(f"--{name} is given, but only the report uses it: give --report FILE too, or leave out --{name}")
-    for name in ("threshold", "report"):
-        if getattr(options, name) is not None and options.given:
+    for name in ("threshold", "report", "nil"):
+        if {name, "given"} <= given:
             raise ElqError(f"--{name} is given, but has no meaning for given mentions: leave out --{name} or --given")
     for name in ("candidates", "document"):
-        if getattr(options, name) and not options.given:
+        if name in given and "given" not in given:
             raise ElqError(f"--{name} is given, but only --given uses it: give --given too, or leave out --{name}")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raise an ElqError for options that cannot work, before anything is loaded."""
+    check_together(options)
     if options.report:
         from elq.report.plots import require_matplotlib
 
         require_matplotlib()  # check this now, and not after minutes of linking
+    if options.nil:
+        import sklearn  # noqa: F401 (as above)
     for written in (options.output, options.report):
         refuse_overwriting(written, options.questions, options.model, options.catalogue, *(options.training or ()))
     check_prefix(options.entity_prefix)
@@ -132,10 +146,11 @@ def main(arguments: Sequence[str]) -> None:
         observed[options.baseline] = baseline
     metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
+    ways = {"nil_ways": compare_ways(linker, questions)} if options.nil else {}
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
     if options.output:
-        write_json(options.output, {**about, **metrics, **record(linker, observed)})
+        write_json(options.output, {**about, **metrics, **ways, **record(linker, observed)})
     if options.report and dictionary is not None:
         from elq.report.page import Material, write_report
 

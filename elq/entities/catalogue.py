@@ -197,6 +197,11 @@ class Catalogue:
         for batch in self._table.to_batches(max_chunksize=CHUNK):
             yield from map(_entity, batch.to_pylist())
 
+    def all_types(self) -> Iterator[Sequence[str]]:
+        """The types of all rows in their order, also of the removed ones."""
+        for batch in self._table.select(["types"]).to_batches(max_chunksize=CHUNK):
+            yield from batch.column(0).to_pylist()
+
     def type_counts(self) -> dict[str, int]:
         """Each type of the entities, and how many of them have it: the most frequent first, then in alphabetical order."""
         found = pc.value_counts(pc.list_flatten(self._table.column("types")))

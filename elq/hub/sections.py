@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from elq.hub.evaluations import Evaluation, Figure
 from elq.hub.facts import Facts
 from elq.linking.model_folder import portable
+from elq.model.type_head import NO_TYPES
 
 UNKNOWN = "unknown"
 
@@ -40,6 +41,7 @@ def model(facts: Facts) -> str:
         f"fame ({', '.join(config.prior)})": config.prior,
         '"not in the catalogue"': config.nil,
         "the whole question": config.whole_question,
+        "the types of mentions": config.types != NO_TYPES,
     }
     learned = ", ".join(what for what, asked in beside.items() if asked)
     rows = {

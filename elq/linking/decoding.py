@@ -9,6 +9,7 @@ from torch import Tensor
 from elq.entities.catalogue import Catalogue
 from elq.linking.calibration import AnyCalibration
 from elq.linking.rule import Rule
+from elq.model.type_head import PredictedTypes
 from elq.tensors import Spans
 from elq.types import NIL, Candidate, Entity, Link
 
@@ -23,6 +24,7 @@ class ScoredSpans:
     rows: Tensor  # (Q, K) int64 catalogue rows, −1 where there is no candidate
     log_nil: Tensor | None = None  # (Q,) log p(NIL | mention); None if the model was trained without NIL
     nil: bool = True  # whether NIL is a candidate, if it has a score
+    types: PredictedTypes | None = None  # the types of the Q spans; None if the model was trained without types
 
     @property
     def joint(self) -> Tensor:
@@ -98,7 +100,7 @@ class Known:
 
     def __init__(self, catalogue: Catalogue, scored: ScoredSpans, numbers: Sequence[int]) -> None:
         self._log_nil = None if scored.log_nil is None else scored.log_nil.tolist()
-        self._nil = scored.nil
+        self._nil, self._types = scored.nil, scored.types
         self._mentions = scored.mention_scores.tolist()
         rows, log_probs = scored.rows[numbers].tolist(), scored.log_probs[numbers].tolist()
         self._candidates = dict(zip(numbers, zip(rows, log_probs, strict=True), strict=True))
@@ -128,6 +130,7 @@ class Known:
             best.types,
             dict(best.data),
             nil,
+            {} if self._types is None else self._types.of(q),
         )
 
 

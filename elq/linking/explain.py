@@ -58,7 +58,9 @@ class ExplainedSpan:
         left = 1 - sum(math.exp(c.score) for c in best) - (self.nil or 0.0)
         rows += [f"other entities {share(left)}"] if left >= LEAST else []
         rows += [] if self.nil is None else [f"NIL {share(self.nil)}"]
-        return "\n".join([*lines, f"  p(entity | mention): {', '.join(rows)}"])
+        lines.append(f"  p(entity | mention): {', '.join(rows)}")
+        types = ", ".join(f"{name} {share(p)}" for name, p in link.type_scores.items())
+        return "\n".join([*lines, *([f"  predicted types: {types}"] if types else [])])
 
 
 @dataclass(frozen=True, slots=True)

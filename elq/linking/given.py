@@ -125,7 +125,8 @@ def score_spans(
         parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
         found = scorer.retriever(texts, tokens, spans, hidden, candidates, scorer.score_mode, allowed)
     found = scorer.reranked(texts, tokens, spans, found)
-    return ScoredSpans(spans, logsigmoid(parts.sum(-1)), found.log_probs, found.rows, found.log_nil), parts
+    mention_scores = logsigmoid(parts.sum(-1))  # (Q,)
+    return ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types), parts
 
 
 def link_given(

@@ -22,9 +22,7 @@ from elq.linking.retriever import Retrieved
 from elq.linking.scoring import OVER_ALL
 from elq.model.cross_config import FirstStage
 from elq.model.crossencoder import CrossEncoder, PairTexts, pairs_of
-from elq.tensors import Spans
 
-MOST = 8  # spans of a question of at most 25 tokens that are re-ranked; n times as many in a text of n times 25 tokens
 BATCH = 128  # pairs in one pass of the cross-encoder
 
 Marked = tuple[int, int, int]  # the number of a text, and the characters [start, end) of a mention in it
@@ -68,29 +66,6 @@ def ordered_anew(found: Retrieved, log_probs: Tensor) -> Retrieved:
     """Candidates with new probabilities (Q, K), best first. Of equal ones the earlier stays first."""
     best, order = log_probs.sort(stable=True, dim=-1, descending=True)  # (Q, K)
     return Retrieved(found.rows.gather(-1, order), best, found.log_nil)
-
-
-def reachable(mention_scores: Tensor, log_probs: Tensor, floor: float, spans: Spans, limits: Sequence[int]) -> Tensor:
-    """The numbers of the spans whose joint score could reach a threshold if all probability went to one candidate.
-
-    Args:
-        mention_scores: (Q,) log p(mention).
-        log_probs: (Q, K) log p(entity | mention).
-        floor: the threshold.
-        spans: Q spans.
-        limits: for each text, the largest number of its spans; those with the best such joint score are taken.
-
-    Returns:
-        The numbers of the spans in ascending order, int64.
-    """
-    most = (mention_scores + log_probs.logsumexp(-1)).tolist()  # (Q,)
-    taken, left = [], [*limits]
-    questions = spans.question.tolist()
-    for q in sorted(range(len(most)), key=lambda q: (-most[q], q)):
-        if most[q] >= floor and left[questions[q]] > 0:
-            left[questions[q]] -= 1
-            taken.append(q)
-    return torch.tensor(sorted(taken), dtype=torch.int64)
 
 
 class Reranker:

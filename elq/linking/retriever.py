@@ -12,6 +12,7 @@ from elq.errors import ElqError
 from elq.linking.restriction import best_allowed
 from elq.linking.scoring import entity_log_probs, shortlisted, with_bonus, with_name_matches, with_nil
 from elq.model.network import ELQ
+from elq.model.type_head import PredictedTypes
 from elq.names.dictionary import Dictionary, span_texts
 from elq.search.normaliser import Normaliser
 from elq.tensors import Spans, TokenBatch
@@ -27,6 +28,7 @@ class Retrieved(NamedTuple):
     rows: Tensor  # (Q, K) int64 catalogue rows, best first, −1 where there is no candidate
     log_probs: Tensor  # (Q, K) log p(entity | mention)
     log_nil: Tensor | None  # (Q,) log p(NIL | mention); None if the model was trained without NIL
+    types: PredictedTypes | None = None  # the types of the spans; None if the model was trained without types
 
 
 class Retriever:
@@ -85,6 +87,7 @@ class Retriever:
         vectors = self.model.mention_vectors(hidden, there)  # (Q, D)
         searched = self.model.search_vectors(vectors, hidden, tokens.text_mask.to(hidden.device), there)  # (Q, D)
         near = searched.float().cpu()  # (Q, D)
+        types = None if self.model.types is None else self.model.types.predicted(vectors)
         matched = self._name_matches(texts, tokens, spans, near)
         scores, rows, normaliser = self._search(near, k, score_mode, matched)  # (Q, K) twice, (Q,)
         if matched is not None:
@@ -100,7 +103,7 @@ class Retriever:
         log_probs = entity_log_probs(everyone, normaliser)  # (Q, K) or (Q, K + 1)
         log_nil = None if nil is None else log_probs[:, -1]  # (Q,)
         if allowed is None:
-            return Retrieved(rows, log_probs[:, : rows.shape[-1]], log_nil)
+            return Retrieved(rows, log_probs[:, : rows.shape[-1]], log_nil, types)
         total = everyone.float().logsumexp(-1) if normaliser is None else normaliser  # (Q,)
         if matched is None:
             scores, rows = best_allowed(self.entities.table, near, allowed, k)  # (Q, K) twice
@@ -109,7 +112,7 @@ class Retriever:
             matches = matches.where(torch.isin(matches, allowed), -1)  # (Q, E)
             scores, rows = best_allowed(self.entities.table, near, allowed, k + matches.shape[-1])  # (Q, K + E) twice
             scores, rows = with_name_matches(scores, rows, products, matches, bonus)
-        return Retrieved(rows[:, :k], entity_log_probs(scores[:, :k], total), log_nil)
+        return Retrieved(rows[:, :k], entity_log_probs(scores[:, :k], total), log_nil, types)
 
     @cached_property
     def normaliser(self) -> Normaliser:

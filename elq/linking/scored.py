@@ -12,6 +12,7 @@ from elq.linking.calibration import AnyCalibration
 from elq.linking.decoding import ScoredSpans, decode
 from elq.linking.rule import Rule, rule_of
 from elq.links import LinkedQuestions, Links
+from elq.model.type_head import joined_types
 from elq.tensors import Spans
 
 
@@ -104,5 +105,6 @@ def joined(parts: Sequence[tuple[Sequence[int], Scored]], questions: int) -> Sco
         torch.cat([one.log_probs for one in scored]),
         torch.cat([one.rows for one in scored]),
         torch.cat(nil) if nil else None,
+        types=joined_types([one.types for one in scored if one.types is not None]),
     )
     return Scored(texts, offsets, spans, parts[0][1].floor, parts[0][1].catalogue, given)

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.linking.context import hide_context
-from elq.linking.decoding import ScoredSpans, characters
-from elq.linking.rerank import MOST, Reranker, reachable
+from elq.linking.decoding import ScoredSpans
+from elq.linking.rerank import Reranker
 from elq.linking.retriever import Retrieved, Retriever
 from elq.linking.scored import Given, Scored, joined
 from elq.linking.scoring import OVER_ALL
+from elq.linking.second_stage import SHORT_TEXT, reachable, reranked_limits, reranked_spans
 from elq.linking.sentences import is_long
 from elq.linking.windowed import Windowed, windowed_groups
 from elq.linking.workers import side_by_side, workers_for
@@ -29,7 +30,6 @@ from elq.tensors import Spans, TokenBatch
 from elq.types import Mention
 
 MAX_MENTIONS = 50  # spans of a question that are searched for
-SHORT_TEXT = 25  # tokens up to which this limit holds; longer texts have as many spans for each token, 2
 
 
 def by_length(texts: Sequence[str], size: int) -> Iterator[list[int]]:
@@ -183,9 +183,9 @@ class Scorer:
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         spans, mention_scores = spans.to("cpu"), mention_scores.cpu()
         if self.reranker is not None:
-            limits = self.reranked_limits(tokens)
+            limits = reranked_limits(tokens)
             found = self.reranked(texts, tokens, spans, found, reachable(mention_scores, found.log_probs, floor, spans, limits))
-        scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil)
+        scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
     def limits(self, tokens: TokenBatch) -> Tensor:
@@ -199,34 +199,16 @@ class Scorer:
             parts = torch.zeros_like(parts)
         return (parts.clamp_min(1) * self.max_mentions).ceil().long()  # (B,)
 
-    def reranked_limits(self, tokens: TokenBatch) -> list[int]:
-        """The largest number of spans of each of B questions that are re-ranked. It grows with the text, as :meth:`limits`."""
-        limits: list[int] = ((tokens.text_mask.sum(-1) / SHORT_TEXT).clamp_min(1) * MOST).ceil().long().tolist()
-        return limits
-
     def reranked(
         self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, found: Retrieved, chosen: Tensor | None = None
     ) -> Retrieved:
         """The candidates of Q spans after those of the chosen spans were re-ranked; without a re-ranker, as they were found.
 
-        Args:
-            texts: B questions.
-            tokens: their tokens.
-            spans: Q spans, on the CPU.
-            found: their candidates.
-            chosen: the numbers of the spans to re-rank; None: all of them. Special tokens alone are never re-ranked.
+        The arguments are those of :func:`elq.linking.second_stage.reranked_spans`.
         """
         if self.reranker is None:
             return found
-        places = {q: (b, *characters(tokens.offsets[b], spans, q)) for q, b in enumerate(spans.question.tolist())}
-        wanted = range(len(spans)) if chosen is None else chosen.tolist()
-        numbers = [q for q in wanted if places[q][1] < places[q][2]]
-        marked = [places[q] for q in numbers]
-        some = Retrieved(found.rows[numbers], found.log_probs[numbers], None)
-        some = self.reranker.reranked(texts, marked, some, self.retriever.entities.catalogue)
-        rows, log_probs = found.rows.clone(), found.log_probs.clone()
-        rows[numbers], log_probs[numbers] = some.rows, some.log_probs
-        return Retrieved(rows, log_probs, found.log_nil)
+        return reranked_spans(self.reranker, texts, tokens, spans, found, self.retriever.entities.catalogue, chosen)
 
     def nothing(self, floor: float) -> Scored:
         """The record of the scores of an empty list of questions."""
@@ -253,7 +235,7 @@ class Scorer:
                     found[b, place] = (b, *span)
         spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
         given = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
-        rows, _, log_nil = self.reranked(texts, tokens, spans, given)
+        rows, _, log_nil, _ = self.reranked(texts, tokens, spans, given)
         if log_nil is not None and self.score_mode not in OVER_ALL and given_candidates != candidates:
             log_nil = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode).log_nil
         nil = [math.nan] * len(spans) if log_nil is None else log_nil.tolist()

@@ -3,12 +3,14 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from elq.entities.hierarchy import Hierarchy
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
+from elq.model.type_head import NO_TYPES, TYPE_KINDS
 from elq.names.named import COARSE, FINE
 
 FORMAT = 4  # since format 4 misspellings are one of the kinds of names
@@ -33,6 +35,10 @@ class NetworkSettings:
         whole_question: whether entities are compared with the whole question too, not only with the mention, see
             :class:`elq.model.heads.WholeQuestion`.
         question_tokens: the length of the longest question in the score mode ``elq``, in tokens with the special tokens.
+        types: whether the model learns the types of mentions, and what passes through their hierarchy from the leaves to the
+            roots (elq/model/type_head.py): ``none`` (no types), ``flat`` (nothing), ``goedel``, ``lukasiewicz``,
+            ``weighted_goedel`` or ``weighted_lukasiewicz``.
+        own_type_scores: whether the own score of a type that has children counts in that pass; false is the published pass.
     """
 
     max_span_tokens: int = 10
@@ -45,6 +51,8 @@ class NetworkSettings:
     nil: bool = False
     whole_question: bool = False
     question_tokens: int = 32
+    types: str = NO_TYPES
+    own_type_scores: bool = True
 
     def __post_init__(self) -> None:
         for name, least in (("max_span_tokens", 1), ("question_tokens", 3)):
@@ -56,9 +64,11 @@ class NetworkSettings:
             raise ElqError(f"prior is {self.prior!r}, but must be a list of features: set it to a list, such as [qid]")
         object.__setattr__(self, "prior", tuple(self.prior))  # JSON gives a list
         prior_columns(self.prior)
-        for name in ("projection", "unit_norm", "names", "fine_names", "nil", "whole_question"):
+        for name in ("projection", "unit_norm", "names", "fine_names", "nil", "whole_question", "own_type_scores"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: correct it")
+        if self.types not in TYPE_KINDS:
+            raise ElqError(f"types is {self.types!r}, but must be one of {', '.join(TYPE_KINDS)}: give one of them")
         if self.fine_names and not self.names:
             raise ElqError("fine_names is true, but names is false: set names to true too, or fine_names to false")
 
@@ -75,10 +85,24 @@ class ELQConfig(NetworkSettings):
     Args:
         encoder: the encoder's own configuration.
         format: number of this file format.
+        hierarchy: the types of a model that learns types; None until they are known.
     """
 
     encoder: dict[str, Any]
     format: int = FORMAT
+    hierarchy: Hierarchy | None = None
+
+    def __post_init__(self) -> None:
+        NetworkSettings.__post_init__(self)
+        if self.hierarchy is not None and self.types == NO_TYPES:
+            raise ElqError(f"there is a hierarchy of types, but types is {self.types!r}: take a whole copy of config.json")
+
+    def values(self) -> dict[str, Any]:
+        """The values of config.json. A model without types has no keys about types, as in earlier versions."""
+        found = asdict(self)
+        if self.types == NO_TYPES:
+            found = {key: value for key, value in found.items() if key not in ("types", "own_type_scores", "hierarchy")}
+        return found
 
 
 def read_config(path: str | Path) -> ELQConfig:
@@ -102,4 +126,12 @@ def read_config(path: str | Path) -> ELQConfig:
             f"{path} has the unknown keys {', '.join(unknown)}, but the keys are {', '.join(sorted(known))}: remove the unknown"
             " keys, or install the version of elq that wrote the file"
         )
+    if values.get("hierarchy") is not None:
+        try:
+            values["hierarchy"] = Hierarchy(**values["hierarchy"])
+        except TypeError:
+            raise ElqError(
+                f"{path} has a hierarchy of types with other keys than names and parents: put a whole copy of the file in its"
+                " place"
+            ) from None
     return ELQConfig(**values)

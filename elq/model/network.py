@@ -8,7 +8,7 @@ File format of a saved model: ``config.json`` (:class:`ELQConfig`, with the enco
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,18 @@ from elq.encoding.pretrained import is_model_folder, resolve_encoder
 from elq.encoding.tokens import QuestionTokenizer
 from elq.encoding.transformer import Encoder, without_memory
 from elq.encoding.windows import encode_windows
+from elq.entities.hierarchy import Hierarchy
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.model.config import ELQConfig, read_config
 from elq.model.heads import NameBonus, NilScorer, WholeQuestion
 from elq.model.spans import SpanPooler, SpanScorer, blank_edges
+from elq.model.type_head import TypeHead
 from elq.names.named import least_logits
 from elq.tensors import Spans, TokenBatch
+
+TYPES = ("types", "own_type_scores")  # settings that a training may change
 
 
 class ELQ(nn.Module):
@@ -60,6 +64,9 @@ class ELQ(nn.Module):
         self.name_bonus = NameBonus() if config.names else None
         self.nil = NilScorer(self.encoder.width, names=config.kinds_of_names) if config.nil else None
         self.whole_question = WholeQuestion() if config.whole_question else None
+        self.types: TypeHead | None = None
+        if config.hierarchy is not None:
+            self.add_types(config.hierarchy)
         self.width = self.encoder.width + prior_columns(config.prior)
 
     @classmethod
@@ -69,7 +76,7 @@ class ELQ(nn.Module):
         Args:
             name: folder or name of an encoder, or a model folder.
             settings: fields of :class:`ELQConfig`. For a model folder they must be equal to the settings of that model, except
-                ``scale``, which is then ignored, and ``question_tokens``.
+                ``scale``, which is then ignored, ``question_tokens``, and those of the types.
 
         Raises:
             ElqError: there is no such encoder, or a model folder has other settings.
@@ -78,15 +85,25 @@ class ELQ(nn.Module):
         if is_model_folder(folder):
             model = cls.from_pretrained(folder, trained=True).train()
             for key, value in settings.items():
-                if (own := getattr(model.config, key)) != value and key not in ("scale", "question_tokens"):
+                if (own := getattr(model.config, key)) != value and key not in ("scale", "question_tokens", *TYPES):
                     raise ElqError(f"{folder} has {key} {own!r}, but {value!r} is asked for: set model.{key} to {own!r}")
             if "question_tokens" in settings:  # no weight depends on it; the scale is ignored, since the model has learned one
                 model.config = replace(model.config, question_tokens=settings["question_tokens"])
+            if any(getattr(model.config, key) != settings.get(key, getattr(model.config, key)) for key in TYPES):
+                chosen = {key: settings[key] for key in TYPES if key in settings}
+                model.config, model.types = replace(model.config, hierarchy=None, **chosen), None
             return model
         encoder = Encoder.from_pretrained(folder)
         model = cls(ELQConfig(encoder=encoder.config, **settings))
         model.encoder.load_state_dict(encoder.state_dict())
         return model
+
+    def add_types(self, hierarchy: Hierarchy) -> None:
+        """Give the model a new type head for a hierarchy of types, unless it has one for the same types."""
+        if self.types is None or self.config.hierarchy != hierarchy:
+            kind, own = self.config.types, self.config.own_type_scores
+            self.types = TypeHead(self.encoder.width, hierarchy, kind=kind, own=own)
+            self.config = replace(self.config, hierarchy=hierarchy)
 
     def encode(self, tokens: TokenBatch) -> Tensor:
         """Token vectors (B, T, D) fp32. A text that is longer than the encoder's limit is encoded in overlapping windows."""
@@ -145,7 +162,7 @@ class ELQ(nn.Module):
     def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""
         folder = Path(folder)
-        write_json(folder / "config.json", asdict(self.config))
+        write_json(folder / "config.json", self.config.values())
         save_weights(folder / "model.safetensors", pack_exactly(self.state_dict()))
         tokenizer.save(folder / "tokenizer.json")
 

@@ -2,7 +2,8 @@
 
 File format: JSON lines, ``{"id", "text", "links": [{"start", "end", "mention", "entity", "title", "description", "score",
 "mention_score", "probability", "candidates": [{"entity", "title", "score"}]}]}`` with character offsets, end exclusive. A link
-needs ``start``, ``end``, ``entity`` and ``score``; unknown keys are ignored.
+needs ``start``, ``end``, ``entity`` and ``score``; unknown keys are ignored. If the model learned types, a link has
+``type_scores`` too: type → probability.
 """
 
 import json
@@ -23,7 +24,11 @@ FIELDS = ("start", "end", "mention", "entity", "title", "description", "score", 
 def as_record(question: Question, links: Sequence[Link]) -> dict[str, Any]:
     """The id, the text and the links of a question as plain values."""
     records = [
-        {**{field: getattr(link, field) for field in FIELDS}, "candidates": [asdict(c) for c in link.candidates]}
+        {
+            **{field: getattr(link, field) for field in FIELDS},
+            "candidates": [asdict(c) for c in link.candidates],
+            **({"type_scores": dict(link.type_scores)} if link.type_scores else {}),
+        }
         for link in links
     ]
     return {"id": question.id, "text": question.text, "links": records}
@@ -79,6 +84,9 @@ def _link(record: object, text: str) -> Link:
         raise ElqError(
             f'candidates is {candidates!r}, but must be a list of objects with "entity", "title" and "score": correct it'
         )
+    types = record.get("type_scores") or {}
+    if not isinstance(types, dict):
+        raise ElqError(f"type_scores is {types!r}, but must be an object of types and their probabilities: correct it")
     return Link(
         start,
         end,
@@ -90,6 +98,7 @@ def _link(record: object, text: str) -> Link:
         tuple(Candidate(_text(c, "entity"), _text(c, "title"), _number(c, "score")) for c in candidates),
         _number(record, "mention_score") if "mention_score" in record else 0.0,
         None if record.get("probability") is None else _number(record, "probability"),
+        type_scores={name: _number(types, name) for name in types},
     )
 
 

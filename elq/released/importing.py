@@ -175,7 +175,7 @@ def _write_model(release: Release, config: ELQConfig, params: ReleasedParams, wo
     of_entities = None
     if any(name.startswith(ENTITY) for name in weights):
         of_entities = entity_weights(weights, config, release.weights), tokenizer(entities=params.entity_tokens)
-    _write_part(work, asdict(config), *model)
+    _write_part(work, config.values(), *model)
     if of_entities:
         _write_part(work / ENTITY_ENCODER, config.encoder, *of_entities)
     else:

@@ -113,6 +113,9 @@ class LinkAnswer(Record):
         description="log p(NIL | mention): NIL means that the entity is not in the catalogue; only if `with_candidates` was"
         " asked for; null if the model has no NIL. The rest of the probability belongs to entities that are no candidates",
     )
+    type_scores: dict[str, float] | None = Field(
+        None, description="the types that the model predicts for the mention, with probabilities; only if it learned types"
+    )
 
 
 class ResultAnswer(Record):

@@ -120,6 +120,8 @@ def plain_link(link: Link, records: dict[str, Entity] | None = None) -> dict[str
         "types": list(link.types),
         "data": dict(link.data),
     }
+    if link.type_scores:
+        found["type_scores"] = dict(link.type_scores)
     if records is not None:
         found["candidates"] = [_candidate(one, records.get(one.entity)) for one in link.candidates]
         found["nil_score"] = finite(link.nil_score)

@@ -2,8 +2,11 @@
 
 from functools import partial
 
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
+
+from elq.training.module import ELQModule
 
 
 def nearer(mean: Tensor, current: Tensor, _: Tensor | int, *, decay: float) -> Tensor:
@@ -27,3 +30,9 @@ class MovingMean(WeightAveraging):
 
     def __init__(self, decay: float = 0.999) -> None:
         super().__init__(avg_fn=partial(nearer, decay=decay))
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Copy the network, which needs its type head before that: Lightning calls this before the setup of the module."""
+        if isinstance(pl_module, ELQModule):
+            pl_module.add_types()
+        super().setup(trainer, pl_module, stage)

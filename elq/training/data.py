@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader
 from elq.encoding.pretrained import DEFAULT, encoder_values, load_tokenizer, resolve_encoder
 from elq.encoding.transformer import position_limit
 from elq.entities.build import BuildSettings, build_entities
+from elq.entities.hierarchy import Hierarchy, RowTypes
 from elq.entities.manifest import Entities, open_entities, refuse_changed
 from elq.errors import ElqError
 from elq.evaluation.evaluate import known_questions
+from elq.model.type_head import NO_TYPES
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 from elq.questions.silver import with_silver
@@ -31,6 +33,7 @@ from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
 from elq.training.stages import Source, Stage, check_stages, require_files
 from elq.training.stored import StoredQuestions, Together, is_large
+from elq.training.type_data import TypeSettings, types_of
 from elq.types import Question
 
 log = logging.getLogger(__name__)
@@ -57,6 +60,7 @@ class QuestionData(LightningDataModule):
         workers: number of processes that make the batches of each device; with 0, the training process makes them itself. A
             processor is kept busy by the training; a GPU waits for batches unless 4 or more processes make them.
         parts: batches over random parts of the catalogue, for a model that must not know its catalogue.
+        types: which types the model learns, if ``model.types`` is not none.
         settings: the settings of the model, such as L, whether it uses names, and where it cuts questions.
         seed: seed of the order and of the template questions.
     """
@@ -79,6 +83,7 @@ class QuestionData(LightningDataModule):
         batch_size: int = 64,
         workers: int = 0,
         parts: PartSettings | None = None,
+        types: TypeSettings | None = None,
         settings: ModelSettings | None = None,
         seed: int = 0,
     ) -> None:
@@ -98,6 +103,8 @@ class QuestionData(LightningDataModule):
         prior = tuple(self.settings.prior)
         if build.prior and tuple(build.prior) != prior:
             raise ElqError(f"data.build.prior is {[*build.prior]}, but model.prior is {[*prior]}: set model.prior only")
+        self.types = types or TypeSettings()
+        self.typed: tuple[Hierarchy, RowTypes] | None = None  # the types that are learned
         self.build, self.encoder = replace(build, encoder=build.encoder or encoder, prior=prior), encoder
         self.catalogue_file, self.entities_folder = catalogue, entities
         self.columns, self.stages, self.frames, self.languages = columns, train, frames, languages or ["en"]
@@ -112,7 +119,7 @@ class QuestionData(LightningDataModule):
     def prepare_data(self) -> None:
         """Check that every file exists, and build the entities folder (in one process on each machine)."""
         used = [file for stage in self.stages for file in (*(s.file for s in stage.sources), *stage.held_out)]
-        require_files([self.catalogue_file, self.dev_file, self.test_file, *used])
+        require_files([self.catalogue_file, self.dev_file, self.test_file, self.types.file, *used])
         if self.catalogue_file is None:
             return
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -127,6 +134,8 @@ class QuestionData(LightningDataModule):
         self.dictionary = self.dictionary or (
             Dictionary(self.entities.catalogue, fine=self.settings.fine_names) if self.settings.names or fitted else None
         )
+        if self.settings.types != NO_TYPES and self.typed is None:
+            self.typed = types_of(self.entities.catalogue, self.types)
         config = encoder_values(resolve_encoder(self.encoder))
         self.tokenizer = load_tokenizer(self.encoder, max_tokens=position_limit(config))
         if self.settings.longest_question is not None:

@@ -5,6 +5,7 @@ The network itself is in elq/model/network.py.
 
 import itertools
 import logging
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from elq.configuration.renamed import renamed_hyperparameters
 from elq.encoding.pretrained import DEFAULT, GENERAL, is_model_folder, load_tokenizer, resolve_encoder
+from elq.entities.hierarchy import Hierarchy
 from elq.errors import ElqError
 from elq.evaluation.sweep import ALL_CHOICE, DEV_CHOICE, SWEEP_FLOOR, TEMPLATE_CHOICE
 from elq.linking.linker import Linker
@@ -27,6 +29,7 @@ from elq.training.processes import Processes
 from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.training.settings import ModelSettings
 from elq.training.shared_metrics import SharedMetrics, SharedSweep
+from elq.training.type_loss import ramp, type_loss, type_targets
 from elq.types import Link
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,11 @@ def linker_of(model: ELQ, settings: ModelSettings, data: QuestionData) -> Linker
     )
 
 
+def undecayed(model: ELQ) -> set[str]:
+    """The names of the weights without weight decay, noted before FSDP flattens all weights."""
+    return {name for name, weight in model.named_parameters() if weight.ndim <= 1}
+
+
 class ELQModule(LightningModule):
     """Trains an :class:`elq.model.network.ELQ` against a frozen entity table.
 
@@ -73,7 +81,7 @@ class ELQModule(LightningModule):
         self.model.encoder.transformer.get_input_embeddings().requires_grad_(not self.settings.frozen_words)
         self.entity_loss = make_entity_loss(self.settings)
         self.threshold = self.settings.threshold  # γ; if the settings have none, `elq test` sets it
-        self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}  # FSDP flattens them
+        self.undecayed = undecayed(self.model)
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -82,6 +90,8 @@ class ELQModule(LightningModule):
         """Load the module of a checkpoint. Old names of settings in the checkpoint are replaced."""
         checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=weights_only)
         module = cls(**renamed_hyperparameters(checkpoint))
+        if "hierarchy" in checkpoint:
+            module.model.add_types(Hierarchy(**checkpoint["hierarchy"]))
         module.load_state_dict(checkpoint["state_dict"])
         return module.to(map_location)
 
@@ -92,8 +102,29 @@ class ELQModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Make the sweep and the linker for validation. The linker has the network that is trained, and not a copy of it."""
+        self.add_types()
         self.linker = linker_of(self.model, self.settings, self.data)
         self.sweep = SharedSweep(*choice_of(self.data))
+
+    def add_types(self) -> None:
+        """Give a model that learns types its type head, when the data module knows the types of the catalogue."""
+        if self.data.typed is not None:
+            self.model.add_types(self.data.typed[0])
+            self.undecayed = undecayed(self.model)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the types that the model learns."""
+        if self.model.config.hierarchy is not None:
+            checkpoint["hierarchy"] = asdict(self.model.config.hierarchy)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other types than those of the catalogue."""
+        found = checkpoint.get("hierarchy")
+        if (None if found is None else Hierarchy(**found)) != self.model.config.hierarchy:
+            raise ElqError(
+                "the checkpoint has other types than the catalogue gives: take the catalogue and the settings data.types of its"
+                " run, or start a new training"
+            )
 
     def on_fit_start(self) -> None:
         """Prepare the disambiguation loss, which may put the entity table on the device."""
@@ -115,17 +146,37 @@ class ELQModule(LightningModule):
         torch.manual_seed((step * 1_009 + self.global_rank) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Weighted sum of the mention loss and the disambiguation loss."""
+        """Weighted sum of the mention loss, the disambiguation loss and, if the model learns types, the loss of types."""
         hidden = self.model.encode(batch.tokens)  # (B, T, D)
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32, which takes little time
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             mentions = mention_loss(logits, batch.gold, batch.unsure, self.settings.unsure_weight)
             searched = self.model.search_vectors(vectors, hidden, batch.tokens.text_mask, batch.mentions)  # (M, D)
-            mention, entity = self.processes.means([mentions, self.disambiguation_loss(vectors, searched, batch)])
+            losses = [mentions, self.disambiguation_loss(vectors, searched, batch)]
+            if self.model.types is not None:
+                losses.append(self.loss_of_types(self.model.types(vectors), batch.rows))
+            mention, entity, *types = self.processes.means(losses)
         shown = {"mention_loss": mention.detach(), "entity_loss": entity.detach()}
+        total = self.settings.mention_weight * mention + entity
+        for one in types:
+            shown["type_loss"] = one.detach()
+            total = total + self.settings.type_weight * ramp(self.global_step / self.total_steps) * one
         self.log_dict(shown, prog_bar=True, sync_dist=True, batch_size=len(batch.tokens.ids))
-        return cast(Tensor, self.settings.mention_weight * mention + entity)
+        return cast(Tensor, total)
+
+    def loss_of_types(self, probabilities: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of types of M mentions with probabilities (M, Y) and gold rows (M,): a sum, and the number of its mentions."""
+        assert self.data.typed is not None
+        hierarchy, types = self.data.typed
+        direct, above = (torch.from_numpy(part).to(rows.device) for part in (types.of(rows.tolist()), hierarchy.above()))
+        wanted = self.settings
+        return type_loss(
+            probabilities,
+            *type_targets(direct, above),  # (M, Y) twice
+            positive_weight=wanted.positive_types,
+            negative_weight=wanted.negative_types,
+        )
 
     def disambiguation_loss(self, vectors: Tensor, searched: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Disambiguation loss of M mentions with their vectors and search vectors, each (M, D): a sum over mentions, and the
@@ -177,12 +228,13 @@ class ELQModule(LightningModule):
         wanted = self.settings
         rates = {
             ("encoder.",): wanted.lr_encoder,
-            ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question."): wanted.lr_heads,
+            ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question.", "types."): wanted.lr_heads,
         }
         groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
         fused = self.trainer.precision != "16-mixed"  # its gradient scaler does not work with a fused optimiser and clipping
         optimizer = torch.optim.AdamW(groups, fused=fused)
-        factor = partial(warmup_and_decay, warmup=wanted.warmup_steps, total=self.optimizer_steps())
+        self.total_steps = self.optimizer_steps()
+        factor = partial(warmup_and_decay, warmup=wanted.warmup_steps, total=self.total_steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -30,6 +30,9 @@ class LossSettings:
             disambiguation loss takes as NIL. It needs model.names and model.nil; names that may be mentions without an
             annotation are left out.
         unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
+        type_weight: factor of the loss of types in the sum of the losses, if ``model.types`` is not none. The factor rises
+            from 0 to this value in the training (elq/training/type_loss.py).
+        positive_types, negative_types: weights of the types that an entity has and of those that it has not, in that loss.
     """
 
     loss: str = "table"
@@ -38,10 +41,16 @@ class LossSettings:
     mention_weight: float = 20.0
     unsure_weight: float = 0.0
     wrong_names: int = 0
+    type_weight: float = 1.0
+    positive_types: float = 1.0
+    negative_types: float = 1.0
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ElqError(f"model.loss is {self.loss!r}, but must be one of {', '.join(LOSSES)}: give one as model.loss=NAME")
+        for name in ("type_weight", "positive_types", "negative_types"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ElqError(f"model.{name} is {value}, but must be a number of at least 0: set it to 1.0, the default")
         if self.table_sharding and self.loss != "table":
             raise ElqError(
                 f"model.table_sharding needs model.loss to be table, not {self.loss}: set model.loss=table or"

@@ -9,10 +9,11 @@ import torch
 
 from elq import ElqError, Linker
 from elq.commands import run
-from elq.linking import rerank, scorer
+from elq.linking import rerank, second_stage
 from elq.linking.calibration import Calibration
 from elq.linking.decision import Decision
-from elq.linking.rerank import Reranker, divided_anew, is_read, reachable
+from elq.linking.rerank import Reranker, divided_anew, is_read
+from elq.linking.second_stage import reachable
 from elq.model.cross_config import FirstStage
 from elq.model.crossencoder import CrossEncoder, pairs_of
 from elq.tensors import Spans
@@ -111,7 +112,7 @@ def test_only_likely_candidates_are_read():
 
 def test_links_have_the_candidates_of_the_oracle(linkers, reranker, monkeypatch):
     again, plain = linkers
-    monkeypatch.setattr(scorer, "MOST", 1000)
+    monkeypatch.setattr(second_stage, "MOST", 1000)
     changed = checked = 0
     for text, links in zip(TEXTS, again.link(TEXTS, nil=False), strict=True):
         for link in links:
@@ -178,7 +179,7 @@ def test_the_number_of_re_ranked_spans_is_bounded(linkers, monkeypatch):
         return torch.zeros(rows.shape)
 
     monkeypatch.setattr(Reranker, "scores", counted)
-    monkeypatch.setattr(scorer, "MOST", 2)
+    monkeypatch.setattr(second_stage, "MOST", 2)
     again.link("queen of paris, texas and the titanic", threshold=-50.0)
     assert [len(marked) for marked in asked] == [2]
 

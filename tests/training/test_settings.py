@@ -24,7 +24,7 @@ def test_the_parser_s_keys_and_defaults_are_those_of_the_settings(values):
 
 def test_config_json_stays_flat():
     names = {field.name for field in fields(NetworkSettings)}
-    assert asdict(ELQConfig(encoder={})).keys() == {"encoder", "format", *names}
+    assert asdict(ELQConfig(encoder={})).keys() == {"encoder", "format", "hierarchy", *names}
     assert ModelSettings(prior=["qid"], nil=True).network() == {**asdict(NetworkSettings()), "prior": ("qid",), "nil": True}
 
 
