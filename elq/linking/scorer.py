@@ -23,7 +23,7 @@ from elq.linking.scoring import OVER_ALL
 from elq.linking.second_stage import SHORT_TEXT, reachable, reranked_limits, reranked_spans
 from elq.linking.sentences import is_long
 from elq.linking.windowed import Windowed, windowed_groups
-from elq.linking.workers import side_by_side, workers_for
+from elq.linking.workers import batch_for, side_by_side, workers_for
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
@@ -151,8 +151,8 @@ class Scorer:
             return places, self.score_tokens(batch, self.plain_tokens(batch), mentions=given, starts=own, **how)
 
         workers = workers_for(len(chosen), self.device)
-        size = min(batch_size, -(-len(chosen) // workers) or 1)
-        yield from side_by_side(score, by_length([texts[place] for place in chosen], size), workers)
+        groups = by_length([texts[place] for place in chosen], batch_for(len(chosen), batch_size))
+        yield from side_by_side(score, groups, workers)
 
     def score_tokens(
         self,

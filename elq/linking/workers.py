@@ -15,6 +15,7 @@ import torch
 MOST = 4  # workers; the Python code of more of them would wait for each other
 AHEAD = 2  # batches for each worker that may be scored before their links are asked for
 LEAST = 8  # questions of a batch for which it is worth while
+PARTS = 2  # batches at least of a call with enough questions, on any number of cores, so that scores are the same everywhere
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,6 +30,16 @@ def workers_for(questions: int, device: torch.device) -> int:
     (1, 1)
     """
     return max(1, min(MOST, torch.get_num_threads(), questions // LEAST)) if device.type == "cpu" else 1
+
+
+def batch_for(questions: int, most: int) -> int:
+    """The size of the batches of a number of questions, at most ``most``. The rounding of a score may depend on it.
+
+    >>> [batch_for(questions, 64) for questions in (0, 1, 15, 16, 64, 1_000)]
+    [1, 1, 15, 8, 32, 64]
+    """
+    parts = max(1, min(PARTS, questions // LEAST))
+    return max(1, min(most, -(-questions // parts)))
 
 
 def side_by_side(score: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:

@@ -80,7 +80,8 @@ class ELQCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the callbacks, which have keys of their own, and link the settings that model and data share."""
+        """Add the task and the callbacks, which have keys of their own, and link the settings that model and data share."""
+        parser.add_argument("--task", default="linker", help="the kind of training, see elq/commands/tasks.py")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LastStageStopping, "early_stopping")
         parser.set_defaults(
