@@ -101,7 +101,7 @@ class Disambiguator:
         resolve_device(device)
         network, texts = BiEncoder.from_pretrained(folder)
         opened = open_entities(entities or Path(folder) / ENTITIES)
-        views = None if entities else Views.open(folder, opened.manifest.catalogue_sha256)
+        views = None if entities else Views.open(folder, opened.manifest.catalogue_sha256, opened.catalogue.removed)
         again = None if reranker is None else Reranker.from_pretrained(reranker, device=device)
         return cls(network.to(device), texts, opened, Ranking.load(folder), views=views, reranker=again)
 

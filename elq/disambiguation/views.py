@@ -12,7 +12,7 @@ table; ``rows.npy`` (V,) int64, their catalogue rows in ascending order; and ``v
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,15 +64,22 @@ class Views:
     Args:
         rows: (V,) int64 catalogue rows in ascending order.
         table: V vectors.
+        removed: catalogue rows of removed entities, whose views are not found.
     """
 
-    def __init__(self, rows: Tensor, table: EntityTable) -> None:
-        self.rows, self.table, self.index = rows, table, ExactIndex(table)
+    def __init__(self, rows: Tensor, table: EntityTable, removed: Collection[int] = ()) -> None:
+        gone = [place for place, row in enumerate(rows.tolist()) if row in removed]
+        self.rows, self.table, self.index = rows, table, ExactIndex(table, removed=gone)
         self.most = int(torch.unique(rows, return_counts=True)[1].max())  # views of one entity
 
     @classmethod
-    def open(cls, folder: str | Path, catalogue_sha256: str) -> "Views | None":
+    def open(cls, folder: str | Path, catalogue_sha256: str, removed: Collection[int] = ()) -> "Views | None":
         """Open the views in a model folder; None if there are none.
+
+        Args:
+            folder: the model folder.
+            catalogue_sha256: the hash of the base of the catalogue beside them.
+            removed: catalogue rows of removed entities.
 
         Raises:
             ElqError: the files are damaged, or belong to another catalogue.
@@ -91,7 +98,7 @@ class Views:
                 f"{place} belongs to another catalogue than the entities beside it, which were changed since: remove"
                 " the folder, or export the model again"
             )
-        return cls(rows, table)
+        return cls(rows, table, removed)
 
     def with_best(self, queries: Tensor, scores: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The K best entities by their best view.

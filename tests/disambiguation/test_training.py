@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from elq.commands.train import fit
 from elq.disambiguation.examples import examples_of
 from elq.disambiguation.parser import BiEncoderCLI
 from elq.disambiguation.ranking import scores_of
+from elq.entities.edit import add_entities
 from elq.entities.manifest import Manifest, open_entities
 from elq.linking.scoring import entity_log_probs
 from elq.model.biencoder import BiEncoder
@@ -154,6 +156,13 @@ def test_many_mentions_are_looked_for_in_parts(disambiguator, question_file, mon
     )
     torch.testing.assert_close(first[:, :7], second[:, :7], rtol=1e-4, atol=1e-4)
     assert features.gold.tolist() == [0] * 7
+
+
+def test_an_entity_that_is_added_to_the_folder_is_found(trained, tmp_path):
+    shutil.copytree(trained[0] / "model", tmp_path / "model")
+    add_entities(tmp_path / "model" / "entities", [{"id": "X1", "title": "Queen of Texas", "description": "song"}])
+    [[link]] = Disambiguator.from_pretrained(tmp_path / "model").link(["who wrote queen of texas?"], [[(10, 24)]])
+    assert link.entity == "X1"
 
 
 def test_bad_mentions_are_one_sentence(disambiguator, trained, entities_folder):

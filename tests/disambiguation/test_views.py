@@ -10,6 +10,7 @@ from elq import Disambiguator, ElqError
 from elq.commands.train import fit
 from elq.disambiguation.examples import MentionExample
 from elq.disambiguation.views import Views, best_of_each, build_views, sentences, views_of
+from elq.entities.edit import remove_entities
 from elq.entities.manifest import open_entities
 from elq.search.table import EntityTable
 from elq.types import Entity
@@ -89,6 +90,9 @@ def test_views_of_a_model_folder(tiny, tmp_path):  # noqa: F811
     without = disambiguator.candidates([example], 7, vectors_alone=True)
     best, whole = (float(each.scores[0][each.rows[0].tolist().index(row)]) for each in (found, without))
     assert best > whole  # a sentence is nearer than both together
+    remove_entities(model / "entities", ["Q1471"])
+    found = Disambiguator.from_pretrained(model).candidates([example], 7, vectors_alone=True)
+    assert sorted(found.rows[0].tolist()) == [other for other in range(7) if other != row]
     (model / "views" / "views.json").write_text('{"catalogue_sha256": "another"}')
     with pytest.raises(ElqError, match="belongs to another catalogue"):
         Disambiguator.from_pretrained(model)
