@@ -18,8 +18,8 @@ FILES = {  # name in conf/ → the file of `elq download`, and its name in the f
     "webqsp_dev": ("webqsp_dev.jsonl", "questions/webqsp_dev.jsonl"),
     "simplequestions_train": ("simplequestions_train.jsonl", "questions/simplequestions_train.jsonl"),
     "mintaka": ("mintaka_1000.jsonl", "questions/mintaka_a.jsonl"),
-    "captions": ("questions/captions.jsonl",),  # no download: put it there yourself
 }
+OTHERS = {"captions": ("questions/captions.jsonl",)}  # no download makes them
 
 
 def data_folder() -> Path:
@@ -33,7 +33,7 @@ def data_folder() -> Path:
 def public_file(name: str) -> str:
     """The path of a public file; if it is not there, the path that `elq download` would give it."""
     folder = data_folder()
-    paths = [folder / file for file in FILES[name]]
+    paths = [folder / file for file in (FILES | OTHERS)[name]]
     return str(next((path for path in paths if path.is_file()), paths[0]))
 
 
@@ -43,7 +43,7 @@ def remedy(missing: Sequence[str]) -> str:
     >>> remedy(["my/train.jsonl"])
     ''
     """
-    wanted = {file for files in FILES.values() for file in files[:-1]}
+    wanted = {file for files in FILES.values() for file in files[:1]}
     if not any(Path(file).name in wanted for file in missing):
         return ""
     return f"; `elq download webqsp` makes them in {DOWNLOADED}, and the environment variable {VARIABLE} names another folder"
