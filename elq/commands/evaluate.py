@@ -146,17 +146,21 @@ def main(arguments: Sequence[str]) -> None:
         observed[options.baseline] = baseline
     metrics = {name: measure(each) for name, each in observed.items()}
     print_table(metrics, f"{options.questions}, {model}, threshold {threshold:.3f}", every=options.all)
-    ways = {"nil_ways": compare_ways(linker, questions)} if options.nil else {}
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
+    written = {**about, **metrics, **record(linker, observed)}
     if options.output:
-        write_json(options.output, {**about, **metrics, **ways, **record(linker, observed)})
+        write_json(options.output, written)
     if options.report and dictionary is not None:
         from elq.report.page import Material, write_report
 
         files = {"Questions": options.questions, "Model": str(model), "Training questions": ", ".join(options.training or ())}
         date = options.date or dt.date.today()
         write_report(options.report, Material(files, low, threshold, catalogue, dictionary, baseline, training or None, date))
+    if options.nil:  # at the end, since it refuses questions without mentions of both kinds
+        ways = compare_ways(linker, questions)
+        if options.output:
+            write_json(options.output, {**written, "nil_ways": ways})
 
 
 def print_table(metrics: Mapping[str, Mapping[str, float]], title: str, *, every: bool = False) -> None:

@@ -66,6 +66,7 @@ def measure_given(options: argparse.Namespace) -> None:
     if options.output:
         about: dict[str, Any] = {"questions_file": options.questions, "model_folder": model, "candidates": k}
         about |= {"worlds": by_world, "within_worlds": bool(types), "document": options.document}
+        about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
         about |= {"intervals": {name: one.bounds() for name, one in found.items()}}
         write_json(options.output, {**about, **values})
 
@@ -94,7 +95,7 @@ def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":
         raise ElqError(f"--{wrong} is given, but {options.model} is a bi-encoder, which does not use it: leave out --{wrong}")
     from elq.disambiguation.disambiguator import Disambiguator
 
-    disambiguator = Disambiguator.from_pretrained(options.model, device=options.device)
+    disambiguator = Disambiguator.from_pretrained(options.model, device=options.device, reranker=options.rerank)
     return disambiguator, disambiguator.entities.catalogue
 
 

@@ -185,6 +185,8 @@ def _check(options: argparse.Namespace, asks: bool) -> None:
         )
     if options.input_format and options.input in (None, "-"):
         raise ElqError(f"--input-format {options.input_format} is given, but no file to read: give --input FILE too")
+    if asks and options.document:
+        raise ElqError("--document is given, but at the prompt each line is a text of its own: give --input FILE, or a text")
     refuse_below_one(options, "mentions", "candidates")
 
 

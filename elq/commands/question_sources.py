@@ -45,6 +45,11 @@ def open_source(
         if text_column is not None:
             what = "RDF" if kind == "nif" else f"in the format {kind}"
             raise ElqError(f"--text-column is given, but {source} is {what} and has no columns: leave out --text-column")
+        if skip_bad_lines and kind != "nif":
+            raise ElqError(
+                f"--skip-bad-lines is given, but {source} is in the format {kind}, of which no line can be left out: leave out"
+                " --skip-bad-lines, and correct the lines that are refused"
+            )
         return iter(read_nif_file(source, prefix) if kind == "nif" else read_given(source, kind))
     check_input(source, text_column)
     return read_input(source, skip_bad_lines=skip_bad_lines, text_column=text_column)

@@ -24,6 +24,7 @@ from elq.types import Question
 log = logging.getLogger(__name__)
 
 FOLDER = "candidates"  # in the run folder
+ORDERING = ("config.json", "model.safetensors", "decision.json", "ranking.json", "views/views.json")  # files that decide them
 
 
 class CrossData(LightningDataModule):
@@ -88,7 +89,7 @@ class CrossData(LightningDataModule):
     def _examples(self) -> None:
         first = open_first_stage(self.behind, self.catalogue_file)
         self.catalogue, folder = first.entities.catalogue, self._folder()
-        files = [Path(self.behind).expanduser() / name for name in ("config.json", "model.safetensors")]
+        files = [Path(self.behind).expanduser() / name for name in ORDERING]
         key = digest_of([file for file in files if file.is_file()], str(first.entities.manifest))
         found = {}
         for file in dict.fromkeys([*self.train_files, self.dev_file, self.fit_file]):

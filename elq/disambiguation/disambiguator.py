@@ -122,12 +122,13 @@ class Disambiguator:
         examples = [MentionExample(text, *span, -1) for text, own in zip(texts, spans, strict=True) for span in own]
         if not examples:
             return [[] for _ in texts]
-        found = self.candidates(examples, candidates or self.ranking.candidates)
+        k = candidates or self.ranking.candidates
+        found = self.candidates(examples, k if self.reranker is None else max(k, self.reranker.candidates))
         best_first = Retrieved(found.rows, entity_log_probs(found.scores), None)  # (M, K)
         if self.reranker is not None:
             marked = [(m, example.start, example.end) for m, example in enumerate(examples)]
             own = [example.text for example in examples]
-            best_first = self.reranker.reranked(own, marked, best_first, self.entities.catalogue)
+            best_first = self.reranker.reranked(own, marked, best_first, self.entities.catalogue).first(k)
         log_probs = best_first.log_probs  # (M, K)
         none = torch.zeros(len(examples), dtype=torch.int64)  # (M,)
         scored = ScoredSpans(Spans(none, none, none), torch.zeros(len(examples)), log_probs, best_first.rows)

@@ -123,8 +123,8 @@ def score_spans(
         there, where = tokens.to(scorer.device), spans.to(scorer.device)
         hidden = scorer.model.encode(there)  # (B, T, D)
         parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
-        found = scorer.retriever(texts, tokens, spans, hidden, candidates, scorer.score_mode, allowed)
-    found = scorer.reranked(texts, tokens, spans, found)
+        found = scorer.retriever(texts, tokens, spans, hidden, scorer.retrieved(candidates), scorer.score_mode, allowed)
+    found = scorer.reranked(texts, tokens, spans, found).first(candidates)
     mention_scores = logsigmoid(parts.sum(-1))  # (Q,)
     return ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types), parts
 

@@ -30,6 +30,10 @@ class Retrieved(NamedTuple):
     log_nil: Tensor | None  # (Q,) log p(NIL | mention); None if the model was trained without NIL
     types: PredictedTypes | None = None  # the types of the spans; None if the model was trained without types
 
+    def first(self, k: int) -> "Retrieved":
+        """The k best entities of each span."""
+        return self._replace(rows=self.rows[:, :k], log_probs=self.log_probs[:, :k])
+
 
 class Retriever:
     """Finds and scores the candidates of mentions. It keeps no state between calls, apart from the sample of the normaliser.

@@ -179,12 +179,13 @@ class Scorer:
             own = there if starts is None else hide_context(tokens, starts).to(self.device)
             logits = self.model.mention_logits(hidden, own)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
-            found = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode, allowed)
+            found = self.retriever(texts, tokens, spans, hidden, self.retrieved(candidates), self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
         spans, mention_scores = spans.to("cpu"), mention_scores.cpu()
         if self.reranker is not None:
             limits = reranked_limits(tokens)
-            found = self.reranked(texts, tokens, spans, found, reachable(mention_scores, found.log_probs, floor, spans, limits))
+            chosen = reachable(mention_scores, found.log_probs, floor, spans, limits)
+            found = self.reranked(texts, tokens, spans, found, chosen).first(candidates)
         scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
@@ -198,6 +199,10 @@ class Scorer:
         if self.score_mode == "elq":
             parts = torch.zeros_like(parts)
         return (parts.clamp_min(1) * self.max_mentions).ceil().long()  # (B,)
+
+    def retrieved(self, candidates: int) -> int:
+        """How many candidates are found for a span of which K are asked for: with a re-ranker, as many as it reads."""
+        return candidates if self.reranker is None else self.reranker.enough(candidates, self.score_mode)
 
     def reranked(
         self, texts: Sequence[str], tokens: TokenBatch, spans: Spans, found: Retrieved, chosen: Tensor | None = None
@@ -234,8 +239,8 @@ class Scorer:
                 if (span := token_span(mention, tokens.offsets[b], tokens.text_mask[b].tolist())) is not None:
                     found[b, place] = (b, *span)
         spans = Spans(*torch.tensor([*found.values()], dtype=torch.int64).view(-1, 3).unbind(-1))  # Q spans
-        given = self.retriever(texts, tokens, spans, hidden, given_candidates, self.score_mode)
-        rows, _, log_nil, _ = self.reranked(texts, tokens, spans, given)
+        given = self.retriever(texts, tokens, spans, hidden, self.retrieved(given_candidates), self.score_mode)
+        rows, _, log_nil, _ = self.reranked(texts, tokens, spans, given).first(given_candidates)
         if log_nil is not None and self.score_mode not in OVER_ALL and given_candidates != candidates:
             log_nil = self.retriever(texts, tokens, spans, hidden, candidates, self.score_mode).log_nil
         nil = [math.nan] * len(spans) if log_nil is None else log_nil.tolist()

@@ -217,7 +217,15 @@ class BiEncoder(nn.Module):
 
         folder = Path(folder)
         config = read_config(folder)
-        network = cls(config, trained=trained, entity_tower=entity_tower)
+        try:
+            network = cls(config, trained=trained, entity_tower=entity_tower)
+        except ElqError:
+            raise
+        except Exception as error:  # transformers raises many kinds for a config.json that is damaged
+            raise ElqError(
+                f"{folder}/config.json describes no network ({' '.join(str(error).split())[:200]}): put a whole copy of the"
+                " file in its place, or train the model again"
+            ) from None
         try:
             weights = load_weights(folder / WEIGHTS)
             if network.entity is not None:

@@ -129,5 +129,8 @@ def test_the_command_prints_and_writes_the_comparison(tmp_path, capsys):
     assert [*ways] == ["nil", "lda", "link", "entity"]
     assert set(ways["lda"]) == {"auroc", "threshold", "precision", "recall", "f1", "mentions", "without"}
     records = [json.loads(line) for line in questions.read_text().splitlines()]
-    assert run("evaluate", ["--questions", str(write_lines(questions, records[:2])), "--nil", "lda"]) == 2
+    output.unlink()
+    few = write_lines(questions, records[:2])
+    assert run("evaluate", ["--questions", str(few), "--nil", "lda", "--output", str(output)]) == 2
+    assert "nil_ways" not in json.loads(output.read_text())  # what was measured before is not lost
     assert "the second half of the questions has 0 mentions" in capsys.readouterr().err

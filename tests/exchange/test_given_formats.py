@@ -223,6 +223,12 @@ def test_a_bad_line_is_one_sentence(form, content, said, tmp_path, capsys):
     assert said in line
 
 
+def test_bad_lines_of_these_formats_cannot_be_skipped(tmp_path, capsys):
+    file = write_lines(tmp_path / "b.jsonl", [{"context_left": "", "mention": "mo", "context_right": ""}])
+    assert run("predict", ["--input", str(file), "--skip-bad-lines"]) == 2
+    assert "b.jsonl is in the format blink, of which no line can be left out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

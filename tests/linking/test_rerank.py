@@ -260,3 +260,14 @@ def test_an_own_batch_size_changes_nothing(reranker, entities, monkeypatch):
     monkeypatch.setattr(rerank, "BATCH", 1)
     torch.testing.assert_close(reranker.scores(texts, marked, rows, entities.catalogue), whole, rtol=1e-4, atol=1e-5)
     assert whole[0, 2] == -torch.inf
+
+
+def test_fewer_candidates_are_the_first_of_those_that_were_re_ranked(encoder_folder, tokenizer, entities, reranker):
+    model = random_model(encoder_folder, True)
+    linker = Linker(model, tokenizer, entities, reranker=reranker, threshold=-8.0, candidates=4, score_mode="table")
+    for text in TEXTS:
+        four, one = linker.link(text), linker.link(text, candidates=1)
+        assert [(link.entity, link.score) for link in one] == [(link.entity, link.score) for link in four]
+        spans = [(link.start, link.end) for link in four]
+        four, one = linker.link(text, mentions=spans), linker.link(text, mentions=spans, candidates=1)
+        assert [(link.entity, link.score) for link in one] == [(link.entity, link.score) for link in four]

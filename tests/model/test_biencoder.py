@@ -107,6 +107,16 @@ def test_a_wrong_configuration_is_one_sentence(encoder_folder, tmp_path, change,
         BiEncoder.from_pretrained(tmp_path)
 
 
+def test_a_damaged_encoder_is_one_sentence(encoder_folder, tmp_path):
+    network, texts = made(encoder_folder)
+    network.save_pretrained(tmp_path, texts)
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["encoder"]["hidden_size"] = "x"
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ElqError, match="config.json describes no network"):
+        BiEncoder.from_pretrained(tmp_path)
+
+
 def test_missing_weights_are_one_sentence(encoder_folder, tmp_path):
     network, texts = made(encoder_folder)
     network.save_pretrained(tmp_path, texts)
