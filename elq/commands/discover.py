@@ -66,6 +66,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     if options.at_least < 1:
         raise ElqError(f"--at-least is {options.at_least}, but must be at least 1: give --at-least 1 or more")
+    if not options.output.lower().endswith((".jsonl", ".ndjson")) and options.output != "/dev/stdout":
+        raise ElqError(f"--output is {options.output}, but the records are JSON lines: give a name that ends in .jsonl")
     refuse_overwriting(options.output, options.input, options.model, options.catalogue)
     texts = _texts(options)
     from elq.emerging import GroupSettings, discover, records
@@ -80,6 +82,8 @@ def main(arguments: Sequence[str]) -> None:
         groups = discover(linker, track(texts, "reading"), **how)
         for record in records(groups, linker.entities.catalogue, describe=options.describe):
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+    if not groups:
+        log.warning("no group was found: does %s have texts, with %s mentions of one name?", options.input, options.at_least)
     mentions = sum(group.mentions for group in groups)
     log.info("%s groups of %s mentions are in %s", f"{len(groups):,}", f"{mentions:,}", options.output)
 

@@ -22,6 +22,7 @@ from elq.entities.manifest import ENTITIES as ENTITIES
 from elq.entities.manifest import ENTITY_ENCODER as ENTITY_ENCODER
 from elq.entities.manifest import MANIFEST, entity_files, manifest_values, refuse_links_out
 from elq.errors import ElqError
+from elq.model.config import refuse_other_kind
 
 DECISION = "decision.json"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -59,6 +60,7 @@ def resolve_model(name: str | Path, *, revision: str | None = None, token: str |
             " start in a folder in which the name is not also a path"
         )
     path = path if path.is_dir() else _from_hub(str(name), revision, token)
+    refuse_other_kind(path / "config.json")
     if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
         raise ElqError(
             f"model folder {path} lacks {', '.join(missing)}: give the model folder that a training or `elq import` made, such"

@@ -105,6 +105,22 @@ class ELQConfig(NetworkSettings):
         return found
 
 
+OTHER_KINDS = {  # kinds of config.json that are not of a linker → what they are, and what uses them
+    "biencoder": "a bi-encoder, which links given mentions only: use it with `elq evaluate --given` or elq.Disambiguator",
+    "crossencoder": "a cross-encoder, which re-ranks the candidates of another model: give it as --rerank or reranker=",
+}
+
+
+def refuse_other_kind(path: str | Path) -> None:
+    """Raise an ElqError if a readable ``config.json`` is that of a bi-encoder or of a cross-encoder."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # what reads the file says what is wrong with it
+    if isinstance(values, dict) and (what := OTHER_KINDS.get(str(values.get("kind")))):
+        raise ElqError(f"{Path(path).parent} is the folder of {what}")
+
+
 def read_config(path: str | Path) -> ELQConfig:
     """Read ``config.json`` of a model folder.
 
@@ -116,6 +132,7 @@ def read_config(path: str | Path) -> ELQConfig:
     except (OSError, ValueError) as error:
         raise ElqError(f"{path} cannot be read ({error}): give a model folder of elq that contains this file") from None
     known = {field.name for field in fields(ELQConfig)}
+    refuse_other_kind(path)
     if not isinstance(values, dict) or "encoder" not in values or values.get("format") != FORMAT:
         raise ElqError(
             f"{path} is not the configuration of an elq model of format {FORMAT}: give a model folder that this version of elq"

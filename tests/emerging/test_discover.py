@@ -253,6 +253,7 @@ def test_wrong_options_are_refused_before_the_model_is_opened(tmp_path, capsys):
         (["--part", "7"], "part is 7.0, but must be a cosine"),
         (["--input", "none.jsonl"], "none.jsonl"),
         (["--output", str(source)], "is read by this command"),
+        (["--output", str(tmp_path / "new.csv")], "but the records are JSON lines: give a name that ends in .jsonl"),
     ):
         assert run("discover", [*command, *more]) == 2
         assert message in capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from elq.commands import run
 from elq.encoding.marked import padded
 from elq.encoding.transformer import Encoder
 from elq.errors import ElqError
@@ -105,6 +106,14 @@ def test_a_wrong_configuration_is_one_sentence(encoder_folder, tmp_path, change,
     (tmp_path / "config.json").write_text(json.dumps({**values, **change}))
     with pytest.raises(ElqError, match=message):
         BiEncoder.from_pretrained(tmp_path)
+
+
+def test_a_linker_and_elq_info_say_what_the_folder_is(encoder_folder, tmp_path, capsys):
+    network, texts = made(encoder_folder)
+    network.save_pretrained(tmp_path, texts)
+    for arguments in (["predict", "--model", str(tmp_path), "who"], ["info", str(tmp_path)]):
+        assert run(arguments[0], arguments[1:]) == 2
+        assert f"{tmp_path} is the folder of a bi-encoder, which links given mentions only" in capsys.readouterr().err
 
 
 def test_a_damaged_encoder_is_one_sentence(encoder_folder, tmp_path):
