@@ -8,7 +8,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -75,11 +74,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     threads = max(1, torch.get_num_threads() // workers)
     key = (os.getpid(), workers, threads)
     if key not in _POOLS:
-        _POOLS[key] = pool = ThreadPoolExecutor(workers, "elq", _compute_with, (threads,))
-        total, together = torch.get_num_threads(), Barrier(workers)
-        for started in [pool.submit(together.wait) for _ in range(workers)]:
-            started.result()
-        torch.set_num_threads(total)  # else threads that compute later would get the number of the workers
+        _POOLS[key] = ThreadPoolExecutor(workers, "elq", _compute_with, (threads,))
     return _POOLS[key]
 
 
@@ -87,6 +82,5 @@ def _compute_with(threads: int) -> None:
     """Let torch and faiss compute with so many threads in the calling thread."""
     import faiss
 
-    torch.get_num_threads()  # before its first computation, a thread takes over the number of the thread that set it last
     torch.set_num_threads(threads)
     faiss.omp_set_num_threads(threads)

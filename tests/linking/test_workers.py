@@ -2,7 +2,6 @@
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -97,15 +96,3 @@ def test_an_error_of_a_worker_reaches_the_caller_and_the_rest_is_left_out():
 def test_the_workers_are_kept_between_calls(two_threads):
     assert workers._pool(2) is workers._pool(2)
     assert workers._pool(2) is not workers._pool(3)
-
-
-def test_a_thread_that_computes_after_the_workers_has_all_threads(monkeypatch):
-    before = torch.get_num_threads()
-    monkeypatch.setattr(workers, "_POOLS", {})
-    torch.set_num_threads(4)
-    try:
-        assert [*workers.side_by_side(lambda _: torch.get_num_threads(), range(4), 2)] == [2, 2, 2, 2]
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 4
-    finally:
-        torch.set_num_threads(before)
