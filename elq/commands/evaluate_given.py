@@ -1,9 +1,7 @@
 """``elq evaluate --given``: measures which entity a linker chooses for mentions that are given."""
 
 import argparse
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elq.commands.opening import open_linker
@@ -11,6 +9,7 @@ from elq.commands.question_sources import read_annotated
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.model.config import kind_of
 
 if TYPE_CHECKING:
     from elq.entities.catalogue import Catalogue
@@ -69,17 +68,6 @@ def measure_given(options: argparse.Namespace) -> None:
         about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
         about |= {"intervals": {name: one.bounds() for name, one in found.items()}}
         write_json(options.output, {**about, **values})
-
-
-def kind_of(model: str) -> str | None:
-    """The kind of a model folder that is not of a linker, such as "biencoder"; None for every other name."""
-    file = Path(model) / "config.json"
-    try:
-        values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    except (OSError, ValueError):
-        return None  # opening it says what is wrong
-    kind = values.get("kind") if isinstance(values, dict) else None
-    return kind if isinstance(kind, str) else None
 
 
 def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":

@@ -7,32 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from elq.disambiguation.cross_data import CrossData
 from elq.disambiguation.cross_examples import Example
 from elq.disambiguation.cross_fit import accuracies
 from elq.disambiguation.cross_module import CrossModule, Scored
-from elq.files import replacing, replacing_folder, write_json
-from elq.linking.folder import METRICS, TRAINING
+from elq.files import replacing_folder, write_json
+from elq.linking.folder import METRICS
 from elq.linking.model_folder import portable
 from elq.model.crossencoder import CrossEncoder
 from elq.progress import track
-from elq.training.export import CONFIG, MODEL
+from elq.training.export import MODEL, best_module, keep_settings
 from elq.training.provenance import made_with
 
 log = logging.getLogger(__name__)
-
-
-def best_module(trainer: Trainer, module: CrossModule) -> CrossModule:
-    """The module of the best epoch; that of the last step if no epoch was saved."""
-    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
-    if checkpoint is None or not checkpoint.best_model_path:
-        return module
-    log.info("best epoch: %s", checkpoint.best_model_path)
-    return CrossModule.load_from_checkpoint(checkpoint.best_model_path)
 
 
 def scored(network: CrossEncoder, data: CrossData, examples: Sequence[Example], device: torch.device) -> Scored:
@@ -76,9 +65,6 @@ def finish(trainer: Trainer, module: CrossModule, data: CrossData) -> dict[str, 
     about["weights"] = [stage.log_weight, stage.score_weight]
     for place in (folder, folder.parent):
         write_json(place / METRICS, about)
-    if (folder.parent / CONFIG).is_file():
-        values = yaml.safe_load((folder.parent / CONFIG).read_text(encoding="utf-8"))
-        with replacing(folder / TRAINING) as stream:
-            yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
+    keep_settings(folder.parent, folder)
     log.info("exported %s; its metrics are in %s", folder, folder.parent / METRICS)
     return metrics

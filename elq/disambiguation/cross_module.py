@@ -1,17 +1,13 @@
 """Module: the Lightning module of a cross-encoder, with its loss, its optimiser and the fit of the weights."""
 
-import itertools
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning import LightningModule
 from torch import Tensor, nn
 
-from elq.configuration.renamed import renamed_hyperparameters
 from elq.disambiguation.cross_batches import CrossBatch
 from elq.disambiguation.cross_data import CrossData
 from elq.disambiguation.cross_examples import log_probs_of, stage_of, targets_of
@@ -20,7 +16,7 @@ from elq.disambiguation.cross_settings import CrossTraining
 from elq.encoding.pretrained import DEFAULT
 from elq.model.cross_config import FirstStage
 from elq.model.crossencoder import CrossEncoder
-from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
+from elq.training.trained import TrainedModule, undecayed
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +42,7 @@ class Scored:
         return log_probs, scores, targets
 
 
-class CrossModule(LightningModule):
+class CrossModule(TrainedModule):
     """Trains a :class:`elq.model.crossencoder.CrossEncoder` behind a first stage.
 
     Args:
@@ -60,19 +56,19 @@ class CrossModule(LightningModule):
         self.save_hyperparameters()
         self.model, self.tokenizer = CrossEncoder.from_encoder(encoder, **self.settings.network())
         self.model.encoder.transformer.get_input_embeddings().requires_grad_(not self.settings.frozen_words)
-        self.undecayed = {name for name, weight in self.model.named_parameters() if weight.ndim <= 1}
+        self.undecayed = undecayed(self.model)
         self.weights: Tensor  # (2,) log_weight and score_weight of the last validation; a checkpoint has them
         self.register_buffer("weights", torch.tensor([0.0, 1.0]))
 
-    @classmethod
-    def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | Path, *, map_location: str = "cpu", weights_only: bool = True
-    ) -> "CrossModule":
-        """Load the module of a checkpoint."""
-        checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=weights_only)
-        module = cls(**renamed_hyperparameters(checkpoint))
-        module.load_state_dict(checkpoint["state_dict"])
-        return module.to(map_location)
+    @property
+    def trained(self) -> CrossEncoder:
+        """The network that is trained."""
+        return self.model
+
+    @property
+    def rates(self) -> Mapping[tuple[str, ...], float]:
+        """The learning rates of the encoder and of the head."""
+        return {("encoder.",): self.settings.lr_encoder, ("head.",): self.settings.lr_heads}
 
     @property
     def data(self) -> CrossData:
@@ -84,11 +80,6 @@ class CrossModule(LightningModule):
         log_weight, score_weight = self.weights.tolist()
         stage = stage_of(data.behind, data.sizes.candidates, data.sizes.margin)
         return replace(stage, log_weight=log_weight, score_weight=score_weight)
-
-    def on_train_batch_start(self, batch: CrossBatch, batch_idx: int) -> None:
-        """Make dropout depend only on seed, epoch, batch and process, so that a resumed run has the same dropout."""
-        step = (self.data.seed * 1_009 + self.current_epoch) * 1_000_003 + batch_idx
-        torch.manual_seed((step * 1_009 + self.global_rank) % 2**63)
 
     def training_step(self, batch: CrossBatch, batch_idx: int) -> Tensor:
         """The cross-entropy of the gold entities among the candidates."""
@@ -118,20 +109,3 @@ class CrossModule(LightningModule):
             *(self.current_epoch, found["first_stage_accuracy"], found["cross_encoder_accuracy"], found["both_accuracy"]),
             *fitted,
         )
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with two learning rates, warm-up and linear decay."""
-        wanted = self.settings
-        rates: dict[tuple[str, ...], float] = {("encoder.",): wanted.lr_encoder, ("head.",): wanted.lr_heads}
-        groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
-        optimizer = torch.optim.AdamW(groups, fused=self.trainer.precision != "16-mixed")
-        total = optimizer_steps(self.trainer, (len(self.data.batches(epoch)) for epoch in itertools.count()))
-        factor = partial(warmup_and_decay, warmup=wanted.warmup_steps, total=total)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        """Clip the gradients as the settings of the trainer say."""
-        clip_gradients(self.trainer, optimizer, gradient_clip_val, gradient_clip_algorithm)

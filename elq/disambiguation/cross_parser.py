@@ -4,62 +4,32 @@ import sys
 from pathlib import Path
 
 from jsonargparse import ArgumentError
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 from elq.configuration.mistakes import explain
 from elq.disambiguation.cross_data import CrossData
 from elq.disambiguation.cross_export import finish
 from elq.disambiguation.cross_module import CrossModule
 from elq.errors import ElqError
-from elq.training.parser import ELQCLI, WORDS, SaveFitConfig
+from elq.training.parser import ELQCLI, WORDS
 
 EPOCHS = 2
-MONITOR = "fit_both_accuracy"
 
 
 class CrossCLI(ELQCLI):
     """The training parser of cross-encoders. It has the subcommand ``fit`` only."""
 
-    def __init__(self, args: ArgsType = None, *, run: bool = True) -> None:
-        self.metrics: dict[str, float] = {}
-        LightningCLI.__init__(
-            self,
-            CrossModule,
-            CrossData,
-            args=args,
-            run=run,
-            seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False},
-            save_config_callback=SaveFitConfig,
-            save_config_kwargs={"overwrite": True},
-        )
+    TASK = "crossencoder"
+    MODULE = CrossModule
+    DATA = CrossData
+    STOPPING = EarlyStopping
+    MONITOR = "fit_both_accuracy"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the callbacks, which have keys of their own, and link the settings that model and data share."""
-        parser.add_argument("--task", default="crossencoder", help="the kind of training")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.set_defaults(
-            {
-                "checkpoint.monitor": MONITOR,
-                "checkpoint.mode": "max",
-                "checkpoint.save_on_train_epoch_end": True,
-                "checkpoint.filename": "best",
-                "checkpoint.enable_version_counter": False,
-                "early_stopping.monitor": MONITOR,
-                "early_stopping.mode": "max",
-                "early_stopping.patience": 5,
-                "early_stopping.check_on_train_epoch_end": False,
-                "trainer.max_epochs": EPOCHS,
-                "trainer.reload_dataloaders_every_n_epochs": 1,
-                "trainer.use_distributed_sampler": False,
-                "trainer.num_sanity_val_steps": 0,
-            }
-        )
-        parser.link_arguments("model.encoder", "data.encoder")
-        parser.link_arguments("model.settings", "data.settings", apply_on="instantiate")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        """Add what every training has. There are no stages, so the number of epochs has a default."""
+        super().add_arguments_to_parser(parser)
+        parser.set_defaults({"trainer.max_epochs": EPOCHS})
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:

@@ -27,7 +27,7 @@ from elq.model.biencoder import BiEncoder
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 from elq.training.batches import ShuffledBatches
-from elq.training.stages import require_files
+from elq.training.stages import require_files, stage_of
 
 if TYPE_CHECKING:
     from elq.disambiguation.module import BiEncoderModule
@@ -140,11 +140,7 @@ class MentionData(LightningDataModule):
 
     def stage_of(self, epoch: int) -> int:
         """Number of the stage that an epoch belongs to."""
-        for number, stage in enumerate(self.stages):
-            epoch -= stage.epochs
-            if epoch < 0:
-                return number
-        return len(self.stages) - 1
+        return stage_of(self.stages, epoch)
 
     def batches(self, epoch: int) -> ShuffledBatches:
         """The batches of an epoch on this process."""

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from elq.disambiguation.data import PRIOR, MentionData
 from elq.disambiguation.disambiguator import Disambiguator
@@ -21,25 +19,16 @@ from elq.encoding.device import resolve_precision
 from elq.entities.build import BuildSettings, EncodedTexts, build_entities
 from elq.entities.encoder import settings_of
 from elq.entities.manifest import ENTITIES, ENTITY_ENCODER, Manifest, open_entities
-from elq.files import replacing, replacing_folder, write_json
-from elq.linking.folder import METRICS, TRAINING
+from elq.files import replacing_folder, write_json
+from elq.linking.folder import METRICS
 from elq.linking.model_folder import link_entities, portable
 from elq.model.biencoder import BiEncoder
-from elq.training.export import CONFIG, MODEL
+from elq.training.export import MODEL, best_module, keep_settings
 from elq.training.provenance import made_with
 
 log = logging.getLogger(__name__)
 
 TOWERS = "towers"  # both towers, in the run folder until the model folder is made
-
-
-def best_module(trainer: Trainer, module: BiEncoderModule) -> BiEncoderModule:
-    """The module of the best epoch; that of the last step if no epoch was saved."""
-    checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
-    if checkpoint is None or not checkpoint.best_model_path:
-        return module
-    log.info("best epoch: %s", checkpoint.best_model_path)
-    return BiEncoderModule.load_from_checkpoint(checkpoint.best_model_path)
 
 
 def build_settings(module: BiEncoderModule, data: MentionData, encoder: Path, precision: str) -> BuildSettings:
@@ -90,10 +79,7 @@ def export(run: Path, module: BiEncoderModule, data: MentionData, device: str) -
         ranking.save(folder)
         about: dict[str, Any] = {"questions_file": portable(data.dev_file), "model": metrics, "made_with": made_with()}
         write_json(folder / METRICS, about)
-        if (run / CONFIG).is_file():
-            values = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
-            with replacing(folder / TRAINING) as stream:
-                yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
+        keep_settings(run, folder)
     shutil.rmtree(run / TOWERS)
     write_json(run / METRICS, about)
     log.info("exported %s; its metrics are in %s", run / MODEL, run / METRICS)

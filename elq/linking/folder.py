@@ -60,7 +60,7 @@ def resolve_model(name: str | Path, *, revision: str | None = None, token: str |
             " start in a folder in which the name is not also a path"
         )
     path = path if path.is_dir() else _from_hub(str(name), revision, token)
-    refuse_other_kind(path / "config.json")
+    refuse_other_kind(path)
     if missing := [file for file in MODEL_FILES if not (path / file).is_file()]:
         raise ElqError(
             f"model folder {path} lacks {', '.join(missing)}: give the model folder that a training or `elq import` made, such"

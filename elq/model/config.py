@@ -111,14 +111,20 @@ OTHER_KINDS = {  # kinds of config.json that are not of a linker → what they a
 }
 
 
-def refuse_other_kind(path: str | Path) -> None:
-    """Raise an ElqError if a readable ``config.json`` is that of a bi-encoder or of a cross-encoder."""
+def kind_of(folder: str | Path) -> str | None:
+    """The kind of a model folder that is not of a linker, such as "biencoder"; None for everything else."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return  # what reads the file says what is wrong with it
-    if isinstance(values, dict) and (what := OTHER_KINDS.get(str(values.get("kind")))):
-        raise ElqError(f"{Path(path).parent} is the folder of {what}")
+        return None  # what reads the file says what is wrong with it
+    kind = values.get("kind") if isinstance(values, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def refuse_other_kind(folder: str | Path) -> None:
+    """Raise an ElqError if a model folder is that of a bi-encoder or of a cross-encoder."""
+    if what := OTHER_KINDS.get(kind_of(folder) or ""):
+        raise ElqError(f"{folder} is the folder of {what}")
 
 
 def read_config(path: str | Path) -> ELQConfig:
@@ -132,8 +138,8 @@ def read_config(path: str | Path) -> ELQConfig:
     except (OSError, ValueError) as error:
         raise ElqError(f"{path} cannot be read ({error}): give a model folder of elq that contains this file") from None
     known = {field.name for field in fields(ELQConfig)}
-    refuse_other_kind(path)
     if not isinstance(values, dict) or "encoder" not in values or values.get("format") != FORMAT:
+        refuse_other_kind(Path(path).parent)
         raise ElqError(
             f"{path} is not the configuration of an elq model of format {FORMAT}: give a model folder that this version of elq"
             " trained or imported"

@@ -31,7 +31,7 @@ from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.training.held_out import check_development, held_out
 from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
-from elq.training.stages import Source, Stage, check_stages, require_files
+from elq.training.stages import Source, Stage, check_stages, require_files, stage_of
 from elq.training.stored import StoredQuestions, Together, is_large
 from elq.training.type_data import TypeSettings, types_of
 from elq.types import Question
@@ -243,11 +243,7 @@ class QuestionData(LightningDataModule):
         >>> [data.stage_of(epoch) for epoch in range(5)]
         [0, 1, 1, 1, 1]
         """
-        for number, stage in enumerate(self.stages):
-            epoch -= stage.epochs
-            if epoch < 0:
-                return number
-        return len(self.stages) - 1
+        return stage_of(self.stages, epoch)
 
     def batches(self, epoch: int) -> ShuffledBatches:
         """The batches of an epoch on this process."""

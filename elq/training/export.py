@@ -6,7 +6,7 @@ The threshold γ and the calibration are chosen on the development questions. Th
 import itertools
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from lightning import Trainer
@@ -28,10 +28,12 @@ from elq.training.data import QuestionData
 from elq.training.keep_best import TRAINED, choose, compare
 from elq.training.module import ELQModule, choice_of, linker_of
 from elq.training.provenance import made_with
+from elq.training.trained import TrainedModule
 
 log = logging.getLogger(__name__)
 
 MODEL, CONFIG = "model", "config.yaml"  # names in a run folder
+Trained = TypeVar("Trained", bound=TrainedModule)
 
 
 def export_folder(
@@ -57,14 +59,22 @@ def export_folder(
         link_entities(Path(source), made, entities.manifest)
 
 
-def best_model(trainer: Trainer, module: ELQModule) -> ELQ:
-    """The network of the best epoch; the network of the last step if no epoch was saved."""
+def best_module(trainer: Trainer, module: Trained) -> Trained:
+    """The module of the best epoch; that of the last step if no epoch was saved."""
     checkpoint = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
     if checkpoint is None or not checkpoint.best_model_path:
-        return module.model
+        return module
     log.info("best epoch: %s", checkpoint.best_model_path)
     # load it into a new module, because the weights of the trained one may be divided among processes
-    return ELQModule.load_from_checkpoint(checkpoint.best_model_path).model
+    return type(module).load_from_checkpoint(checkpoint.best_model_path)
+
+
+def keep_settings(run: Path, folder: Path) -> None:
+    """Write the settings of a run, if it has any, into a model folder."""
+    if (run / CONFIG).is_file():
+        values = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
+        with replacing(folder / TRAINING) as stream:
+            yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
 
 
 def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decision:
@@ -109,7 +119,7 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
     Returns:
         All metrics of the model folder on the development questions; in the other processes an empty dictionary.
     """
-    model = best_model(trainer, module)
+    model = best_module(trainer, module).model
     trainer.strategy.barrier()
     if not trainer.is_global_zero:
         return {}
@@ -132,10 +142,8 @@ def finish(trainer: Trainer, module: ELQModule, data: QuestionData) -> dict[str,
     about["made_with"] = made_with()
     for place in (folder, folder.parent):
         write_json(place / METRICS, about)
-    if trained and (folder.parent / CONFIG).is_file():
-        values = yaml.safe_load((folder.parent / CONFIG).read_text(encoding="utf-8"))
-        with replacing(folder / TRAINING) as stream:
-            yaml.safe_dump(portable(values), stream, sort_keys=False, allow_unicode=True)
+    if trained:
+        keep_settings(folder.parent, folder)
     log.info("exported %s; its metrics on %s are in %s", folder, data.dev_name, folder.parent / METRICS)
     return metrics
 

@@ -3,18 +3,14 @@
 The network itself is in elq/model/network.py.
 """
 
-import itertools
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning import LightningModule
 from torch import Tensor
 
-from elq.configuration.renamed import renamed_hyperparameters
 from elq.encoding.pretrained import DEFAULT, GENERAL, is_model_folder, load_tokenizer, resolve_encoder
 from elq.entities.hierarchy import Hierarchy
 from elq.errors import ElqError
@@ -26,9 +22,9 @@ from elq.training.data import QuestionData
 from elq.training.entity_loss import make_entity_loss
 from elq.training.losses import mention_loss
 from elq.training.processes import Processes
-from elq.training.schedule import clip_gradients, optimizer_steps, parameter_groups, warmup_and_decay
 from elq.training.settings import ModelSettings
 from elq.training.shared_metrics import SharedMetrics, SharedSweep
+from elq.training.trained import TrainedModule, undecayed
 from elq.training.type_loss import ramp, type_loss, type_targets
 from elq.types import Link
 
@@ -55,12 +51,7 @@ def linker_of(model: ELQ, settings: ModelSettings, data: QuestionData) -> Linker
     )
 
 
-def undecayed(model: ELQ) -> set[str]:
-    """The names of the weights without weight decay, noted before FSDP flattens all weights."""
-    return {name for name, weight in model.named_parameters() if weight.ndim <= 1}
-
-
-class ELQModule(LightningModule):
+class ELQModule(TrainedModule):
     """Trains an :class:`elq.model.network.ELQ` against a frozen entity table.
 
     Args:
@@ -83,17 +74,21 @@ class ELQModule(LightningModule):
         self.threshold = self.settings.threshold  # γ; if the settings have none, `elq test` sets it
         self.undecayed = undecayed(self.model)
 
-    @classmethod
-    def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | Path, *, map_location: str = "cpu", weights_only: bool = True
-    ) -> "ELQModule":
-        """Load the module of a checkpoint. Old names of settings in the checkpoint are replaced."""
-        checkpoint = torch.load(checkpoint_path, map_location=map_location, weights_only=weights_only)
-        module = cls(**renamed_hyperparameters(checkpoint))
+    @property
+    def trained(self) -> ELQ:
+        """The network that is trained."""
+        return self.model
+
+    @property
+    def rates(self) -> Mapping[tuple[str, ...], float]:
+        """The learning rates of the encoder and of the heads."""
+        heads = ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question.", "types.")
+        return {("encoder.",): self.settings.lr_encoder, heads: self.settings.lr_heads}
+
+    def complete(self, checkpoint: Mapping[str, Any]) -> None:
+        """Add the head of the types that the checkpoint names."""
         if "hierarchy" in checkpoint:
-            module.model.add_types(Hierarchy(**checkpoint["hierarchy"]))
-        module.load_state_dict(checkpoint["state_dict"])
-        return module.to(map_location)
+            self.model.add_types(Hierarchy(**checkpoint["hierarchy"]))
 
     @property
     def data(self) -> QuestionData:
@@ -139,11 +134,6 @@ class ELQModule(LightningModule):
     def processes(self) -> Processes:
         """The processes of the running trainer."""
         return Processes(self.global_rank, self.trainer.world_size, self.all_gather)
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make dropout depend only on seed, epoch, batch and process, so that a resumed run has the same dropout."""
-        step = (self.data.seed * 1_009 + self.current_epoch) * 1_000_003 + batch_idx
-        torch.manual_seed((step * 1_009 + self.global_rank) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted sum of the mention loss, the disambiguation loss and, if the model learns types, the loss of types."""
@@ -222,28 +212,3 @@ class ELQModule(LightningModule):
         shown |= {"test_threshold": cast(float, self.threshold), **{f"test_{name}": found[name] for name in others}}
         self.log_dict(shown)
         log.info("test questions: " + ", ".join(f"{name} %.4f" for name in shown), *shown.values())
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with two learning rates, warm-up and linear decay."""
-        wanted = self.settings
-        rates = {
-            ("encoder.",): wanted.lr_encoder,
-            ("scorer.", "pooler.", "name_bonus.", "nil.", "whole_question.", "types."): wanted.lr_heads,
-        }
-        groups = parameter_groups(self.model, rates, weight_decay=wanted.weight_decay, undecayed=self.undecayed)
-        fused = self.trainer.precision != "16-mixed"  # its gradient scaler does not work with a fused optimiser and clipping
-        optimizer = torch.optim.AdamW(groups, fused=fused)
-        self.total_steps = self.optimizer_steps()
-        factor = partial(warmup_and_decay, warmup=wanted.warmup_steps, total=self.total_steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        """Clip the gradients as the settings of the trainer say."""
-        clip_gradients(self.trainer, optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-    def optimizer_steps(self) -> int:
-        """Number of optimiser steps of the whole run."""
-        return optimizer_steps(self.trainer, (len(self.data.batches(epoch)) for epoch in itertools.count()))

@@ -11,11 +11,11 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jsonargparse import ArgumentError
-from lightning import LightningModule, Trainer
+from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -64,13 +64,22 @@ class LastStageStopping(EarlyStopping):
 
 
 class ELQCLI(LightningCLI):
-    """LightningCLI with the callbacks ``checkpoint`` and ``early_stopping``, and with an export after a fit."""
+    """LightningCLI with the callbacks ``checkpoint`` and ``early_stopping``, and with an export after a fit.
+
+    A subclass for another task has other classes and another metric.
+    """
+
+    TASK: ClassVar[str] = "linker"
+    MODULE: ClassVar[type[LightningModule]] = ELQModule
+    DATA: ClassVar[type[LightningDataModule]] = QuestionData
+    STOPPING: ClassVar[type[EarlyStopping]] = LastStageStopping
+    MONITOR: ClassVar[str] = "dev_f1"  # the best epoch has the largest value
 
     def __init__(self, args: ArgsType = None, *, run: bool = True) -> None:
         self.metrics: dict[str, float] = {}
         super().__init__(
-            ELQModule,
-            QuestionData,
+            self.MODULE,
+            self.DATA,
             args=args,
             run=run,
             seed_everything_default=0,
@@ -81,17 +90,17 @@ class ELQCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the task and the callbacks, which have keys of their own, and link the settings that model and data share."""
-        parser.add_argument("--task", default="linker", help="the kind of training, see elq/commands/tasks.py")
+        parser.add_argument("--task", default=self.TASK, help="the kind of training, see elq/commands/tasks.py")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(LastStageStopping, "early_stopping")
+        parser.add_lightning_class_args(self.STOPPING, "early_stopping")
         parser.set_defaults(
             {
-                "checkpoint.monitor": "dev_f1",
+                "checkpoint.monitor": self.MONITOR,
                 "checkpoint.mode": "max",
                 "checkpoint.save_on_train_epoch_end": True,
                 "checkpoint.filename": "best",
                 "checkpoint.enable_version_counter": False,
-                "early_stopping.monitor": "dev_f1",
+                "early_stopping.monitor": self.MONITOR,
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 5,
                 "early_stopping.check_on_train_epoch_end": False,  # max_steps can end an epoch before its validation

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from elq.configuration.data_folder import remedy
 from elq.errors import ElqError
@@ -55,6 +55,25 @@ def with_stages(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(data, Mapping) or not files or not all(isinstance(file, str) for file in files):
         return dict(values)
     return {**values, "data": {**data, "train": [{"epochs": EPOCHS, "sources": [{"file": file} for file in files]}]}}
+
+
+class HasEpochs(Protocol):
+    """A stage of any training."""
+
+    epochs: int
+
+
+def stage_of(stages: Sequence[HasEpochs], epoch: int) -> int:
+    """Number of the stage that an epoch belongs to; epochs after the last stage belong to it.
+
+    >>> [stage_of([Stage(epochs=1), Stage(epochs=2)], epoch) for epoch in range(5)]
+    [0, 1, 1, 1, 1]
+    """
+    for number, stage in enumerate(stages):
+        epoch -= stage.epochs
+        if epoch < 0:
+            return number
+    return len(stages) - 1
 
 
 def check_stages(stages: Sequence[Stage]) -> None:
