@@ -83,7 +83,10 @@ def main(arguments: Sequence[str]) -> None:
         for record in records(groups, linker.entities.catalogue, describe=options.describe):
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
     if not groups:
-        log.warning("no group was found: does %s have texts, with %s mentions of one name?", options.input, options.at_least)
+        said = (
+            "no group was found in %s: a group needs %d mentions of one name that have no entity; --at-least N asks for fewer"
+        )
+        log.warning(said, options.input, options.at_least)
     mentions = sum(group.mentions for group in groups)
     log.info("%s groups of %s mentions are in %s", f"{len(groups):,}", f"{mentions:,}", options.output)
 

@@ -25,7 +25,7 @@ def cli_of(task: object) -> Any:
         ElqError: there is no such task.
     """
     if not isinstance(task, str) or task not in CLIS:
-        raise ElqError(f"task is {task!r}, but must be one of {', '.join(CLIS)}: choose one")
+        raise ElqError(f"task is {task!r}, but must be one of {', '.join(CLIS)}: give one, as task=biencoder")
     module, name = CLIS[task]
     return getattr(importlib.import_module(module), name)
 
