@@ -1,9 +1,11 @@
 """Runtimes: encoders that ONNX Runtime or OpenVINO compute from an exported file."""
 
+import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +120,8 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
         **{"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads if is_small(file) else 1},
         "ENABLE_CPU_PINNING": False,  # a thread that is bound to a core waits for the programs that use it
     }
-    compiled = openvino.Core().compile_model(str(file), "CPU", settings)
+    with own_signal_stack():
+        compiled = openvino.Core().compile_model(str(file), "CPU", settings)
     own = threading.local()  # a request computes one batch at a time, so each thread has its own
 
     def run(ids: Array, attention: Array) -> Values:
@@ -134,6 +137,30 @@ def open_openvino(file: Path, dtype: str, threads: int) -> Run:
         return values
 
     return run
+
+
+class SignalStack(ctypes.Structure):
+    """The memory in which a thread of Linux handles signals: ``stack_t`` of sigaltstack(2)."""
+
+    _fields_ = (("ss_sp", ctypes.c_void_p), ("ss_flags", ctypes.c_int), ("ss_size", ctypes.c_size_t))
+
+
+@contextmanager
+def own_signal_stack() -> Iterator[None]:
+    """Give the thread back the signal stack that it had before.
+
+    OpenVINO gives the thread that opens a model another one, and frees it with the model. Where models are not closed in the
+    reverse order, the thread would keep a freed one, and the next signal, such as that of an ended child, would kill it.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    change, before = ctypes.CDLL(None).sigaltstack, SignalStack()
+    change(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        change(ctypes.byref(before), None)
 
 
 def without_reports() -> Any:

@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import pickle
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,6 +118,27 @@ def test_a_forked_process_links_too(folder, backend):
         child.kill()
     assert child.exitcode == 0
     assert queue.get() == here
+
+
+SIGNAL = """
+import gc, os, signal, sys
+from pathlib import Path
+from elq.encoding.runtimes import open_openvino
+received = []
+signal.signal(signal.SIGUSR1, lambda *_: received.append(1))
+opened = [open_openvino(Path(sys.argv[1]), "fp32", 1) for _ in range(3)]
+while opened:
+    del opened[0]  # the oldest first
+    gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+print("received", len(received))
+"""
+
+
+def test_a_process_receives_signals_after_encoders_of_openvino_were_closed(folder):
+    command = [sys.executable, "-X", "faulthandler", "-c", SIGNAL, str(folder / "encoder.xml")]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (child.returncode, child.stdout) == (0, "received 1\n"), child.stderr
 
 
 def test_the_links_of_the_starter_are_the_same_through_every_backend(tmp_path, monkeypatch):
