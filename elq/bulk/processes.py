@@ -53,9 +53,10 @@ class Processes:
         """Start a process."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, *self._given, next(self._places)), daemon=True)
-        process.start()
-        theirs.close()  # so that the pipe ends when the process ends
-        self._live[ours] = process
+        with signals_wait():  # a process that gets only a part of what it needs to start says so with a traceback
+            process.start()
+            theirs.close()  # so that the pipe ends when the process ends
+            self._live[ours] = process
         return ours
 
     def give(self, worker: Connection, shard: Shard) -> None:
@@ -84,6 +85,23 @@ class Processes:
             process.kill()  # nothing is lost: an unfinished shard has no name yet
         for process in self._live.values():
             process.join()
+
+
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C wait until the block ends. Only the main thread receives signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        signal.raise_signal(received[0])
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from elq.bulk import processes
 from elq.bulk.outputs import parquet
+from elq.bulk.processes import signals_wait
 from elq.bulk.schedule import TRIES, run_shards
 from elq.bulk.shards import Record, Shard, find_shards
 from elq.bulk.worker import Done, Failed, Lost, Ready, Refused
@@ -182,6 +183,30 @@ def test_sigterm_is_one_sentence(inputs, tmp_path):
     printed, said = process.communicate(timeout=60)
     assert (process.returncode, printed) == (128 + signal.SIGTERM, "")
     assert said == "elq: stopped; the same command goes on where this one stopped\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_waits_until_a_worker_was_started(number):
+    class EndedError(Exception):
+        pass
+
+    def end(*_):
+        raise EndedError
+
+    started, before = [], signal.signal(number, end)
+
+    def start_one():
+        with signals_wait():
+            signal.raise_signal(number)
+            started.append("whole")
+
+    try:
+        with pytest.raises(EndedError):
+            start_one()
+        assert started == ["whole"]
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
 
 
 class Script:
