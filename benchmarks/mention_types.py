@@ -113,8 +113,8 @@ def mention_vectors(model: ELQ, mentions: Mentions) -> Tensor:
     return model.mention_vectors(hidden, Spans(torch.arange(len(hidden)), mentions.start, mentions.end))
 
 
-def train(model: ELQ, mentions: Mentions, entities: Entities, *, epochs: int, seed: int) -> None:
-    """Train the last layer and the heads."""
+def train(model: ELQ, mentions: Mentions, entities: Entities, *, epochs: int, seed: int, negative: float) -> None:
+    """Train the last layer and the heads. ``negative`` is the weight of negative types in their loss."""
     for name, weight in model.named_parameters():
         weight.requires_grad_(not name.startswith("encoder.") or ".layer.5." in name)
     vectors = {name for name, weight in model.named_parameters() if weight.ndim <= 1}
@@ -135,7 +135,7 @@ def train(model: ELQ, mentions: Mentions, entities: Entities, *, epochs: int, se
             loss, count = sampled_loss(found, batch.rows, rows, entities.table.gather(rows), batch.matches, bonus)
             total = loss / count
             if model.types is not None:
-                loss, count = type_loss(model.types(found), batch.positive, batch.negative)
+                loss, count = type_loss(model.types(found), batch.positive, batch.negative, negative_weight=negative)
                 total = total + ramp(number / steps) * loss / count.clamp_min(1)
             optimizer.zero_grad()
             total.backward()
@@ -182,8 +182,9 @@ def main() -> None:
     for name in ("--entities", "--train", "--dev", "--output"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--shares", type=int, nargs="+", default=[*SHARES], choices=SHARES)
-    parser.add_argument("--kinds", nargs="+", default=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=KINDS, help="kinds of model.types, also with the word `children`")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--negative", type=float, default=1.0, help="weight of negative types in the loss of types")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     entities = open_entities(wanted.entities)
@@ -196,15 +197,16 @@ def main() -> None:
     for seed in wanted.seeds:
         for share in wanted.shares:
             for kind in wanted.kinds:
-                if (kind, share, seed) in done:
+                run = (kind, share, seed, *([] if wanted.negative == 1 else [wanted.negative]))
+                if run in done:
                     continue
                 torch.manual_seed(seed)
                 model, began = network(kind), time.process_time()
                 if kind != "none":
                     model.add_types(typed[0])
                 mine = training.of(order[: round(len(ids) * share / 100)])
-                train(model, mine, entities, epochs=SHARES[share], seed=seed)
-                line = {"run": [kind, share, seed], "trained_on": len(mine.rows), **measure(model, dev, table, typed[1])}
+                train(model, mine, entities, epochs=SHARES[share], seed=seed, negative=wanted.negative)
+                line = {"run": run, "trained_on": len(mine.rows), **measure(model, dev, table, typed[1])}
                 line["seconds"] = round(time.process_time() - began, 1)
                 with wanted.output.open("a") as stream:
                     stream.write(json.dumps(line) + "\n")

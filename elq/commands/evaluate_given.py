@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from elq.linking.document import LinksGiven
 
 BIENCODER = "biencoder"
-OF_LINKERS = {"catalogue": None, "columns": None, "scoring": None, "backend": "torch", "dtype": "fp32"}  # and their defaults
+OF_LINKERS = {  # and their defaults
+    "catalogue": None,
+    "columns": None,
+    "scoring": None,
+    "type_score_weight": None,
+    "backend": "torch",
+    "dtype": "fp32",
+}
 NAMES = {  # the figures of the table, in its order
     "given_accuracy": "accuracy: the entity is the first candidate",
     "given_normalised_accuracy": "normalised accuracy: of mentions whose entity is a candidate",
@@ -66,6 +73,7 @@ def measure_given(options: argparse.Namespace) -> None:
         about: dict[str, Any] = {"questions_file": options.questions, "model_folder": model, "candidates": k}
         about |= {"worlds": by_world, "within_worlds": bool(types), "document": options.document}
         about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
+        about |= {"type_score_weight": options.type_score_weight} if options.type_score_weight else {}
         about |= {"intervals": {name: one.bounds() for name, one in found.items()}}
         write_json(options.output, {**about, **values})
 
@@ -80,6 +88,7 @@ def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":
         linker = open_linker(options)
         return linker, linker.entities.catalogue
     if wrong := next((name for name, default in OF_LINKERS.items() if getattr(options, name) != default), None):
+        wrong = wrong.replace("_", "-")
         raise ElqError(f"--{wrong} is given, but {options.model} is a bi-encoder, which does not use it: leave out --{wrong}")
     from elq.disambiguation.disambiguator import Disambiguator
 

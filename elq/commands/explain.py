@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from elq.commands.console import ArgumentParser
-from elq.commands.opening import add_catalogue_options, open_linker
+from elq.commands.opening import add_catalogue_options, add_type_score_weight, open_linker
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("question", metavar="QUESTION", help="text of a question")
     made.add_argument("--entity", metavar="ID", help="also say where this entity of the catalogue came")
     add_catalogue_options(made)
+    add_type_score_weight(made)
     return made
 
 

@@ -7,6 +7,7 @@ from elq.collector import starting
 from elq.commands.console import parse_columns
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
+from elq.linking.inputs import read_type_score_weight
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
@@ -28,6 +29,16 @@ def add_rerank(parser: argparse.ArgumentParser) -> None:
         "--rerank",
         metavar="DIR",
         help="folder of a cross-encoder (experiment=crossencoder), which re-ranks the candidates of each mention",
+    )
+
+
+def add_type_score_weight(parser: argparse.ArgumentParser) -> None:
+    """Add ``--type-score-weight`` to the arguments of a command."""
+    parser.add_argument(
+        "--type-score-weight",
+        type=read_type_score_weight,
+        metavar="W",
+        help="weight of types in the score of candidates, for a model with types (default: 0, they do not count)",
     )
 
 
@@ -83,6 +94,8 @@ def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
     settings |= {name: getattr(options, name) for name in ("device", "backend", "dtype", "scoring")}
     if getattr(options, "rerank", None) is not None:
         settings["reranker"] = options.rerank
+    if getattr(options, "type_score_weight", None) is not None:
+        settings["type_score_weight"] = options.type_score_weight
     with starting():
         from elq.linking import opening
 

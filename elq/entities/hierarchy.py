@@ -5,6 +5,7 @@ stands before its children. So row n of the array, of the type head (elq/model/t
 """
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -180,9 +181,11 @@ class RowTypes:
 
     def __init__(self, types: Iterable[Sequence[str]], hierarchy: Hierarchy) -> None:
         places = {name: place for place, name in enumerate(hierarchy.names)}
-        found = [[places[name] for name in dict.fromkeys(of_row) if name in places] for of_row in types]
-        self._starts = np.concatenate([[0], np.cumsum([len(of_row) for of_row in found])]).astype(np.int64)
-        self._places = np.array([place for of_row in found for place in of_row], np.int64)
+        ends, found = array("q", [0]), array("q")  # millions of small lists would take much memory
+        for of_row in types:
+            found.extend(places[name] for name in dict.fromkeys(of_row) if name in places)
+            ends.append(len(found))
+        self._starts, self._places = np.array(ends, np.int64), np.array(found, np.int64)
         self.types = len(hierarchy)
 
     def __len__(self) -> int:
@@ -195,7 +198,19 @@ class RowTypes:
         [[1, 1], [0, 0], [1, 0]]
         """
         found = np.zeros((len(rows), self.types), np.bool_)
-        for number, row in enumerate(rows):
-            if row >= 0:
-                found[number, self._places[self._starts[row] : self._starts[row + 1]]] = True
+        found[self.pairs(np.array(rows, np.int64))] = True
         return found
+
+    def pairs(self, rows: Array) -> tuple[Array, Array]:
+        """Each type of each of M rows: the number of the row among the M, and the place of the type, both (P,) int64.
+
+        >>> types = RowTypes([["a"], [], ["b", "x", "a"]], Hierarchy(("a", "b"), (-1, 0)))
+        >>> [part.tolist() for part in types.pairs(np.array([2, -1, 0]))]
+        [[0, 0, 2], [1, 0, 0]]
+        """
+        there = np.maximum(rows, 0)  # (M,)
+        first = self._starts[there]  # (M,)
+        counts = np.where(rows >= 0, self._starts[there + 1] - first, 0)  # (M,)
+        numbers = np.repeat(np.arange(len(rows)), counts)  # (P,)
+        inside = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)  # (P,)
+        return numbers, self._places[np.repeat(first, counts) + inside]

@@ -10,6 +10,7 @@ from elq.errors import ElqError
 
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = 60  # characters of a wrong value that a message shows
+MOST_TYPE_SCORE_WEIGHT = 1000
 TEXTS = "give a string, or a list of strings"
 
 
@@ -102,6 +103,29 @@ def check_candidates(candidates: object) -> int:
     return int(candidates)
 
 
+def check_type_score_weight(weight: object, *, types: bool = True) -> float:
+    """The weight of types in the score of candidates as a float.
+
+    Args:
+        weight: the weight.
+        types: whether the model was trained with types.
+
+    Raises:
+        ElqError: it is not a number from 0 to 1000, or is not 0 and the model was trained without types.
+    """
+    if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= float(weight) <= MOST_TYPE_SCORE_WEIGHT:
+        raise ElqError(
+            f"type_score_weight is {shown(weight)}, but must be a number from 0 to {MOST_TYPE_SCORE_WEIGHT}: give 0.5, for"
+            " example, or 0 to leave types out of the score"
+        )
+    if weight and not types:
+        raise ElqError(
+            f"type_score_weight is {float(weight):g}, but the model was trained without types: train with model.types=goedel,"
+            " for example, or leave out type_score_weight (--type-score-weight)"
+        )
+    return float(weight)
+
+
 def check_folder(folder: object) -> str:
     """The name of a model folder. Raises ElqError if it is neither a string nor a path."""
     if not isinstance(folder, str | PathLike):
@@ -126,6 +150,11 @@ def read_candidates(text: str) -> int:
     """The value of ``--candidates``. Raises ElqError if it is not a whole number of at least 1."""
     value = _number(text, "--candidates", "a whole number, such as 10")
     return check_candidates(int(value) if value.is_integer() and text.strip().isdigit() else value)
+
+
+def read_type_score_weight(text: str) -> float:
+    """The value of ``--type-score-weight``. Raises ElqError if it is not a number from 0 to 1000."""
+    return check_type_score_weight(_number(text, "--type-score-weight", "a number of at least 0, such as 0.5"))
 
 
 def _number(text: str, option: str, wanted: str) -> float:

@@ -23,7 +23,7 @@ from elq.linking.exports import open_network
 from elq.linking.folder import ENTITIES, resolve_model
 from elq.linking.forks import survive_forks
 from elq.linking.general import STARTER, Source, open_catalogue, settings_for
-from elq.linking.inputs import check_folder
+from elq.linking.inputs import check_folder, check_type_score_weight
 from elq.linking.parts import Parts
 from elq.linking.pickled import Pickled
 from elq.linking.reloading import Reloading
@@ -32,7 +32,10 @@ from elq.linking.retriever import Retriever
 from elq.linking.scorer import MAX_MENTIONS, Scorer
 from elq.linking.scoring import check_index, check_score_mode, mode_for, same_scale
 from elq.linking.sharing import Sharing
+from elq.linking.type_fit import TypesInScore
+from elq.model.config import read_config
 from elq.model.network import ELQ
+from elq.model.type_head import NO_TYPES
 from elq.names.dictionary import Dictionary
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         calibration: gives links a probability. It is valid only for the score mode and K with which it was fitted.
         reranker: a cross-encoder that re-ranks the candidates of given mentions, and of spans that can become links: at most 8
             of a text of 25 tokens, n times as many of one of n times 25 tokens. See elq/linking/rerank.py.
+        type_score_weight: the weight of types in the score of candidates (elq/linking/type_fit.py); 0: they do not count.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         dictionary: Dictionary | None = None,
         calibration: AnyCalibration | None = None,
         reranker: Reranker | None = None,
+        type_score_weight: float = 0.0,
     ) -> None:
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
@@ -89,7 +94,9 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         self.entities, self.batch_size = entities, batch_size
         self.threshold, self.mention_threshold, self.candidates = threshold, mention_threshold, candidates
         self.calibration = calibration
-        retriever = Retriever(model, entities, dictionary)
+        weight = check_type_score_weight(type_score_weight, types=model.types is not None)
+        types = TypesInScore(weight, candidates) if weight else None
+        retriever = Retriever(model, entities, dictionary, types_in_score=types)
         how: dict[str, Any] = {"score_mode": score_mode, "max_mentions": max_mentions, "reranker": reranker}
         self.scorer = Scorer(model, tokenizer, retriever, **how)
         survive_forks()
@@ -107,6 +114,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
         reranker: str | Path | None = None,
+        type_score_weight: float = 0.0,
     ) -> "Linker":
         """Open a model folder, or download one from the Hub by name.
 
@@ -125,13 +133,15 @@ class Linker(Pickled, Parts, Reloading, Sharing):
                 compute the scores of all entities is used with ``shortlist``, with a warning.
             max_mentions: the number of spans per question that are searched in the index.
             reranker: the folder of a cross-encoder that re-ranks the candidates, in bf16 if ``dtype`` says so, else in fp32.
+            type_score_weight: the weight of types in the score of candidates, for a model with types: those whose types the
+                text speaks of get more of the probability that all candidates have. With 0, types do not count.
 
         Raises:
             ElqError: the folder, name, device or backend does not exist, a file is missing, or the files do not belong
                 together.
         """
         how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
-        how |= {"scoring": scoring, "max_mentions": max_mentions, "reranker": reranker}
+        how |= {"scoring": scoring, "max_mentions": max_mentions, "reranker": reranker, "type_score_weight": type_score_weight}
         if str(folder) == GENERAL and revision is None:
             return cls.from_catalogue(**how)
         path = resolve_model(check_folder(folder), revision=revision, token=token)
@@ -151,6 +161,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         scoring: str | None = None,
         max_mentions: int = MAX_MENTIONS,
         reranker: str | Path | None = None,
+        type_score_weight: float = 0.0,
     ) -> "Linker":
         """Link over any catalogue, without training. The vectors and names of the catalogue are made, and kept in the cache.
 
@@ -160,15 +171,17 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             model: the model in the package, or the folder of a model whose weights are used.
             columns: our field → the name in the source, for the fields whose names differ.
             encoder: the encoder of the model's entities, if it is not where it was when the model was trained.
-            device, backend, dtype, scoring, max_mentions, reranker: as in :meth:`from_pretrained`. The catalogue is encoded by
-                torch.
+            device, backend, dtype, scoring, max_mentions, reranker, type_score_weight: as in :meth:`from_pretrained`. The
+                catalogue is encoded by torch.
 
         Raises:
             ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.
         """
         path = resolve_model(check_folder(model))
+        if type_score_weight:  # refused now, and not after the vectors of a catalogue are made
+            check_type_score_weight(type_score_weight, types=read_config(path / "config.json").types != NO_TYPES)
         entities = open_catalogue(source, settings_for(path, encoder), columns=columns, device=device)
-        how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
+        how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype, "type_score_weight": type_score_weight}
         return cls.over(path, entities, **how, scoring=scoring, max_mentions=max_mentions, reranker=reranker)
 
     def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":
@@ -186,6 +199,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             batch_size=self.batch_size,
             calibration=self.calibration,
             reranker=self.scorer.reranker,
+            type_score_weight=self.type_score_weight,
         ).opened_from(self.folders and self.folders[0])
 
     @classmethod
@@ -201,13 +215,14 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         max_mentions: int = MAX_MENTIONS,
         dictionary: Dictionary | None = None,
         reranker: str | Path | None = None,
+        type_score_weight: float = 0.0,
     ) -> "Linker":
         """A linker with the network and the decision of a model folder, over opened entities.
 
         Args:
             path: the model folder; its own entities are not used.
             entities: the entities, with vectors that were made for this model.
-            device, backend, dtype, scoring, max_mentions, reranker: as in :meth:`from_pretrained`.
+            device, backend, dtype, scoring, max_mentions, reranker, type_score_weight: as in :meth:`from_pretrained`.
             dictionary: the names of the entities, if a dictionary was made before.
         """
         again = None if reranker is None else Reranker.from_pretrained(reranker, device=device, dtype=dtype)
@@ -231,4 +246,5 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             dictionary=dictionary,
             calibration=calibration_of(decision.calibration) if decision.calibration and valid else None,
             reranker=again,
+            type_score_weight=type_score_weight,
         ).opened_from(path)

@@ -34,6 +34,12 @@ class Parts:
         return self.scorer.score_mode
 
     @property
+    def type_score_weight(self) -> float:
+        """The weight of types in the score of candidates, see elq/linking/type_fit.py; 0: they do not count."""
+        types = self.scorer.retriever.types_in_score
+        return 0.0 if types is None else types.weight
+
+    @property
     def device(self) -> torch.device:
         """The device on which the encoder runs."""
         return self.scorer.device

@@ -24,6 +24,7 @@ SETTINGS = ("threshold", "mention_threshold", "candidates", "batch_size", "calib
 class Pickled(Calls):
     """The part of :class:`elq.linking.linker.Linker` that makes it picklable. A pickle holds paths and settings, no weights."""
 
+    type_score_weight: float
     folders: tuple[Path, Path] | None = None  # the model folder and the entities folder; None: it was made of parts in memory
 
     def opened_from(self, model: Path | None) -> Self:
@@ -44,7 +45,7 @@ class Pickled(Calls):
             )
         settings = {name: getattr(self, name) for name in SETTINGS}
         settings |= {"score_mode": self.scorer.score_mode, "max_mentions": self.scorer.max_mentions}
-        settings["reranker"] = self.scorer.reranker
+        settings |= {"reranker": self.scorer.reranker, "type_score_weight": self.type_score_weight}
         encoder = self.scorer.model.encoder
         computing = Computing(str(self.scorer.device), encoder.backend, encoder.dtype)
         return reopened, (type(self), *map(str, self.folders), computing, settings)

@@ -29,6 +29,7 @@ class Reloading:
         if Manifest.load(folder) == self.entities.manifest:
             return False
         scorer, entities = copy(self.scorer), open_entities(folder)
-        scorer.retriever, scorer.score_mode = Retriever(scorer.model, entities), mode_for(scorer.score_mode, entities.index)
+        scorer.retriever = Retriever(scorer.model, entities, types_in_score=scorer.retriever.types_in_score)
+        scorer.score_mode = mode_for(scorer.score_mode, entities.index)
         self.scorer, self.entities = scorer, entities
         return True

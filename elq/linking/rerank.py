@@ -19,7 +19,7 @@ from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.linking.retriever import Retrieved
-from elq.linking.scoring import OVER_ALL
+from elq.linking.scoring import OVER_ALL, divided_by
 from elq.model.cross_config import FirstStage
 from elq.model.crossencoder import CrossEncoder, PairTexts, pairs_of
 
@@ -44,8 +44,7 @@ def divided_anew(log_probs: Tensor, scores: Tensor, stage: FirstStage) -> Tensor
     """
     there = log_probs > -torch.inf  # (Q, K)
     sums = stage.log_weight * log_probs.masked_fill(~there, 0.0) + stage.score_weight * scores.masked_fill(~there, 0.0)
-    shares = sums.masked_fill(~there, -torch.inf).log_softmax(-1)  # (Q, K), NaN in a row without candidates
-    return torch.where(there, shares + log_probs.logsumexp(-1, keepdim=True), -torch.inf)  # (Q, K)
+    return divided_by(log_probs, sums)  # (Q, K)
 
 
 def is_read(rows: Tensor, log_probs: Tensor, stage: FirstStage) -> Tensor:

@@ -11,6 +11,7 @@ from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.restriction import best_allowed
 from elq.linking.scoring import entity_log_probs, shortlisted, with_bonus, with_name_matches, with_nil
+from elq.linking.type_fit import TypesInScore, best_first, row_types, taken_over, with_types
 from elq.model.network import ELQ
 from elq.model.type_head import PredictedTypes
 from elq.names.dictionary import Dictionary, span_texts
@@ -43,12 +44,20 @@ class Retriever:
         entities: table and index; the table must have the model's width.
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise one is made if the model needs
             it.
+        types_in_score: how types count in the score of candidates; None: they do not. The model must have types.
 
     Raises:
         ElqError: the model and the table do not belong together.
     """
 
-    def __init__(self, model: ELQ, entities: Entities, dictionary: Dictionary | None = None) -> None:
+    def __init__(
+        self,
+        model: ELQ,
+        entities: Entities,
+        dictionary: Dictionary | None = None,
+        *,
+        types_in_score: TypesInScore | None = None,
+    ) -> None:
         if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
             flag = f"with `elq build --prior {','.join(own)}`" if own else "with `elq build`, without --prior"
             raise ElqError(f"the model has the prior {[*own]}, but the entity table has {[*there]}: build the entities {flag}")
@@ -58,7 +67,7 @@ class Retriever:
                 f" {entities.table.width}: build the entities with the encoder with which the model was trained"
                 " (`elq build --encoder`)"
             )
-        self.model, self.entities, self.shortlist = model, entities, SHORTLIST
+        self.model, self.entities, self.shortlist, self.types_in_score = model, entities, SHORTLIST, types_in_score
         self.dictionary = dictionary or (
             Dictionary(entities.catalogue, fine=model.config.fine_names) if model.config.names else None
         )
@@ -91,7 +100,6 @@ class Retriever:
         vectors = self.model.mention_vectors(hidden, there)  # (Q, D)
         searched = self.model.search_vectors(vectors, hidden, tokens.text_mask.to(hidden.device), there)  # (Q, D)
         near = searched.float().cpu()  # (Q, D)
-        types = None if self.model.types is None else self.model.types.predicted(vectors)
         matched = self._name_matches(texts, tokens, spans, near)
         scores, rows, normaliser = self._search(near, k, score_mode, matched)  # (Q, K) twice, (Q,)
         if matched is not None:
@@ -106,8 +114,9 @@ class Retriever:
             everyone, normaliser = with_nil(scores, normaliser, nil.cpu())
         log_probs = entity_log_probs(everyone, normaliser)  # (Q, K) or (Q, K + 1)
         log_nil = None if nil is None else log_probs[:, -1]  # (Q,)
+        unrestricted = Retrieved(rows, log_probs[:, : rows.shape[-1]], log_nil)
         if allowed is None:
-            return Retrieved(rows, log_probs[:, : rows.shape[-1]], log_nil, types)
+            return self._typed(unrestricted, vectors, unrestricted)
         total = everyone.float().logsumexp(-1) if normaliser is None else normaliser  # (Q,)
         if matched is None:
             scores, rows = best_allowed(self.entities.table, near, allowed, k)  # (Q, K) twice
@@ -116,7 +125,26 @@ class Retriever:
             matches = matches.where(torch.isin(matches, allowed), -1)  # (Q, E)
             scores, rows = best_allowed(self.entities.table, near, allowed, k + matches.shape[-1])  # (Q, K + E) twice
             scores, rows = with_name_matches(scores, rows, products, matches, bonus)
-        return Retrieved(rows[:, :k], entity_log_probs(scores[:, :k], total), log_nil, types)
+        found = Retrieved(rows[:, :k], entity_log_probs(scores[:, :k], total), log_nil)
+        return self._typed(found, vectors, unrestricted)
+
+    def _typed(self, found: Retrieved, vectors: Tensor, unrestricted: Retrieved) -> Retrieved:
+        """The candidates of Q spans with the vectors (Q, D), and the types of the spans, which may count in the score.
+
+        Types change the scores of the candidates that are found without a restriction, and a restriction changes no score.
+        """
+        if self.model.types is None:
+            return found
+        p = self.model.types(vectors)  # (Q, Y)
+        found = found._replace(types=self.model.types.most_probable(p))
+        if self.types_in_score is None:
+            return found
+        types, everyone = row_types(self.entities.catalogue, self.model.types.hierarchy), unrestricted.rows  # (Q, K)
+        log_probs = with_types(everyone, unrestricted.log_probs, p.cpu(), types, self.types_in_score)  # (Q, K)
+        if found is not unrestricted:
+            log_probs = taken_over(found.rows, found.log_probs, everyone, log_probs)  # (Q, M)
+        rows, log_probs = best_first(found.rows, log_probs)
+        return found._replace(rows=rows, log_probs=log_probs)
 
     @cached_property
     def normaliser(self) -> Normaliser:

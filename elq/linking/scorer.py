@@ -185,7 +185,8 @@ class Scorer:
         if self.reranker is not None:
             limits = reranked_limits(tokens)
             chosen = reachable(mention_scores, found.log_probs, floor, spans, limits)
-            found = self.reranked(texts, tokens, spans, found, chosen).first(candidates)
+            found = self.reranked(texts, tokens, spans, found, chosen)
+        found = found.first(candidates)
         scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
 
@@ -201,7 +202,9 @@ class Scorer:
         return (parts.clamp_min(1) * self.max_mentions).ceil().long()  # (B,)
 
     def retrieved(self, candidates: int) -> int:
-        """How many candidates are found for a span of which K are asked for: with a re-ranker, as many as it reads."""
+        """How many candidates are found for a span of which K are asked for: at least those that are put in a new order."""
+        if self.retriever.types_in_score is not None:
+            candidates = self.retriever.types_in_score.enough(candidates, self.score_mode)
         return candidates if self.reranker is None else self.reranker.enough(candidates, self.score_mode)
 
     def reranked(

@@ -85,6 +85,21 @@ def entity_log_probs(scores: Tensor, log_normaliser: Tensor | None = None) -> Te
     return scores.float() - log_normaliser.float().unsqueeze(-1)  # (Q, K)
 
 
+def divided_by(log_probs: Tensor, scores: Tensor) -> Tensor:
+    """Divide the probability that K candidates have together among them by a softmax over scores: (Q, K), (Q, K) → (Q, K).
+
+    Args:
+        log_probs: log p(entity | mention), −inf where there is no candidate.
+        scores: the scores of the candidates; where there is none, they are not read.
+
+    >>> divided_by(torch.tensor([[0.5, 0.3, 0.0]]).log(), torch.tensor([[0.0, 0.0, 9.0]])).exp()
+    tensor([[0.4000, 0.4000, 0.0000]])
+    """
+    there = log_probs > -torch.inf  # (Q, K)
+    shares = scores.masked_fill(~there, -torch.inf).log_softmax(-1)  # (Q, K), NaN in a row without candidates
+    return torch.where(there, shares + log_probs.logsumexp(-1, keepdim=True), -torch.inf)  # (Q, K)
+
+
 def with_name_matches(scores: Tensor, rows: Tensor, products: Tensor, matches: Tensor, bonus: Tensor) -> tuple[Tensor, Tensor]:
     """Choose the K best among the retrieved candidates and the name matches (the entities that a mention's name may mean).
 

@@ -133,5 +133,9 @@ class TypeHead(nn.Module):
 
     def predicted(self, vectors: Tensor) -> PredictedTypes:
         """The most probable types of Q mentions with the vectors (Q, D + P)."""
-        best = self(vectors).topk(min(PREDICTED, len(self.hierarchy)), dim=-1)  # (Q, P) twice
+        return self.most_probable(self(vectors))
+
+    def most_probable(self, probabilities: Tensor) -> PredictedTypes:
+        """The most probable types of Q mentions with these probabilities (Q, Y)."""
+        best = probabilities.topk(min(PREDICTED, len(self.hierarchy)), dim=-1)  # (Q, P) twice
         return PredictedTypes(self.hierarchy.names, best.indices.cpu(), best.values.cpu())

@@ -35,7 +35,7 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
         ElqError: the names of the catalogues contradict each other.
     """
     state = make_state(settings)
-    reloader = Reloader(state.catalogues, settings.computing, settings.reload_seconds, state.metrics.reloaded)
+    reloader = Reloader(state.catalogues, settings.opening, settings.reload_seconds, state.metrics.reloaded)
 
     def stop_tracing() -> None:
         """Nothing is traced."""
@@ -84,7 +84,7 @@ def prepare(state: State, reloader: Reloader, on_failure: Callable[[], None]) ->
     """Open the catalogues, and begin to look for changed files. It runs in the thread of the model."""
     try:
         reloader.note()
-        open_all(state.catalogues, state.settings.computing)
+        open_all(state.catalogues, state.settings.opening)
     except Exception as error:
         state.failed = error
         if not isinstance(error, ElqError):

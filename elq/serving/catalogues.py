@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elq.errors import ElqError
 from elq.files import digest_of
@@ -68,12 +68,12 @@ def catalogues_of(settings: Settings) -> dict[str, Served]:
     return found or {DEFAULT: Served(DEFAULT, None, None)}
 
 
-def open_served(served: Served, computing: Mapping[str, str], beside: "Linker | None" = None) -> Opened:
+def open_served(served: Served, opening: Mapping[str, Any], beside: "Linker | None" = None) -> Opened:
     """Open the files of a catalogue as they are now, and link once, since the first call is slower than the others.
 
     Args:
         served: the catalogue.
-        computing: the device, the backend and the number format of the encoder.
+        opening: settings of the linkers, as in Linker.from_pretrained.
         beside: a linker with the general model, whose network a catalogue file shares.
 
     Raises:
@@ -84,7 +84,7 @@ def open_served(served: Served, computing: Mapping[str, str], beside: "Linker | 
     if served.file is not None and beside is not None:
         linker = beside.with_catalogue(served.file)
     else:
-        linker = open_linker(served.model, served.file, columns=None, **computing)
+        linker = open_linker(served.model, served.file, columns=None, **opening)
     linker.link(WARM_UP)
     return Opened(linker, version_of(served, linker))
 
@@ -111,11 +111,11 @@ def version_of(served: Served, linker: "Linker") -> str:
     return digest_of([path for path in (*files, manifest) if path.is_file()])[:12]
 
 
-def open_all(catalogues: Mapping[str, Served], computing: Mapping[str, str]) -> None:
+def open_all(catalogues: Mapping[str, Served], opening: Mapping[str, Any]) -> None:
     """Open every catalogue. Catalogue files share the network of the general model."""
     shared: Linker | None = None
     for served in catalogues.values():
-        served.opened = open_served(served, computing, shared)
+        served.opened = open_served(served, opening, shared)
         if served.model is None:
             shared = shared or served.opened.linker
         log.info("%s: %s entities", served.name, f"{served.opened.linker.entities.manifest.entities:,}")

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from elq.errors import ElqError
 from elq.serving.catalogues import Served, forget_garbage, open_served, watched
@@ -34,7 +35,7 @@ class Reloader:
 
     Args:
         catalogues: the catalogues.
-        computing: the device, the backend and the number format of the encoder.
+        opening: settings of the linkers, as in Linker.from_pretrained.
         seconds: how often to look.
         count: is told the catalogue, and ``opened`` or ``refused``.
     """
@@ -42,11 +43,11 @@ class Reloader:
     def __init__(
         self,
         catalogues: Mapping[str, Served],
-        computing: Mapping[str, str],
+        opening: Mapping[str, Any],
         seconds: float,
         count: Callable[[Served, str], None],
     ) -> None:
-        self.catalogues, self.computing, self.seconds, self.count = catalogues, computing, seconds, count
+        self.catalogues, self.opening, self.seconds, self.count = catalogues, opening, seconds, count
         self._seen = dict[str, Fingerprint]()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="elq-reload", daemon=True)
@@ -79,7 +80,7 @@ class Reloader:
         error: str | None = None
         try:
             beside = served.opened.linker if served.model is None and served.opened else None
-            opened = open_served(served, self.computing, beside)
+            opened = open_served(served, self.opening, beside)
         except ElqError as problem:
             error = str(problem)
         except Exception as problem:

@@ -9,12 +9,25 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from elq.errors import ElqError
+from elq.linking.inputs import MOST_TYPE_SCORE_WEIGHT
 
 PREFIX = "ELQ_"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a catalogue: it is a part of the path /v1/NAME/link
 DEFAULT = "default"  # the name of a model folder or catalogue that is given without a name
-LEAST: Mapping[str, float] = {"port": 0, "max_wait_ms": 0, "reload_seconds": 0, "timeout": 0.01}  # of the others: 1
-MOST: Mapping[str, float] = {"port": 65_535, "max_wait_ms": 10_000, "timeout": 86_400, "reload_seconds": 86_400}
+LEAST: Mapping[str, float] = {  # of the others: 1
+    "port": 0,
+    "max_wait_ms": 0,
+    "reload_seconds": 0,
+    "timeout": 0.01,
+    "type_score_weight": 0,
+}
+MOST: Mapping[str, float] = {
+    "port": 65_535,
+    "max_wait_ms": 10_000,
+    "timeout": 86_400,
+    "reload_seconds": 86_400,
+    "type_score_weight": MOST_TYPE_SCORE_WEIGHT,
+}
 
 
 def _flag(default: Any, help: str, metavar: str | None = None, *, shown: bool = True) -> Any:
@@ -47,6 +60,7 @@ class Settings:
     device: str = _flag("cpu", "where the encoder runs: cpu, cuda, auto, …")
     backend: str = _flag("torch", "what computes the encoder: torch, or onnx or openvino after `elq export`")
     dtype: str = _flag("fp32", "number format of the encoder: fp32, bf16 (torch, openvino), int8 (onnx), auto")
+    type_score_weight: float = _flag(0.0, "weight of types in the score of candidates, for models with types", "W")
     feedback: str = _flag("", "file to which the page's corrections are written as annotated questions", "FILE")
     tracing: bool = _flag(False, "send traces with OpenTelemetry, to the address in OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -64,9 +78,9 @@ class Settings:
             raise ElqError("the token (ELQ_TOKEN) has spaces or other characters than ASCII: take letters and digits")
 
     @property
-    def computing(self) -> dict[str, str]:
-        """The device, the backend and the number format of the encoder."""
-        return {"device": self.device, "backend": self.backend, "dtype": self.dtype}
+    def opening(self) -> dict[str, Any]:
+        """How linkers are opened: what computes the encoder, and the weight of types in the score."""
+        return {name: getattr(self, name) for name in ("device", "backend", "dtype", "type_score_weight")}
 
 
 def _named(name: str) -> str:

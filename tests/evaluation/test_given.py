@@ -205,5 +205,7 @@ def test_a_bi_encoder_is_measured_too(bi_encoder, question_file, tmp_path, capsy
     assert written["model"]["given_normalised_accuracy"] == sum(hits) / sum(known)
     assert run("evaluate", [*arguments, "--backend", "onnx"]) == 2
     assert "--backend is given, but" in capsys.readouterr().err
+    assert run("evaluate", [*arguments, "--type-score-weight", "0.5"]) == 2
+    assert "--type-score-weight is given, but" in capsys.readouterr().err
     assert run("evaluate", [*arguments, "--rerank", str(tmp_path / "nowhere")]) == 2  # so it is opened
     assert "nowhere is not a folder" in capsys.readouterr().err
