@@ -27,16 +27,55 @@ Record = dict[str, Any]
 HERE = Path(__file__).parent
 HAN = re.compile("^[\u3400-\u9fff·]+$")
 MOST = 6  # aliases of an entity
-LARGE, LARGE_IN_CHINA = 250_000, 400_000  # inhabitants of the cities that are in the catalogue; smaller ones if they are namesakes
+LARGE, LARGE_IN_CHINA = (
+    250_000,
+    400_000,
+)  # inhabitants of the cities that are in the catalogue; smaller ones if they are namesakes
 ENDINGS = (
-    *("特别行政区", "维吾尔自治区", "壮族自治区", "回族自治区", "自治区", "自治州", "共和国", "股份有限公司", "有限公司", "公司"),
-    *("集团", "银行", "火锅", "省", "市", "县", "州", "区", "语", "文", "族", "郡", "岛", "群岛", "大酒店", "酒店", "餐厅", "超市"),
+    *(
+        "特别行政区",
+        "维吾尔自治区",
+        "壮族自治区",
+        "回族自治区",
+        "自治区",
+        "自治州",
+        "共和国",
+        "股份有限公司",
+        "有限公司",
+        "公司",
+    ),
+    *(
+        "集团",
+        "银行",
+        "火锅",
+        "省",
+        "市",
+        "县",
+        "州",
+        "区",
+        "语",
+        "文",
+        "族",
+        "郡",
+        "岛",
+        "群岛",
+        "大酒店",
+        "酒店",
+        "餐厅",
+        "超市",
+    ),
 )
 DIVISIONS = {
     **{"Province": "省", "State": "州", "Region": "大区", "District": "区", "Municipality": "市", "Department": "省"},
     **{"Metropolitan department": "省", "Prefecture": "省", "County": "郡", "Canton": "州", "Land": "州", "Parish": "区"},
     **{"Autonomous region": "自治区", "Voivodship": "省", "Governorate": "省", "Emirate": "酋长国", "Republic": "共和国"},
 }
+LETTERS = {  # one letter is the name of a province on the plates of cars and in names of roads
+    "北京": "京", "天津": "津", "上海": "沪", "重庆": "渝", "河北省": "冀", "山西省": "晋", "辽宁省": "辽", "吉林省": "吉",
+    "黑龙江省": "黑", "江苏省": "苏", "浙江省": "浙", "安徽省": "皖", "福建省": "闽", "江西省": "赣", "山东省": "鲁",
+    "河南省": "豫", "湖北省": "鄂", "湖南省": "湘", "广东省": "粤", "海南省": "琼", "四川省": "川", "贵州省": "黔",
+    "云南省": "滇", "陕西省": "陕", "甘肃省": "陇", "青海省": "青",
+}  # fmt: skip
 CHINA = "01安徽 02浙江 03江西 04江苏 05吉林 06青海 07福建 08黑龙江 09河南 10河北 11湖南 12湖北 13新疆 14西藏 15甘肃 16广西 18贵州 19辽宁 20内蒙古 21宁夏 22北京 23上海 24山西 25山东 26陕西 28天津 29云南 30广东 31海南 32四川 33重庆"
 PARTS = {
     **{("CN", part[:2]): part[2:] for part in CHINA.split()},
@@ -44,7 +83,10 @@ PARTS = {
     **{("CA", "01"): "艾伯塔", ("CA", "02"): "不列颠哥伦比亚", ("CA", "08"): "安大略", ("CA", "10"): "魁北克"},
     **{("AU", "02"): "新南威尔士", ("AU", "07"): "维多利亚", ("AU", "04"): "昆士兰", ("AU", "08"): "西澳大利亚"},
 }
-JAPANESE = str.maketrans("恵竜徳済広仏荘塩浜鶏郷楽渓亜関懐沢県桜気鉄駅円経掲営宝姫児寿称県蔵蔵鉱塚辺歩黒麺", "惠龙德济广佛庄盐滨鸡乡乐溪亚关怀泽县樱气铁驿圆经揭营宝姬儿寿称县藏藏矿冢边步黑面")  # letters of Japan
+JAPANESE = str.maketrans(
+    "恵竜徳済広仏荘塩浜鶏郷楽渓亜関懐沢県桜気鉄駅円経掲営宝姫児寿称県蔵蔵鉱塚辺歩黒麺",
+    "惠龙德济广佛庄盐滨鸡乡乐溪亚关怀泽县樱气铁驿圆经揭营宝姬儿寿称县藏藏矿冢边步黑面",
+)  # letters of Japan
 SHOPS = {  # the last part of a key of name-suggestion-index → what it is, and the kind of its sentences
     "bank": ("银行", "bank"), "restaurant": ("餐馆", "food_shop"), "fast_food": ("快餐店", "food_shop"),
     "cafe": ("饮品店", "food_shop"), "supermarket": ("超市", "shop"), "convenience": ("便利店", "shop"),
@@ -193,7 +235,14 @@ def currencies(of: Packages) -> Iterator[Thing]:
 def scripts(of: Packages) -> Iterator[Thing]:
     for code, name in of.zh.scripts.items():
         if HAN.match(name) and code[0] != "Z":
-            yield Thing(f"s-{code}", ["script"], [name, *of.others("scripts", code)], ["文字"], "书写语言的文字", foreign=[of.en.scripts.get(code, "")])
+            yield Thing(
+                f"s-{code}",
+                ["script"],
+                [name, *of.others("scripts", code)],
+                ["文字"],
+                "书写语言的文字",
+                foreign=[of.en.scripts.get(code, "")],
+            )
 
 
 def divisions(of: Packages) -> Iterator[Thing]:
@@ -211,13 +260,23 @@ def divisions(of: Packages) -> Iterator[Thing]:
         seen.add((name, land))
         if land in wanted and HAN.match(name) and not town and item["type"] not in ("London borough", "Two-tier county"):
             country, word = of.zh.territories[land], DIVISIONS.get(item["type"], "行政区")
-            yield Thing(f"r-{code}", ["region"], [name], [f"{country}的{word}", word], f"{country}的{word}", foreign=[item["name"]], where=[country])
+            yield Thing(
+                f"r-{code}",
+                ["region"],
+                [name],
+                [f"{country}的{word}", word],
+                f"{country}的{word}",
+                foreign=[item["name"]],
+                where=[country],
+            )
 
 
 def cities(of: Packages, taken: set[str]) -> Iterator[Thing]:
     """Large cities with a Chinese name, and smaller ones whose Chinese name means something else too."""
     translate = of.translated("iso3166-2")
-    states = {item["code"]: translate(item["name"]) for item in of.read("*pycountry*/pycountry/databases/iso3166-2.json")["3166-2"]}
+    states = {
+        item["code"]: translate(item["name"]) for item in of.read("*pycountry*/pycountry/databases/iso3166-2.json")["3166-2"]
+    }
     found = []
     for city in sorted(of.cities.values(), key=lambda city: -city["population"]):
         original = [name for name in city["alternatenames"] if HAN.match(name) and 2 <= len(name) <= 9]
@@ -227,7 +286,16 @@ def cities(of: Packages, taken: set[str]) -> Iterator[Thing]:
         towns = [name for name in names if len(name) > 2 and name.endswith("市")]
         if towns and city["countrycode"] == "CN":
             names[towns[0][:-1]] += 99
-        order = sorted(names, key=lambda name: (f"{name}市" not in names, name.endswith(("区", "县", "镇")), name not in original, -names[name], -min(len(name), 4)))
+        order = sorted(
+            names,
+            key=lambda name: (
+                f"{name}市" not in names,
+                name.endswith(("区", "县", "镇")),
+                name not in original,
+                -names[name],
+                -min(len(name), 4),
+            ),
+        )
         found.append((city, order))
     count = Counter(order[0] for _, order in found)
     for city, order in found:
@@ -235,7 +303,9 @@ def cities(of: Packages, taken: set[str]) -> Iterator[Thing]:
         country = of.places[code]
         large = city["population"] >= (LARGE_IN_CHINA if code == "CN" else LARGE)
         capital = city["name"] in of.lands.get(code, {}).get("capital", ())
-        namesake = (count[order[0]] > 1 and city["population"] >= 25_000 and code != "CN") or (order[0] in taken and (code != "CN" or city["population"] >= 150_000))
+        namesake = (count[order[0]] > 1 and city["population"] >= 25_000 and code != "CN") or (
+            order[0] in taken and (code != "CN" or city["population"] >= 150_000)
+        )
         if order[0] == country or not (large or capital or namesake):
             continue
         part = PARTS.get((code, city["admin1code"])) or (states.get(f"US-{city['admin1code']}", "") if code == "US" else "")
@@ -256,13 +326,18 @@ def brands(of: Packages) -> Iterator[Thing]:
             name = next((of.simple(tags[each]) for each in fields if HAN.match(tags.get(each, ""))), "")
             if not name or re.search("[\u3040-\u30ff]", str(item["displayName"])):
                 continue
-            others = [*item.get("matchNames", ()), *(v for k, v in tags.items() if re.match("(short|alt|official)_name|operator:short", k))]
+            others = [
+                *item.get("matchNames", ()),
+                *(v for k, v in tags.items() if re.match("(short|alt|official)_name|operator:short", k)),
+            ]
             names = [name, *(of.simple(other) for other in others if HAN.match(other))]
             if name in seen:
                 seen[name].names += names
                 continue
             foreign = [tags[each] for each in ("brand:en", "name:en", "network:en") if each in tags][:1]
-            seen[name] = Thing(f"b-{item['id']}", [kind], names, [word, "品牌"] if kind != "transit" else [word], f"{word}", foreign=foreign)
+            seen[name] = Thing(
+                f"b-{item['id']}", [kind], names, [word, "品牌"] if kind != "transit" else [word], f"{word}", foreign=foreign
+            )
     yield from seen.values()
 
 
@@ -284,8 +359,19 @@ def written() -> Iterator[Thing]:
             kind, title, aliases, types, about = line.split("|")
             label, kinds = re.sub(r" \(.*\)$", "", title), [kind]
             own = [value for key, value in OF_TYPE.items() if key in types]
-            kinds = [*dict.fromkeys([*own, *([kind] if kind in SENTENCES or kind == "person" else []), *(["food"] if kind == "grain" else [])])]
-            yield Thing(f"o-{number}", kinds or ["character"], [label, *filter(None, aliases.split(";"))], types.split(";"), about, title)
+            kinds = [
+                *dict.fromkeys(
+                    [*own, *([kind] if kind in SENTENCES or kind == "person" else []), *(["food"] if kind == "grain" else [])]
+                )
+            ]
+            yield Thing(
+                f"o-{number}",
+                kinds or ["character"],
+                [label, *filter(None, aliases.split(";"))],
+                types.split(";"),
+                about,
+                title,
+            )
     for number, line in enumerate((HERE.parent / "languages" / "names.txt").read_text(encoding="utf-8").splitlines()):
         if line and not line.startswith("#"):
             kind, english, _, _, _, name, about = line.split("|")
@@ -297,7 +383,16 @@ def written() -> Iterator[Thing]:
 def gathered(of: Packages) -> list[Thing]:
     """All entities, each name of an entity once. An entity that several sources have is taken from the first one."""
     things, known = [], set[tuple[str, str]]()
-    for thing in [*written(), *countries(of), *languages(of), *currencies(of), *scripts(of), *divisions(of), *brands(of), *nouns(of)]:
+    for thing in [
+        *written(),
+        *countries(of),
+        *languages(of),
+        *currencies(of),
+        *scripts(of),
+        *divisions(of),
+        *brands(of),
+        *nouns(of),
+    ]:
         key = (thing.title or thing.names[0], thing.types[0])
         if key in known or thing.names[0] in ALIKE.get(thing.id[0], lambda known: ())(known):
             continue  # a second entry of the same thing
@@ -305,7 +400,9 @@ def gathered(of: Packages) -> list[Thing]:
         if thing.id[0] == "o":
             known |= {(name, "公司" if "公司" in thing.types[0] else "") for name in thing.names[1:]}
         things.append(thing)
-    taken = {thing.names[0] for thing in things if thing.id[0] in "clrob"} | {re.sub("[省市州区县]$", "", t.names[0]) for t in things if t.id[0] == "r"}
+    taken = {thing.names[0] for thing in things if thing.id[0] in "clrob"} | {
+        re.sub("[省市州区县]$", "", t.names[0]) for t in things if t.id[0] == "r"
+    }
     towns = [*cities(of, taken)]
     things = [thing for thing in things if thing.id[0] != "r" or beside(thing, towns)] + towns
     for thing in things:
@@ -350,7 +447,9 @@ def templates() -> dict[str, list[str]]:
             for line in theirs.get(other, {}).get("frames", "").splitlines():
                 if "{other" not in line and "{entity}" in line:
                     made[kind].append(line.strip().replace("{entity}", "{n}"))
-    generic = [line.strip().replace("{entity}", "{n}") for line in theirs["generic"]["frames"].splitlines() if "{other" not in line]
+    generic = [
+        line.strip().replace("{entity}", "{n}") for line in theirs["generic"]["frames"].splitlines() if "{other" not in line
+    ]
     return {**made, "generic": [*dict.fromkeys([*generic, *made["thing"]])]}
 
 
@@ -374,12 +473,13 @@ class Author:
                 if rest != name and len(rest) >= 2:
                     made.append(rest)
                     break
+        made += [LETTERS[name] for name in thing.names[:1] if name in LETTERS and thing.id[0] in "gr"]
         return [name for name in dict.fromkeys(made) if name not in thing.names]
 
     def name(self, thing: Thing) -> tuple[str, bool]:
         """A name, and whether the catalogue has it for this entity."""
-        ways = {"label": 4, "alias": 3 if len(thing.names) > 1 else 0, "short": 3 if (short := self.short(thing)) else 0}
-        ways |= {"foreign": 1.2 if any(thing.foreign) else 0, "traditional": 2}
+        ways = {"label": 2, "alias": 3 if len(thing.names) > 1 else 0, "short": 3 if (short := self.short(thing)) else 0}
+        ways |= {"foreign": 1 if any(thing.foreign) else 0, "traditional": 1.5}
         way = self.draws.choices([*ways], [*ways.values()])[0]
         if way == "foreign":
             return self.draws.choice([*filter(None, thing.foreign)]), False
@@ -409,7 +509,7 @@ class Author:
 
     def written(self, things: list[Thing], count: int, texts: set[str]) -> list[Record]:
         """``count`` questions, none twice. Entities whose name is shared, or that have several names, come more often."""
-        weights = [1 + 1.5 * min(3, len(self.bearers[t.names[0]]) - 1) + 0.5 * (len(t.names) > 1) for t in things]
+        weights = [1 + 2.5 * min(3, len(self.bearers[t.names[0]]) - 1) + 0.5 * (len(t.names) > 1) for t in things]
         made: list[Record] = []
         while len(made) < count:
             question = self.write(self.draws.choices(things, weights)[0], len(made))
