@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,15 @@ def test_the_entities_have_the_chinese_form(trained):
 
 def test_the_usual_form_is_not_named_in_a_manifest(entities_folder):
     assert "form" not in Manifest.load(entities_folder).text
+
+
+def test_the_questions_of_the_benchmark_are_whole():
+    lines = (Path(__file__).parents[2] / "benchmarks" / "chinese" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = [json.loads(line) for line in lines]
+    mentions = [(question["text"], mention) for question in questions for mention in question["mentions"]]
+    assert len(questions) == len(mentions) == len({mention["entity"] for _, mention in mentions}) == 100
+    assert all(text[m["start"] : m["end"]].strip() and m["end"] <= len(text) for text, m in mentions)
+    assert sum(question["needs"] != "label" for question in questions) >= 40
 
 
 class Break(Callback):
