@@ -7,7 +7,8 @@ The entities folder has the vectors of the encoder before the training. Each che
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from torch import Tensor
 
 from elq.disambiguation.disambiguator import Disambiguator
 from elq.disambiguation.examples import MentionExample, examples_of
-from elq.disambiguation.measures import recall_at
 from elq.disambiguation.mining import entity_table, mention_table, nearest
 from elq.disambiguation.module import BiEncoderModule
 from elq.encoding import e5
@@ -24,6 +24,7 @@ from elq.encoding.marked import MarkedTexts
 from elq.encoding.tokens import token_span
 from elq.encoding.transformer import mean_vectors
 from elq.entities.manifest import Entities, open_entities
+from elq.entities.prior import prior_columns
 from elq.entities.texts import EntityText
 from elq.model.biencoder import BiEncoder
 from elq.names.baseline import FamousName
@@ -46,6 +47,7 @@ def ways_of(file: Path) -> list[str]:
 def plain_vectors(network: BiEncoder, texts: MarkedTexts, examples: Sequence[MentionExample], which: str) -> Tensor:
     """The vectors (M, D) of mentions in texts without markers: of the sentence, of the mention, or their sum."""
     made = []
+    network.eval()
     for example in examples:
         tokens = texts.plain([example.text], cuts=[[example.start, example.end]])
         hidden = network.context(tokens.ids, tokens.attention)  # (1, T, D)
@@ -83,19 +85,31 @@ def dictionary_rows(entities: Entities, examples: Sequence[MentionExample], *, p
 
 
 class Report:
-    """Prints one line for each score, and keeps which mentions were right."""
+    """Prints one line for each score, and keeps which mentions were right.
 
-    def __init__(self, gold: Tensor, ways: Sequence[str]) -> None:
-        self.gold, self.ways = gold, ways
+    Args:
+        gold: (M,) catalogue rows of the gold entities.
+        ways: what each question needs.
+        file: keeps the ranks of each line, so that a line is made only once.
+    """
+
+    def __init__(self, gold: Tensor, ways: Sequence[str], file: Path) -> None:
+        self.gold, self.ways, self.file = gold, ways, file
+        self.ranks = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}  # −1 where it is not there
         self.right: dict[str, np.ndarray] = {}
 
-    def line(self, name: str, rows: Tensor) -> None:
+    def line(self, name: str, rows: Callable[[], Tensor]) -> None:
         """Print recall@k of all mentions, and recall@1 of each kind of question."""
-        self.right[name] = (rows[:, 0] == self.gold).numpy()
-        recall = recall_at(rows, self.gold, KS)
+        if name not in self.ranks:
+            same = rows() == self.gold.unsqueeze(-1)  # (M, K)
+            self.ranks[name] = torch.where(same.any(-1), same.int().argmax(-1), -1).tolist()
+            self.file.write_text(json.dumps(self.ranks), encoding="utf-8")
+        ranks = np.array(self.ranks[name])  # (M,)
+        self.right[name] = ranks == 0
         kinds = {way: self.right[name][[w == way for w in self.ways]] for way in dict.fromkeys(self.ways)}
         parts = " ".join(f"{way} {hits.mean():.2f}" for way, hits in kinds.items())
-        print(f"{name:42s}", " ".join(f"@{k} {value:.3f}" for k, value in recall.items()), "|", parts, flush=True)
+        recall = " ".join(f"@{k} {((ranks >= 0) & (ranks < k)).mean():.3f}" for k in KS)
+        print(f"{name:44s}", recall, "|", parts, flush=True)
 
     def difference(self, names: Sequence[str], other: str) -> None:
         """Print the mean difference of recall@1 and its 95% interval by a paired bootstrap over the questions."""
@@ -105,6 +119,15 @@ class Report:
         print(f"{' and '.join(names)} minus {other}: {terms.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
 
 
+def of_checkpoint(file: str, entities: Entities, examples: Sequence[MentionExample], table: Tensor) -> Tensor:
+    """The catalogue rows (M, 128) of the nearest entities, by the towers of a checkpoint; ``table`` is that of a frozen tower."""
+    module = BiEncoderModule.load_from_checkpoint(file).eval()
+    if module.network.entity is not None:
+        texts = [TEXT(record) for record in entities.catalogue.all_rows()]
+        table = entity_table(module.network, module.texts, texts, half=True)  # (N, D)
+    return nearest(mention_table(module.network, module.texts, examples), table, 128)[1]
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,31 +135,27 @@ def main() -> None:
     parser.add_argument("--entities", required=True, help="entities folder that multilingual-e5-small made")
     parser.add_argument("--checkpoint", action="append", default=[])
     parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--keep", type=Path, default=Path("runs/chinese/ranks.json"), help="file of the lines that were made")
     args = parser.parse_args()
     entities, ways = open_entities(args.entities), ways_of(args.questions)
     examples = examples_of(read_questions(args.questions), entities.catalogue, str(args.questions))
     gold = torch.tensor([example.row for example in examples])
-    report = Report(gold, ways if len(ways) == len(examples) else ["all"] * len(examples))
+    report = Report(gold, ways if len(ways) == len(examples) else ["all"] * len(examples), args.keep)
     print(f"{len(examples)} mentions, {len(entities.catalogue):,} entities")
-    report.line("dictionary", dictionary_rows(entities, examples, popular=False))
-    report.line("dictionary, most inhabitants", dictionary_rows(entities, examples, popular=True))
-    network, texts = BiEncoder.from_encoder(e5.NAME, markers="chinese", entity_tower="frozen", context_tokens=48)
-    table = entities.table.tensor()[:, : network.width].float()  # (N, D)
+    report.line("dictionary", lambda: dictionary_rows(entities, examples, popular=False))
+    report.line("dictionary, most inhabitants", lambda: dictionary_rows(entities, examples, popular=True))
+    table = entities.table.tensor()[:, : entities.table.width - prior_columns(entities.manifest.prior)].float()  # (N, D)
+    start = cache(lambda: BiEncoder.from_encoder(e5.NAME, markers="chinese", entity_tower="frozen", context_tokens=48))
     for which in ("sentence", "mention", "sum"):
-        report.line(
-            f"untrained, plain text, {which}", nearest(plain_vectors(network.eval(), texts, examples, which), table, 128)[1]
-        )
-    report.line("untrained, marked", nearest(mention_table(network, texts, examples), table, 128)[1])
-    records = [TEXT(record) for record in entities.catalogue.all_rows()] if args.checkpoint else []
+        name = f"untrained, plain text, {which}"
+        report.line(name, lambda which=which: nearest(plain_vectors(*start(), examples, which), table, 128)[1])
+    report.line("untrained, marked", lambda: nearest(mention_table(start()[0].eval(), start()[1], examples), table, 128)[1])
     for file in args.checkpoint:
-        module = BiEncoderModule.load_from_checkpoint(file).eval()
-        frozen = module.network.entity is None
-        own = table if frozen else entity_table(module.network, module.texts, records, half=True)  # (N, D)
-        report.line(f"{file}, vectors", nearest(mention_table(module.network, module.texts, examples), own, 128)[1])
+        report.line(f"{file}, vectors", lambda file=file: of_checkpoint(file, entities, examples, table))
     for folder in args.model:
-        model = Disambiguator.from_pretrained(folder)
-        report.line(f"{folder}, vectors", model.candidates(examples, 128, vectors_alone=True).rows)
-        report.line(f"{folder}, names and fame", model.candidates(examples, 128).rows)
+        model = cache(lambda folder=folder: Disambiguator.from_pretrained(folder))
+        report.line(f"{folder}, vectors", lambda m=model: m().candidates(examples, 128, vectors_alone=True).rows)
+        report.line(f"{folder}, names and fame", lambda m=model: m().candidates(examples, 128).rows)
     for score in ("vectors", "names and fame") if args.model else ():
         for other in ("dictionary", "dictionary, most inhabitants"):
             report.difference([f"{folder}, {score}" for folder in args.model], other)
