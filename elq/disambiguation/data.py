@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PRIOR = ("qid", "popularity")
+TEXTS = {"blink": EntityText(separator=" [unused2] "), "chinese": EntityText(form="chinese")}  # the usual entity texts
 SAMPLE = 2_000  # drawn entities among the development entities
 
 
@@ -48,7 +49,8 @@ class MentionData(LightningDataModule):
         train: the stages, in order. The last one continues if ``trainer.max_epochs`` is more than their sum.
         dev: file of development questions, on which the best epoch is chosen.
         build: how the entities folder is built; its encoder is that of the model if it names no other.
-        text: the text of an entity, whose separator gets the marker between title and description.
+        text: the text of an entity; None: with the markers ``blink``, title, aliases and description, with a marker before the
+            description; with the markers ``chinese``, the form ``chinese``.
         entity_views: ``whole``, or ``sentences``: in the model folder, the sentences of a description have vectors of their own
             (elq/disambiguation/views.py).
         held_out: whether development mentions are those of a fifth of the entities, and training mentions those of the others
@@ -92,7 +94,7 @@ class MentionData(LightningDataModule):
         build = build or BuildSettings()
         self.build = replace(build, encoder=build.encoder or encoder, prior=PRIOR)
         self.settings = settings or BiEncoderTraining()
-        self.text = text or EntityText(("title", "aliases", "description"), separator=" [unused2] ")
+        self.text = text or TEXTS[self.settings.markers]
         self.catalogue_file, self.entities_folder, self.columns = catalogue, entities, columns
         self.stages, self.dev_file, self.held_out, self.entity_views = train, dev, held_out, entity_views
         self.batch_size, self.workers, self.dev_entities, self.seed = batch_size, workers, dev_entities, seed

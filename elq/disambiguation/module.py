@@ -16,11 +16,38 @@ from elq.disambiguation.losses import in_batch_loss
 from elq.disambiguation.measures import RECALL_AT, recall_at
 from elq.disambiguation.mining import mention_table, nearest
 from elq.disambiguation.settings import BiEncoderTraining
+from elq.encoding.added_words import words_of
 from elq.encoding.pretrained import DEFAULT
+from elq.encoding.transformer import Encoder
+from elq.errors import ElqError
 from elq.model.biencoder import BiEncoder
 from elq.training.trained import TrainedModule, undecayed
 
 log = logging.getLogger(__name__)
+
+
+def freeze(tower: Encoder, *, words: bool, layers: int) -> None:
+    """Say which weights of a tower are not trained. The vectors of added words are always trained.
+
+    Args:
+        tower: a tower.
+        words: its word vectors are not trained.
+        layers: the number of its layers that are not trained, from the first one. Where it is not 0, no vectors before the
+            first layer are trained.
+
+    Raises:
+        ElqError: the tower has fewer layers, or is of another family than BERT.
+    """
+    words_of(tower).weight.requires_grad_(not words)
+    if not layers:
+        return
+    found = getattr(getattr(tower.transformer, "encoder", None), "layer", [])
+    if layers > len(found):
+        raise ElqError(f"model.frozen_layers is {layers}, but the encoder has {len(found)} layers of BERT: lower it")
+    added = getattr(words_of(tower), "added", None)
+    for part in (tower.transformer.embeddings, *found[:layers]):
+        for weight in part.parameters():
+            weight.requires_grad_(weight is added)
 
 
 class BiEncoderModule(TrainedModule):
@@ -38,7 +65,7 @@ class BiEncoderModule(TrainedModule):
         self.network, self.texts = BiEncoder.from_encoder(encoder, **self.settings.network())
         for tower in (self.network.context, self.network.entity):
             if tower is not None:
-                tower.transformer.get_input_embeddings().requires_grad_(not self.settings.frozen_words)
+                freeze(tower, words=self.settings.frozen_words, layers=self.settings.frozen_layers)
         self.undecayed = undecayed(self.network)
 
     @property

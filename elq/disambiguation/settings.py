@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from elq.errors import ElqError
-from elq.model.biencoder import BiEncoderSettings
+from elq.model.biencoder_config import BiEncoderSettings
 from elq.training.stages import Source
 
 
@@ -28,7 +28,9 @@ class BiEncoderTraining(BiEncoderSettings):
     """The settings of a bi-encoder in training.
 
     Args:
-        frozen_words: the word vectors of both towers are not trained.
+        frozen_words: the word vectors of both towers are not trained, apart from those of added tokens.
+        frozen_layers: the number of layers of both towers that are not trained, from the first one; the vectors of places and
+            of token types are not trained either. This takes less time. 0: all layers are trained.
         lr_encoder: peak learning rate of the towers.
         lr_heads: learning rate of the logarithm of the scale.
         weight_decay: weight decay of matrices.
@@ -38,6 +40,7 @@ class BiEncoderTraining(BiEncoderSettings):
     """
 
     frozen_words: bool = False
+    frozen_layers: int = 0
     lr_encoder: float = 1e-4
     lr_heads: float = 1e-2
     weight_decay: float = 0.01
@@ -46,6 +49,8 @@ class BiEncoderTraining(BiEncoderSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.frozen_layers < 0:
+            raise ElqError(f"model.frozen_layers is {self.frozen_layers}, but must be at least 0: set it to 0, or leave it out")
         if not 0 <= self.moving_mean < 1:
             raise ElqError(
                 f"model.moving_mean is {self.moving_mean}, but must be at least 0 and below 1: set it to 0.99, or leave it out"

@@ -6,6 +6,7 @@ The forms are those of BLINK (Wu et al. 2020, section 4):
 - entity: ``[CLS] title [unused2] description [SEP]``;
 - pair, for a cross-encoder: ``[CLS] context [SEP] entity [SEP]``.
 
+An encoder may put further tokens behind [CLS] in every text, such as those of ``query:``; they stay there.
 The texts are cut into wordpieces first, and the markers are put between them. Of a context that is too long, the words nearest
 to the mention are kept, as many on the left as on the right. If one side needs less, the other side gets its room.
 """
@@ -23,7 +24,7 @@ from elq.types import Entity
 
 BLINK = ("[unused0]", "[unused1]", "[unused2]")  # these tokens are in the vocabularies of BERT, where nothing uses them
 CHINESE = ("[ENT_S]", "[ENT_E]", "[ENT_D]")  # they are added to a vocabulary
-AROUND = 4  # [CLS], two markers and [SEP]
+AROUND = 4  # [CLS], two markers and [SEP]; the tokens of a prefix come on top
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,12 @@ class Ends:
 
     start: int  # [CLS]
     end: int  # [SEP]
+    prefix: tuple[int, ...] = ()  # behind [CLS], such as the tokens of "query:"
+
+    @property
+    def before(self) -> list[int]:
+        """The ids at the start of a text."""
+        return [self.start, *self.prefix]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,11 @@ def context_ids(
     >>> context_ids([1, 2], [5], [8, 9], Markers(70, 71, 72), Ends(80, 81), 7)
     [80, 2, 70, 5, 71, 8, 81]
     """
-    mention = mention[: length - AROUND]
-    before, after = kept_around(len(left), len(right), length - AROUND - len(mention))
+    room = length - AROUND - len(ends.prefix)
+    mention = mention[:room]
+    before, after = kept_around(len(left), len(right), room - len(mention))
     marked = [markers.mention_start, *mention, markers.mention_end]
-    return [ends.start, *left[len(left) - before :], *marked, *right[:after], ends.end]
+    return [*ends.before, *left[len(left) - before :], *marked, *right[:after], ends.end]
 
 
 def entity_ids(title: Sequence[int], description: Sequence[int], markers: Markers, ends: Ends, length: int) -> list[int]:
@@ -86,7 +94,7 @@ def entity_ids(title: Sequence[int], description: Sequence[int], markers: Marker
     [80, 1, 2, 72, 5, 6, 81]
     """
     text = [*title, markers.description, *description] if description else [*title]
-    return [ends.start, *text[: length - 2], ends.end]
+    return [*ends.before, *text[: length - 2 - len(ends.prefix)], ends.end]
 
 
 def pair_ids(context: Sequence[int], entity: Sequence[int]) -> list[int]:
@@ -132,6 +140,23 @@ def with_markers(tokenizer: QuestionTokenizer, names: Sequence[str] = BLINK) -> 
     return copy, Markers(*(number for number in found if number is not None))
 
 
+def ends_of(tokenizer: QuestionTokenizer) -> Ends:
+    """The special tokens around every text.
+
+    Raises:
+        ElqError: there is none before the text, or not exactly one behind it.
+    """
+    empty = tokenizer([""]).ids[0].tolist()
+    text = tokenizer(["1"]).text_mask[0].tolist()
+    before = text.index(True) if True in text else 0
+    if before < 1 or len(empty) != before + 1:
+        raise ElqError(
+            f"the tokenizer puts {len(empty)} special tokens around a text, but marked texts need one on each side, and may"
+            " have more in front: give an encoder of the BERT family"
+        )
+    return Ends(empty[0], empty[-1], tuple(empty[1:-1]))
+
+
 class MarkedTexts:
     """Turns texts with marked mentions, and entity texts, into ids. Its state does not change.
 
@@ -140,23 +165,28 @@ class MarkedTexts:
         markers: their ids.
         context_tokens: the length of the longest context, in tokens with the special tokens and the markers.
         entity_tokens: the length of the longest entity text, in tokens with the special tokens.
+        plain: the tokenizer of entity texts, if these have no markers; None: the same tokenizer.
+        cut: whether a token ends where a mention begins or ends. If not, a mention has all characters of its tokens. A
+            Chinese text has no spaces, so a token may have the last character of a mention and the first one behind it.
     """
 
     def __init__(
-        self, tokenizer: QuestionTokenizer, markers: Markers, *, context_tokens: int = 64, entity_tokens: int = 64
+        self,
+        tokenizer: QuestionTokenizer,
+        markers: Markers,
+        *,
+        context_tokens: int = 64,
+        entity_tokens: int = 64,
+        plain: QuestionTokenizer | None = None,
+        cut: bool = False,
     ) -> None:
+        self.tokenizer, self.markers, self.plain, self.cut = tokenizer, markers, plain or tokenizer, cut
+        self.ends = ends_of(tokenizer)
+        more = len(self.ends.prefix)
         for name, value, least in (("context_tokens", context_tokens, AROUND + 1), ("entity_tokens", entity_tokens, 3)):
-            if type(value) is not int or value < least:
-                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}: raise it")
-        self.tokenizer, self.markers = tokenizer, markers
+            if type(value) is not int or value < least + more:
+                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least + more}: raise it")
         self.context_tokens, self.entity_tokens = context_tokens, entity_tokens
-        empty = tokenizer([""]).ids[0].tolist()
-        if len(empty) != 2:
-            raise ElqError(
-                f"the tokenizer puts {len(empty)} special tokens around a text, but marked texts need one on each side:"
-                " give an encoder of the BERT family"
-            )
-        self.ends = Ends(*empty)
 
     def contexts(self, texts: Sequence[str], mentions: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:
         """The ids of one context for each mention, text by text.
@@ -169,12 +199,16 @@ class MarkedTexts:
         Raises:
             ElqError: a mention overlaps no token.
         """
-        tokens = self.tokenizer(texts)
+        if self.cut:  # each mention has tokens of its own, so the other mentions of its text change nothing
+            texts = [text for b, text in enumerate(texts) for _ in mentions[b]]
+            mentions = [[span] for spans in mentions for span in spans]
+        tokens = self.tokenizer(texts, cuts=[[*spans[0]] for spans in mentions] if self.cut else None)
         return [ids for b, text in enumerate(texts) for ids in self._contexts(tokens, b, text, mentions[b])]
 
     def _contexts(self, tokens: TokenBatch, b: int, text: str, mentions: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
         inside = tokens.text_mask[b]
-        ids = tokens.ids[b, : int(tokens.attention[b].sum())].tolist()[1:-1]
+        own = len(self.ends.before)
+        ids = tokens.ids[b, : int(tokens.attention[b].sum())].tolist()[own:-1]
         find = token_finder(tokens.offsets[b], inside.tolist())
         for start, end in mentions:
             if (span := find(start, end)) is None:
@@ -182,16 +216,17 @@ class MarkedTexts:
                     f"the mention {text[start:end]!r} (characters {start} to {end}) overlaps no token that the model reads:"
                     " give a mention with letters or digits"
                 )
-            first, after = span[0] - 1, span[1] - 1  # ids lack the special token at the start
+            first, after = span[0] - own, span[1] - own  # ids lack the special tokens at the start
             yield context_ids(ids[:first], ids[first:after], ids[after:], self.markers, self.ends, self.context_tokens)
 
     def entities(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of entity texts, in which the name of a marker is one token. Longer texts are cut."""
-        tokens = self.tokenizer(texts)
+        tokens, before = self.plain(texts), self.ends.before
         lengths = tokens.attention.sum(1).tolist()
-        rows = [tokens.ids[b, :length].tolist()[1:-1] for b, length in enumerate(lengths)]
-        return [[self.ends.start, *row[: self.entity_tokens - 2], self.ends.end] for row in rows]
+        rows = [tokens.ids[b, :length].tolist()[len(before) : -1] for b, length in enumerate(lengths)]
+        return [[*before, *row[: self.entity_tokens - 1 - len(before)], self.ends.end] for row in rows]
 
     def pairs(self, contexts: Sequence[Sequence[int]], entities: Sequence[Sequence[int]]) -> list[list[int]]:
-        """The ids of pairs of a context and an entity, for a cross-encoder."""
-        return [pair_ids(context, entity) for context, entity in zip(contexts, entities, strict=True)]
+        """The ids of pairs of a context and an entity, for a cross-encoder. A prefix is there once."""
+        own = len(self.ends.prefix)
+        return [pair_ids(context, entity[own:]) for context, entity in zip(contexts, entities, strict=True)]

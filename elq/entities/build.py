@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,7 @@ def build_entities(
     require_catalogue(source, columns)
     name, precision = settings.encoder or DEFAULT, resolve_precision(settings.precision, device)
     digest = digest_of([source], json.dumps(sorted((columns or {}).items())))
-    chosen = {**asdict(settings), "encoder": name, "precision": precision}
+    chosen = {**asdict(settings), "encoder": name, "precision": precision, "text": text_settings(settings.text)}
     plan = {
         "format": PLAN_FORMAT,
         "source_sha256": digest,
@@ -118,6 +119,11 @@ def build_entities(
         mentions=mentions,
     )
     return assemble(output, recipe)
+
+
+def text_settings(text: EntityText) -> dict[str, Any]:
+    """The settings of entity texts, for manifests and plans. The usual form is left out, as in older folders."""
+    return {key: value for key, value in asdict(text).items() if key != "form" or value != EntityText.form}
 
 
 class EncodedTexts:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from elq.encoding.added_words import with_words
 from elq.encoding.marked import MarkedTexts, Markers, padded, pair_ids, with_markers
 from elq.encoding.packed import load_weights
 from elq.encoding.pretrained import load_tokenizer
@@ -22,7 +23,6 @@ from elq.encoding.transformer import Encoder, without_memory
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import write_json
-from elq.model.biencoder import with_words
 from elq.model.cross_config import CrossConfig, CrossSettings, read_cross_config
 from elq.model.network import refuse_others, save_weights
 from elq.types import Entity

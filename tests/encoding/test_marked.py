@@ -1,9 +1,12 @@
 """Golden strings of the input formats of BLINK and of its Chinese variant."""
 
+import json
+
 import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer
 
+from elq.encoding.e5 import tokenizer_json
 from elq.encoding.marked import (
     CHINESE,
     Ends,
@@ -134,6 +137,49 @@ def test_the_chinese_form(tokenizer):
         == "巴黎; 类型: 城市、首都; 别名: 花都"
     )
     assert chinese_entity(Entity("Q1", "巴黎", "巴黎")) == "巴黎"
+
+
+@pytest.fixture(scope="module")
+def pieces() -> QuestionTokenizer:
+    """A tokenizer in the form of multilingual-e5-small, in which one piece has letters of 京 and 在 together."""
+    names = ("北京在", "北京", "京", "北", "在", "哪里", "的", "▁", "▁北京", *"▁query:x")
+    made = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
+    scored = [(name, -2.0 if len(name) < 3 or "▁" in name else -1.0) for name in dict.fromkeys(names)]
+    return QuestionTokenizer(Tokenizer.from_str(json.dumps(tokenizer_json([*made, *scored]))))
+
+
+QUERY = "<s>  ▁ q u e r y :"  # the prefix of every text
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [
+        ("x<北京>在哪里", 64, f"{QUERY} ▁ x [ENT_S] ▁北京 [ENT_E] ▁ 在 哪里 </s> "),  # 北京在 is one piece without a mention
+        ("<北京>的", 64, f"{QUERY} [ENT_S] ▁北京 [ENT_E] 的 </s> "),
+        ("<北>京", 64, f"{QUERY} ▁ [ENT_S] 北 [ENT_E] ▁ 京 </s> "),
+        ("x x<北京>的 x x", 14, f"{QUERY} x [ENT_S] 北京 [ENT_E] 的 </s> "),  # the prefix has 8 of the 14 tokens
+        ("<北京>的 x x", 12, f"{QUERY} [ENT_S] ▁北京 [ENT_E] </s> "),
+    ],
+)
+def test_golden_contexts_of_pieces_behind_a_prefix(pieces, text, length, expected):
+    text, start, end = split(text)
+    texts = MarkedTexts(*with_markers(pieces, CHINESE), plain=pieces, cut=True, context_tokens=length)
+    (ids,) = texts.contexts([text], [[(start, end)]])
+    assert words(texts.tokenizer, ids) == expected
+    assert len(ids) <= length
+    spans = [(start, end), (0, 1)]
+    assert texts.contexts([text], [spans])[0] == ids  # the other mentions of a text change nothing
+
+
+def test_entities_and_pairs_behind_a_prefix(pieces):
+    texts = MarkedTexts(*with_markers(pieces, CHINESE), plain=pieces, cut=True, entity_tokens=11)
+    (entity,) = texts.entities(["北京的x x [ENT_S]"])
+    assert words(texts.tokenizer, entity) == f"{QUERY} ▁北京 的 </s> "
+    (context,) = texts.contexts(["北京"], [[(0, 2)]])
+    (pair,) = texts.pairs([context], [entity])
+    assert words(texts.tokenizer, pair) == f"{QUERY} [ENT_S] ▁北京 [ENT_E] </s>  ▁北京 的 </s> "
+    with pytest.raises(ElqError, match="entity_tokens is 9, but must be a whole number of at least 10"):
+        MarkedTexts(*with_markers(pieces, CHINESE), entity_tokens=9)
 
 
 def test_markers_that_the_vocabulary_lacks_get_the_next_ids(tokenizer):

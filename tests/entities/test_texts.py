@@ -23,3 +23,11 @@ def test_bad_fields():
         EntityText(max_aliases=-1)
     with pytest.raises(ElqError, match="needs title or label"):
         EntityText(fields=("description",))
+
+
+def test_the_chinese_form_has_label_types_and_aliases():
+    paris = Entity("Q90", "巴黎 (法国)", "巴黎", "法国首都", ("花都", "光之城"), ("城市", "首都"))
+    assert EntityText(form="chinese")(paris) == "巴黎; 类型: 城市、首都; 别名: 花都、光之城"
+    assert EntityText(form="chinese", max_aliases=0, max_types=1)(paris) == "巴黎; 类型: 城市"
+    with pytest.raises(ElqError, match="the form of an entity text is 'french', but must be one of description, chinese"):
+        EntityText(form="french")
