@@ -44,7 +44,7 @@ def test_spans_inside_a_name_of_several_words_have_a_greatest_logit():
     kinds = torch.randint(1, FINE + 1, (60, 7, 4), generator=draws)
     named = torch.where(torch.rand(kinds.shape, generator=draws) < 0.2, kinds, 0)
     named[..., 1:] *= torch.arange(7)[:, None] + torch.arange(1, 4) < 7  # no span goes beyond the last token
-    several = {fine_kind(match, 2, size) for match in (0, 1) for size in (100, 1_000, 10_000, 1_000_000)}
+    several = {fine_kind(match, 2, size) for match in (0, 1, 2) for size in (100, 1_000, 10_000, 1_000_000)}
     expected = torch.full(named.shape, inf)
     for b, one in enumerate(named.tolist()):
         long = [(t, t + n + 1) for t in range(7) for n in range(4) if one[t][n] in several]
