@@ -24,8 +24,8 @@ FINE = PER_SIZE * (len(SIZES) + 1)
 # very words of a name are meant as the name by default, whatever the rest of the question says. Chosen on the catalogues of
 # benchmarks/general/development. −inf: the rest of the question decides alone.
 LEAST = ((-1.0, 1.0), (-1.5, 0.5), (-inf, 0.0), (-inf, -inf), (-inf, -0.5), (-inf, -0.5), (-inf, 0.0))
-# The greatest logit of p(mention) of a span inside a name of several words, or a spelling or misspelling of one, in a linker: what
-# is sure enough is linked, but of two sure spans the longer name stays. Chosen on the same catalogues, which 1 to 2 suit equally.
+# The greatest logit of p(mention) of a span inside a name of several words, or a spelling or misspelling of one, in a linker:
+# what is sure enough is linked, but of two sure spans the longer name stays. Chosen on the same catalogues; 1 to 2 do as well.
 INSIDE = 1.5
 START_SCORES = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # start values (logits) of the scores of the matches
 
