@@ -5,6 +5,7 @@ with the first letters of a wrong one, are compared with the words.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -15,6 +16,7 @@ from elq.names.spelling import COUNTED
 
 MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
 MOST_PARTS = 500  # the same, for longer names of which a phrase may be a misspelt part
+CACHED = 256  # beginnings of words for which the names are kept
 LONG_WORD = 5  # letters of the shortest single word that may be a misspelling
 LONG_PART = 4  # words of the longest phrase that may be a misspelt part, or one name with spaces in it
 NEAR = ((4, 1), (8, 2))  # (least letters of a word, letters that may be wrong in it)
@@ -31,6 +33,7 @@ class Misspellings:
 
     def __init__(self, names: Names, silent: frozenset[str], by_last_word: Callable[[str], dict[str, list[str]]]) -> None:
         self._names, self._silent, self._by_last_word = names, silent, by_last_word
+        self._scan, self._single = lru_cache(CACHED)(self._find_all), lru_cache(CACHED)(self._find_single)
 
     def names(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of one word.
@@ -38,7 +41,7 @@ class Misspellings:
         A single word must agree with the name in its first letter; in the first two letters, if many names share the first.
         """
         if " " not in key:
-            return near(self._single(key), key) if len(key) >= LONG_WORD and key not in self._silent else []
+            return near(self._single(key[:2]), key) if len(key) >= LONG_WORD and key not in self._silent else []
         found: list[str] = []
         head, _, word = key.rpartition(" ")
         if self._fixed(head) and word not in self._silent:
@@ -63,34 +66,33 @@ class Misspellings:
         return found if len(found) <= MOST_PARTS else []
 
     def _longer_than_one(self, word: str) -> list[str]:
-        if len(word) < LONG_WORD:
+        if len(word) < LONG_WORD or not may_be_wrong(word):
             return []
-        first, last = self._scan(FORWARD, word[:2]), [*map(backwards, self._scan(BACKWARD, word[:2]))]
-        firsts = {*misspelt([*{name.partition(" ")[0] for name in first}], word)}
-        lasts = {*misspelt([*{name.rpartition(" ")[2] for name in last}], word)}
-        found = [name for name in first if name.partition(" ")[0] in firsts]
-        return [*dict.fromkeys(found + [name for name in last if name.rpartition(" ")[2] in lasts])]
+        first, last = self._scan(FORWARD, word[:2]), self._scan(BACKWARD, word[:2])
+        firsts, lasts = ({*misspelt([*{other for other, _ in found}], word)} for found in (first, last))
+        found = [f"{other} {rest}" for other, rest in first if other in firsts]
+        return [*dict.fromkeys(found + [f"{rest} {other}" for other, rest in last if other in lasts])]
 
     def _longer_than_some(self, words: Sequence[str]) -> list[str]:
         head, tail, first, last = " ".join(words[:-1]), " ".join(words[1:]), words[0], words[-1]
         found: list[str] = []
-        if self._fixed(head):  # "powder qeen" for "powder queen 172"
+        if may_be_wrong(last) and self._fixed(head):  # "powder qeen" for "powder queen 172"
             longer = [name for name in self._beginning(head, MOST_PARTS) if " " in name[len(head) + 1 :]]
             found += [name for name in longer if near([name[len(head) + 1 :].partition(" ")[0]], last)]
-            ends = [name.rpartition(" ") for name in map(backwards, self._scan(BACKWARD, last[:2]))]
-            found += [f"{rest} {other}" for rest, _, other in ends if rest.endswith(f" {head}") and alike(other, last)]
-        if self._fixed(tail):  # "clinc map" for "old clinic map", and "mozarella ball" for "mozzarella ball 125 g"
+            ends = self._scan(BACKWARD, last[:2])
+            found += [f"{rest} {other}" for other, rest in ends if rest.endswith(f" {head}") and alike(other, last)]
+        if may_be_wrong(first) and self._fixed(tail):  # "clinc map" for "old clinic map", "puls 5" for "pulse 5 strap"
             longer = [name for name in self._ending(tail, MOST_PARTS) if " " in name[: -len(tail) - 1]]
             found += [name for name in longer if near([name[: -len(tail) - 1].rpartition(" ")[2]], first)]
-            starts = [name.partition(" ") for name in self._scan(FORWARD, first[:2])]
-            found += [f"{other} {rest}" for other, _, rest in starts if rest.startswith(f"{tail} ") and alike(other, first)]
+            starts = self._scan(FORWARD, first[:2])
+            found += [f"{other} {rest}" for other, rest in starts if rest.startswith(f"{tail} ") and alike(other, first)]
         return [*dict.fromkeys(found)]
 
-    def _single(self, word: str) -> Sequence[str]:
-        """The names of one word that begin with the same letter; with the same two letters, if there are many."""
-        for letters in (1, 2):
-            if (found := self._names.between(SINGLE, word[:letters], f"{word[:letters]}{LAST}", MOST_SCANNED)) is not None:
-                return found
+    def _find_single(self, start: str) -> Sequence[str]:
+        """The names of one word, only of letters, that begin with the first of two letters; with both, if there are many."""
+        for letters in (start[:1], start):
+            if (found := self._names.between(SINGLE, letters, f"{letters}{LAST}", MOST_SCANNED)) is not None:
+                return [name for name in found if name.isalpha()]
         return ()
 
     def _inside(self, key: str) -> Iterator[str]:
@@ -109,11 +111,17 @@ class Misspellings:
         words, word = key.split(), key.replace(" ", "")
         if len(words) > LONG_PART or len(word) < LONG_WORD + 2 or not self._silent.isdisjoint(words):
             return []
-        alike = [name for name in self._single(word) if name[0] == word[0] and name.isalpha()] if word.isalpha() else []
+        alike = self._single(word[:2]) if word.isalpha() else ()
         return [name for name, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=1, limit=None)]
 
-    def _scan(self, order: str, start: str) -> Sequence[str]:
-        return self._names.between(order, start, f"{start}{LAST}", MOST_PARTS) or ()
+    def _find_all(self, order: str, start: str) -> Sequence[tuple[str, str]]:
+        """The names of several words of which the first word (or the last, in the order backward) begins with some letters.
+
+        Each is that word and the rest of the name. If there are many names, none is found.
+        """
+        found = self._names.between(order, start, f"{start}{LAST}", MOST_PARTS) or ()
+        parts = [name.partition(" ") for name in found]
+        return [(word, backwards(rest) if order == BACKWARD else rest) for word, _, rest in parts]
 
     def _fixed(self, key: str) -> bool:
         """Whether words may be the right part of a misspelt name: they say something, or are a number."""
@@ -129,11 +137,16 @@ class Misspellings:
         return [backwards(name) for name in self._names.between(BACKWARD, *after(backwards(key)), most) or ()]
 
 
+def may_be_wrong(word: str) -> bool:
+    """Whether a word is long enough to be a misspelling, and no number: another number is another entity."""
+    return len(word) >= NEAR[0][0] and word.isalpha() and word not in COUNTED
+
+
 def near(words: Sequence[str], word: str) -> list[str]:
     """The words of which ``word`` may be a misspelling; they must have the same first letter."""
-    most = max((wrong for letters, wrong in NEAR if len(word) >= letters), default=0)
-    if not most or not word.isalpha() or word in COUNTED:  # another number is another entity, not a misspelling
+    if not may_be_wrong(word):
         return []
+    most = max(wrong for letters, wrong in NEAR if len(word) >= letters)
     alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in COUNTED]
     return [other for other, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=most, limit=None)]
 
