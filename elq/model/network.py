@@ -30,7 +30,7 @@ from elq.model.config import ELQConfig, read_config
 from elq.model.heads import NameBonus, NilScorer, WholeQuestion
 from elq.model.spans import SpanPooler, SpanScorer, blank_edges
 from elq.model.type_head import TypeHead
-from elq.names.named import least_logits
+from elq.names.named import greatest_logits, least_logits
 from elq.tensors import Spans, TokenBatch
 
 TYPES = ("types", "own_type_scores")  # settings that a training may change
@@ -118,14 +118,15 @@ class ELQ(nn.Module):
     def mention_logits(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
         """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text.
 
-        Outside training, a model with fine kinds of names gives names at least the logits of elq/names/named.py.
+        Outside training, a model with fine kinds of names gives names the least and the greatest logits of elq/names/named.py.
         """
         logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named)
         if tokens.blank is not None:
             logits = logits.masked_fill(blank_edges(tokens.blank, logits.shape[-1]), -torch.inf)
         if self.training or not self.config.fine_names or tokens.named is None:
             return logits
-        return torch.where(logits > -torch.inf, logits.maximum(least_logits(tokens.named)), logits)
+        bounded = logits.maximum(least_logits(tokens.named)).minimum(greatest_logits(tokens.named))  # (B, T, L)
+        return torch.where(logits > -torch.inf, bounded, logits)
 
     def mention_vectors(self, hidden: Tensor, spans: Spans) -> Tensor:
         """Vectors (Q, D) of spans: what their own tokens say about the entity."""

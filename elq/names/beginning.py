@@ -1,7 +1,7 @@
 """Finds the entities of which a name begins with some letters, for a person who types them."""
 
 from elq.names.interface import Names
-from elq.names.lookup import FORWARD, LAST
+from elq.names.ordered import FORWARD, LAST
 from elq.names.words import folded
 
 SCANNED = 500  # names of one word, and of several words, that are looked at

@@ -7,6 +7,8 @@ import numpy as np
 
 from elq.tensors import Array
 
+FORWARD, BACKWARD, SINGLE = "forward", "backward", "single"  # the orders of names, see Names.count
+LAST = "\U0010ffff"  # the last of all characters
 CACHED = 2_048  # searches whose result is kept
 FENCES = 4_096  # names of an order that are kept as Python objects, so that a search reads only few places of the file
 

@@ -14,7 +14,7 @@ from elq.names.scripts import ASCII_WORD, KEPT, WORD, particle_of
 from elq.names.single import NOTHING, Piece, alone, single
 from elq.names.surface import FUNCTION_WORDS
 
-FOLDING = 2  # how names are folded: another number if stored names have to be made again
+FOLDING = 3  # how names are folded: another number if stored names have to be made again
 CACHED = 1_024  # texts whose words are kept, since each text of a batch is asked for several times
 LONG, CACHED_LONG = 1_000, 8  # of texts with more characters fewer are kept: words take a hundred times the memory of a text
 SAID = itemgetter(0)  # the word of a piece

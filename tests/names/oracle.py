@@ -14,8 +14,8 @@ from torch import Tensor
 from elq.encoding.tokens import token_finder
 from elq.entities.catalogue import Catalogue
 from elq.names.scripts import unspaced
-from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
-from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
+from elq.names.spelling import COUNTED, initials, reordered, roots, singular_name, spelling
+from elq.names.surface import FUNCTION_WORDS, HONORIFICS, is_name, names_of, without_brackets
 from elq.names.words import folded, key_of, words
 from elq.tensors import NameMatches, TokenBatch
 from elq.types import QID, Entity
@@ -24,7 +24,8 @@ MOST_MATCHES = 16  # entities of one kind that are used
 MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is not used
 MOST_WORDS = 10  # words of the longest phrase that may be another spelling
 MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
-LONG_WORD = 6  # letters of the shortest single word that may be a misspelling
+MOST_PARTS = 500  # the same, for longer names of which a phrase may be a misspelt part
+LONG_WORD = 5  # letters of the shortest single word that may be a misspelling
 NEAR = ((4, 1), (8, 2))  # (least letters of a word, letters that may be wrong in it)
 LAST = "\U0010ffff"  # the last of all characters
 
@@ -50,6 +51,13 @@ class NameIndex:
         long = [key for key in rows_of if " " in key]
         self._forward, self._backward = sorted(long), sorted(map(_backwards, long))
         self._single = sorted(key for key in rows_of if " " not in key)
+        self._with_word: dict[str, list[str]] = {}  # word → the names of several words with it
+        self._sides: dict[str, list[str]] = {}  # word → those that begin or end with it
+        for name in self._forward:
+            for word in {*name.split()}:
+                self._with_word.setdefault(word, []).append(name)
+            for word in {name.split()[0], name.split()[-1]} if name.split() else ():
+                self._sides.setdefault(word, []).append(name)
         self._spellings: dict[str, list[str]] = {}
         for key in rows_of:
             others = {spelling(key)} if " " not in key else {spelling(key), reordered(key), *initials(key, silent)}
@@ -79,7 +87,10 @@ class NameIndex:
         if self._says_something(key):
             spelled, people = self._spelled(key), [name for name in roots(key) if name in self._rows_of]
             misspellings = [] if spelled or people or key in self._rows_of else self._misspelt(key)
-            names += [spelled, misspellings, people, *self._parts(key), *self._inside(key)]
+            parts = self._parts(key)
+            if not (key in self._rows_of or spelled or misspellings or people or any(parts)):
+                misspellings = self._misspelt_part(key)
+            names += [spelled, misspellings, people, *parts, *self._inside(key)]
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):
@@ -104,20 +115,17 @@ class NameIndex:
     def _misspelt(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of the first or the last word.
 
-        A single word must agree with the name in its first two letters.
+        A single word must agree with the name in its first letter, or its first two if there are many such names.
         """
         if " " not in key:
-            if len(key) < LONG_WORD:
-                return []
-            first, last = bisect_left(self._single, key[:2]), bisect_left(self._single, f"{key[:2]}{LAST}")
-            return _near(self._single[first:last], key) if last - first <= MOST_SCANNED else []
+            return [] if len(key) < LONG_WORD or key in self._silent else _near(self._alike(key), key)
         found: list[str] = []
         head, _, word = key.rpartition(" ")
-        if self._says_something(head) and word not in self._silent:
+        if (head.isdigit() or self._says_something(head)) and word not in self._silent:
             ends = [name[len(head) + 1 :] for name in _longer_names(self._forward, head, MOST_SCANNED)]
             found += [f"{head} {other}" for other in _near(ends, word)]
         word, _, tail = key.partition(" ")
-        if self._says_something(tail) and word not in self._silent:
+        if (tail.isdigit() or self._says_something(tail)) and word not in self._silent:
             starts = [name[: -len(tail) - 1] for name in self._ending(tail, MOST_SCANNED)]
             found += [f"{other} {tail}" for other in _near(starts, word)]
         words = key.split()
@@ -127,7 +135,41 @@ class NameIndex:
                 places = [place for place in range(min(len(words), len(others))) if words[place] != others[place]]
                 if len(others) == len(words) and len(places) == 1 and 0 < places[0] < len(words) - 1:
                     found += [name] if _near([others[places[0]]], words[places[0]]) else []
+        joined = "".join(words)
+        if len(words) <= 4 and len(joined) >= LONG_WORD + 2 and joined.isalpha() and not self._silent & {*words}:
+            found += [name for name in self._alike(joined) if name.isalpha() and OSA.distance(name, joined) <= 1]
         return found
+
+    def _alike(self, word: str) -> Sequence[str]:
+        """The names of one word with the same first letter; with the same first two, if there are many."""
+        for letters in (1, 2):
+            found = [name for name in self._single if name[:letters] == word[:letters]]
+            if len(found) <= MOST_SCANNED:
+                return found
+        return ()
+
+    def _misspelt_part(self, key: str) -> list[str]:
+        """The longer names that begin or end with the words, of which the first or the last is misspelt."""
+        said = key.split()
+        if len(said) > 4 or self._silent & {said[0], said[-1]} or (len(said) == 1 and len(key) < LONG_WORD):
+            return []
+        found = []
+        sides = self._sides if len(said) == 1 else {word: self._with_word.get(word, ()) for word in (said[0], said[-1])}
+        near = _near([*sides], key.strip()) if len(said) == 1 else sides  # one of the two words of a longer phrase is right
+        for name in {name: None for word in near for name in sides[word]}:
+            words = name.split()
+            for part, last in ((words[: len(said)], True), (words[-len(said) :], False)) if len(words) > len(said) else ():
+                for wrong in {0, len(said) - 1}:
+                    letters = 1 if len(said) > 1 and last == (wrong > 0) else 2
+                    right = " ".join(said[:wrong] + said[wrong + 1 :])
+                    same = right == " ".join(part[:wrong] + part[wrong + 1 :]) and self._is_fixed(right)
+                    form = len(said) == 1 and (part[0].startswith(said[0]) or said[0].startswith(part[0]))
+                    alike = part[wrong][:letters] == said[wrong][:letters] and bool(_near([part[wrong]], said[wrong]))
+                    found += [name] if same and not form and alike else []
+        return [*dict.fromkeys(found)] if len({*found}) <= MOST_PARTS else []
+
+    def _is_fixed(self, key: str) -> bool:
+        return not key or key.isdigit() or self._says_something(key)
 
     def _parts(self, key: str) -> tuple[Collection[str], Collection[str], Collection[str]]:
         """Three lists: the names that end with these words, that begin with them, and that have the same first and last word.
@@ -135,7 +177,7 @@ class NameIndex:
         A list that would be too long is empty. If no name ends (or begins) with the words, the words are tried without a plural
         or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
-        one = key[:-2] if key.endswith(" s") else singular(key)
+        one = singular_name(key)
         ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
         beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
@@ -145,6 +187,8 @@ class NameIndex:
         around = [name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last) and name != key]
         if len(first) == 1:
             around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
+        if not (ending or beginning or around) and first in HONORIFICS:
+            return self._parts(rest)
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
 
     def _ending(self, key: str, most: int = MOST_NAMES) -> list[str]:

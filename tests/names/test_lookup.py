@@ -1,6 +1,8 @@
 """Tests of the name lookup: it equals a slow oracle that compares a phrase with every name of the catalogue."""
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from elq.model.heads import NameBonus
 from elq.model.spans import SpanScorer
 from elq.names.dictionary import Dictionary
 from elq.names.lookup import MOST_MATCHES
-from elq.names.spelling import COUNTED, initials, reordered, roots, spelling
+from elq.names.spelling import COUNTED, initials, reordered, roots, singular_name, spelling
 from elq.names.surface import FUNCTION_WORDS
 from elq.types import NAME_KINDS, Entity
 from tests.names.small import NameIndex
@@ -117,7 +119,10 @@ def dictionary(tmp_path_factory):
         "sixtieth amendment": {},
         "gretzky's": {"Q4": "end"},
         "greek": {"Q32": "adjective"},
-        "japam": {},  # too short
+        "japam": {"Q8": "misspelling"},
+        "topkapu": {"Q22": "misspelling"},
+        "jpaan": {"Q8": "misspelling"},  # two letters in the wrong order
+        "japs": {},  # too short
         "queen elizabeth 1": {"Q27": "more before"},
         "the of": {},
         "": {},
@@ -130,6 +135,64 @@ def test_who_may_be_meant(said, meant, dictionary):
         for row, kind in zip(name_matches.rows[0].tolist(), name_matches.kinds[0].tolist(), strict=True)
     }
     assert found == meant
+
+
+SHOP = {
+    "1": ("Hay Milk 1 L",),
+    "2": ("Mozzarella Ball 125 g",),
+    "3": ("Powder Queen 172",),
+    "4": ("Pulse 5",),
+    "5": ("OriginCheck",),
+    "6": ("Old Clinic Map",),
+    "7": ("Department of Cardiology",),
+    "8": ("Prof. Dr. Ada Sommer",),
+    "9": ("Line Twelve",),
+    "10": ("Halo Wash",),
+    "11": ("Lecture Hall",),
+    "12": ("Golden Mouse",),
+    "13": ("Gail Winter",),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    {
+        "hay milk": {"1": "name"},  # without the quantity
+        "haymilk": {"1": "spelling"},
+        "mozarella ball": {"2": "misspelling"},
+        "mozzarella blal": {"2": "misspelling"},
+        "mozzarella bal": {},  # a short word is not misspelt
+        "mozzarela ball 125 g": {"2": "misspelling"},
+        "powder qeen": {"3": "misspelling"},  # a part
+        "puls 5": {"4": "misspelling"},
+        "orign check": {"5": "misspelling"},
+        "clinc map": {"6": "misspelling"},
+        "old clinc": {"6": "misspelling"},
+        "cardiolgy": {"7": "misspelling"},
+        "kardiology": {},  # the first letters of a part are right
+        "ada sommer": {"8": "name"},
+        "ada": {"8": "beginning"},
+        "mrs winter": {"13": "end"},
+        "line 12": {"9": "spelling"},
+        "halo washes": {"10": "spelling"},
+        "lecturer": {},  # another word, and no misspelling
+        "golden mice": {"12": "spelling"},
+        "powdr qeen": {},  # two wrong words
+    }.items(),
+)
+def test_other_forms_of_the_names_of_a_shop(said, meant, tmp_path_factory):
+    dictionary, ids = shop(tmp_path_factory.getbasetemp()), [*SHOP]
+    found = dictionary.name_matches([said])
+    rows, kinds = found.rows[0].tolist(), found.kinds[0].tolist()
+    assert {ids[row]: NAME_KINDS[kind // 2] for row, kind in zip(rows, kinds, strict=True)} == meant
+    match = {"name": 0, "spelling": 1, "misspelling": 2, "end": 4, "beginning": 5}
+    assert dictionary._index.match(said) == next((match[kind] for kind in meant.values()), -1)
+
+
+@functools.cache
+def shop(folder: Path) -> Dictionary:
+    write_catalogue([Entity(entity, names[0], names[0], "") for entity, names in SHOP.items()], folder / "shop")
+    return Dictionary(Catalogue(folder / "shop"), fine=True)
 
 
 def test_the_most_famous_of_a_kind_has_a_number_of_its_own(dictionary):
@@ -176,11 +239,47 @@ def nearly(word: str, other: str) -> bool:
 
 
 def is_misspelt(name: str, key: str, keys: list[str]) -> bool:
+    if any(other == key or is_spelling(other, key) or other in roots(key) for other in keys):
+        return False
+    if any(is_misspelt_whole(other, key) for other in keys):
+        return is_misspelt_whole(name, key)
+    parts = any(fits(other) for other in keys for fits in parts_of(key, keys))
+    return not parts and is_misspelt_part(name, key)
+
+
+def parts_of(key: str, keys: list[str]) -> list[Callable[[str], bool]]:
+    """Whether a name ends with the words, begins with them, or begins and ends as they do."""
+    one = singular_name(key)
+    end = f" {key if any(name.endswith(f' {key}') for name in keys) else one}"
+    start = f"{key if any(name.startswith(f'{key} ') for name in keys) else one} "
+    return [lambda name: name.endswith(end), lambda name: name.startswith(start), lambda name: begins_and_ends(name, key)]
+
+
+def is_misspelt_part(name: str, key: str) -> bool:
     words, said = name.split(), key.split()
-    if len(words) != len(said) or any(other == key or is_spelling(other, key) or other in roots(key) for other in keys):
+    if len(said) > 4 or len(words) <= len(said) or SILENT & {said[0], said[-1]} or (len(said) == 1 and len(key) < 5):
+        return False
+    for part, last in ((words[: len(said)], True), (words[-len(said) :], False)):
+        wrong = [place for place in range(len(said)) if part[place] != said[place]]
+        right = " ".join(word for place, word in enumerate(said) if [place] != wrong)
+        if len(wrong) == 1 and wrong[0] in (0, len(said) - 1) and (not right or says_something(right)):
+            form = len(said) == 1 and (part[0].startswith(key) or key.startswith(part[0]))
+            letters = 1 if len(said) > 1 and last == (wrong[0] > 0) else 2
+            agree = said[wrong[0]][:letters] == part[wrong[0]][:letters]
+            if not form and agree and nearly(said[wrong[0]], part[wrong[0]]):
+                return True
+    return False
+
+
+def is_misspelt_whole(name: str, key: str) -> bool:
+    words, said = name.split(), key.split()
+    joined = "".join(said)
+    if len(words) == 1 < len(said) <= 4 and len(joined) >= 7 and not SILENT & {*said}:
+        return name[0] == joined[0] and letters_wrong(name, joined) < 2
+    if len(words) != len(said):
         return False
     if len(said) == 1:
-        return len(key) > 5 and key[:2] == name[:2] and nearly(key, name)
+        return len(key) > 4 and nearly(key, name)
     first = words[1:] == said[1:] and says_something(" ".join(said[1:])) and nearly(said[0], words[0])
     last = words[:-1] == said[:-1] and says_something(" ".join(said[:-1])) and nearly(said[-1], words[-1])
     wrong = [pair for pair in zip(said[1:-1], words[1:-1], strict=True) if pair[0] != pair[1]]
@@ -220,21 +319,12 @@ def test_the_index_finds_what_a_look_at_every_name_finds(names, said):
     for row, name in enumerate(keys):
         name_matches.setdefault(name, []).append(row)
     fame = [float(len(keys) - row) for row in range(len(keys))]  # the last row is the most famous
-    one = key.removesuffix(" s")
-    if one == key and len(key) > 3 and key.endswith("s") and not key.endswith("ss"):
-        one = key[:-1]
-    end, start = (
-        f" {key if any(name.endswith(f' {key}') for name in keys) else one}",
-        f"{key if any(name.startswith(f'{key} ') for name in keys) else one} ",
-    )
     tests = [
         lambda name: name == key,
         lambda name: is_spelling(name, key),
         lambda name: is_misspelt(name, key, keys),
         lambda name: name in roots(key),
-        lambda name: name.endswith(end),
-        lambda name: name.startswith(start),
-        lambda name: begins_and_ends(name, key),
+        *parts_of(key, keys),
         lambda name: name in inside(key, keys)[0],
         lambda name: name in inside(key, keys)[1],
     ]

@@ -1,10 +1,11 @@
 """Named spans: the least logits of names hold for the longest of them only."""
 
+from itertools import product
 from math import inf
 
 import torch
 
-from elq.names.named import FINE, LEAST, MATCHES, PER_SIZE, SIZES, fine_kind, least_logits
+from elq.names.named import FINE, INSIDE, LEAST, MATCHES, PER_SIZE, SIZES, fine_kind, greatest_logits, least_logits
 from elq.names.spelling import words_of
 
 
@@ -36,6 +37,22 @@ def test_least_logits_equal_those_of_a_slow_oracle():
         assert torch.equal(least_logits(named), expected)
         inside += int((expected == -inf)[named > 0].sum())
     assert inside > 100
+
+
+def test_spans_inside_a_name_of_several_words_have_a_greatest_logit():
+    draws = torch.Generator().manual_seed(1)
+    kinds = torch.randint(1, FINE + 1, (60, 7, 4), generator=draws)
+    named = torch.where(torch.rand(kinds.shape, generator=draws) < 0.2, kinds, 0)
+    named[..., 1:] *= torch.arange(7)[:, None] + torch.arange(1, 4) < 7  # no span goes beyond the last token
+    several = {fine_kind(match, 2, size) for match in (0, 1, 2) for size in (100, 1_000, 10_000, 1_000_000)}
+    expected = torch.full(named.shape, inf)
+    for b, one in enumerate(named.tolist()):
+        long = [(t, t + n + 1) for t in range(7) for n in range(4) if one[t][n] in several]
+        for t, n in product(range(7), range(4)):
+            if any(start <= t and t + n + 1 <= end and (start, end) != (t, t + n + 1) for start, end in long):
+                expected[b, t, n] = INSIDE
+    assert torch.equal(greatest_logits(named), expected)
+    assert 100 < int((expected < inf).sum()) < expected.numel() // 2
 
 
 def test_the_words_that_people_add_do_not_make_a_name_one_of_several_words():
