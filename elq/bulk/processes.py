@@ -94,14 +94,17 @@ def signals_wait() -> Iterator[None]:
         yield
         return
     received: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
+    for number in [*before]:
+        signal.signal(number, lambda n, _: received.append(n))
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if received:
-        signal.raise_signal(received[0])
+        for received_number in received:
+            signal.raise_signal(received_number)
 
 
 @contextmanager

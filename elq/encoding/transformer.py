@@ -41,10 +41,12 @@ def position_limit(config: Mapping[str, Any]) -> int:
 def _modern_name(key: str, prefix: str) -> str:
     """The current name of a weight: without the prefix of a model with a head or of elq, and with new names of layer norms.
 
+    The encoder of a bi-encoder is its mention tower.
+
     >>> _modern_name("bert.embeddings.LayerNorm.gamma", "bert.")
     'embeddings.LayerNorm.weight'
     """
-    key = key.removeprefix("encoder.transformer.").removeprefix(prefix)
+    key = key.removeprefix("encoder.transformer.").removeprefix("context.transformer.").removeprefix(prefix)
     return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 

@@ -113,17 +113,18 @@ def check_type_score_weight(weight: object, *, types: bool = True) -> float:
     Raises:
         ElqError: it is not a number from 0 to 1000, or is not 0 and the model was trained without types.
     """
-    if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= float(weight) <= MOST_TYPE_SCORE_WEIGHT:
+    allowed = isinstance(weight, Real) and not isinstance(weight, bool)
+    if not allowed or not 0 <= weight <= MOST_TYPE_SCORE_WEIGHT:  # type: ignore[operator]
         raise ElqError(
             f"type_score_weight is {shown(weight)}, but must be a number from 0 to {MOST_TYPE_SCORE_WEIGHT}: give 0.5, for"
             " example, or 0 to leave types out of the score"
         )
     if weight and not types:
         raise ElqError(
-            f"type_score_weight is {float(weight):g}, but the model was trained without types: train with model.types=goedel,"
+            f"type_score_weight is {weight}, but the model was trained without types: train with model.types=goedel,"
             " for example, or leave out type_score_weight (--type-score-weight)"
         )
-    return float(weight)
+    return float(weight)  # type: ignore[arg-type]
 
 
 def check_folder(folder: object) -> str:

@@ -157,11 +157,19 @@ class PairTexts:
     Args:
         tokenizer: the tokenizer of the cross-encoder, which knows the markers.
         settings: the settings of the cross-encoder.
+
+    Raises:
+        ElqError: the tokenizer puts a prefix before every text.
     """
 
     def __init__(self, tokenizer: QuestionTokenizer, settings: CrossSettings) -> None:
         copy, markers = with_markers(tokenizer)
         self.marked = MarkedTexts(copy, markers, context_tokens=settings.context_tokens, entity_tokens=settings.entity_tokens)
+        if self.marked.ends.prefix:
+            raise ElqError(
+                "the encoder of a cross-encoder has a prefix before every text, which a pair would have twice: give an encoder"
+                " of the BERT family, such as sentence-transformers/all-MiniLM-L6-v2"
+            )
         self.text = EntityText(fields=tuple(settings.entity_fields), separator=f" {_name(copy, markers)} ")
 
     def contexts(self, texts: Sequence[str], mentions: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:

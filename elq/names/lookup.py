@@ -16,7 +16,6 @@ from elq.names.misspelling import MOST_SCANNED, Misspellings, after
 from elq.names.ordered import BACKWARD, FORWARD, backwards
 from elq.names.scripts import unspaced
 from elq.names.spelling import reordered, roots, singular_name, spelling
-from elq.names.surface import HONORIFICS
 
 MOST_MATCHES = 16  # entities of one kind that are used
 MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is not used
@@ -127,8 +126,7 @@ class NameIndex:
         """Three lists: the names that end with these words, that begin with them, and that have the same first and last word.
 
         A list that would be too long is empty. If no name ends (or begins) with the words, the words are tried without a plural
-        or possessive s. In the third list, the first word may also be the first letter of the name's first word. If there is
-        none of them all, the words are tried without an honorific: "mrs winter" for "gail winter".
+        or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
         one = singular_name(key)
         ending = self._ending(key if self.count_ending(backwards(key)) else one, MOST_NAMES)
@@ -139,8 +137,6 @@ class NameIndex:
         around = [name for name in self._by_last_word(first).get(rest.rpartition(" ")[2], ()) if name != key]
         if len(first) == 1:
             around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
-        if not (ending or beginning or around) and first in HONORIFICS:
-            return self._parts(rest)
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
 
     def _count(self, order: str, key: str) -> int:

@@ -7,10 +7,9 @@ from elq.names.scripts import ALONE
 from elq.types import Entity
 
 IN_BRACKETS = re.compile(r"[\s_]+\([^()]*\)$")
-HONORIFICS = frozenset("dr doctor prof professor mr mrs ms miss mx".split())
-QUANTITY = re.compile(  # a number with a unit of length, mass, volume, power, memory or of a packet at the end of a title
-    r"[\s_,]+(?:\d+\s?[x×]\s?)?\d+(?:[.,]\d+)?[\s-]?"
-    r"(?:[mcd]?l|litres?|liters?|[km]?g|kilos?|[mck]?m|inch|in|ft|oz|lbs?|k?w|v|mah|[kmgt]b|packs?|pcs|pieces?)$",
+QUANTITY = re.compile(  # a number with a unit of length, mass, volume or memory, or of a packet, at the end of a title
+    r"(?<![\s_,])[\s_,]+(?:\d+\s?[x×]\s?)?\d+(?:[.,]\d+)?[\s-]?(?:"
+    r"(?P<short>l|(?-i:g))|[mcd]l|litres?|liters?|[km]g|kilos?|[mck]m|inch|ft|oz|lbs?|mah|[kmgt]b|packs?|pcs|pieces?)$",
     re.IGNORECASE,
 )
 FUNCTION_WORDS = frozenset(  # "may" and "up" are none: they are a month and a famous film
@@ -48,35 +47,28 @@ def without_brackets(title: str) -> str:
 def without_quantity(title: str) -> str:
     """The title without the quantity at its end, which people rarely say; the title itself if it has none.
 
-    >>> [*map(without_quantity, ("Hay Milk 1 L", "Sock 2-Pack", "Apollo 11", "5 kg"))]
-    ['Hay Milk', 'Sock', 'Apollo 11', '5 kg']
+    A unit of one letter may also be a part of a number ("Gate 12 L"), so two words must stand before it.
+
+    >>> [*map(without_quantity, ("Hay Milk 1 L", "Sock 2-Pack", "Apollo 11", "5 kg", "Galaxy A52 5G", "Gate 12 L"))]
+    ['Hay Milk', 'Sock', 'Apollo 11', '5 kg', 'Galaxy A52 5G', 'Gate 12 L']
     """
-    return QUANTITY.sub("", title) if title[-1:].isalpha() else title
-
-
-def without_honorific(name: str) -> str:
-    """The name of a person without the honorifics before it; the name itself if fewer than two words would be left.
-
-    >>> without_honorific("Prof. Dr. Ada Sommer"), without_honorific("Dr Sommer"), without_honorific("Ada Sommer")
-    ('Ada Sommer', 'Dr Sommer', 'Ada Sommer')
-    """
-    words = name.split()
-    while words and words[0].rstrip(".").lower() in HONORIFICS:
-        del words[0]
-    return " ".join(words) if 1 < len(words) < len(name.split()) else name
+    found = QUANTITY.search(title) if title[-1:].isalpha() else None
+    if found is None or (found["short"] and len(title[: found.start()].split()) < 2):
+        return title
+    return title[: found.start()]
 
 
 def names_of(entity: Entity) -> list[str]:
     """The names of an entity as they are written in its record, each once: title, title without brackets, label, aliases.
 
-    The title without a quantity is a name too, and so is that without honorifics. A name that is a letter or a function word in
-    lower case is given in capitals, since only in capitals it can be a name.
+    The title without a quantity is a name too. A name that is a letter or a function word in lower case is given in capitals,
+    since only in capitals it can be a name.
 
     >>> names_of(Entity("Q44578", "Titanic (1997 film)", "Titanic", aliases=("Titanic 1997", "it")))
     ['Titanic (1997 film)', 'Titanic', 'Titanic 1997', 'IT']
     """
     short = without_brackets(entity.title)
-    names = (entity.title, short, entity.label, without_quantity(short), without_honorific(short), *entity.aliases)
+    names = (entity.title, short, entity.label, without_quantity(short), *entity.aliases)
     return list(dict.fromkeys(name.upper() if name in FUNCTION_WORDS or len(name) == 1 else name for name in names))
 
 

@@ -23,6 +23,8 @@ from elq.encoding.pretrained import DEFAULT, load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
+from elq.model.cross_config import CrossSettings
+from elq.model.crossencoder import PairTexts
 from elq.types import Entity
 from tests.conftest import tiny_tokenizer
 
@@ -180,6 +182,8 @@ def test_entities_and_pairs_behind_a_prefix(pieces):
     assert words(texts.tokenizer, pair) == f"{QUERY} [ENT_S] ▁北京 [ENT_E] </s>  ▁北京 的 </s> "
     with pytest.raises(ElqError, match="entity_tokens is 9, but must be a whole number of at least 10"):
         MarkedTexts(*with_markers(pieces, CHINESE), entity_tokens=9)
+    with pytest.raises(ElqError, match="the encoder of a cross-encoder has a prefix before every text"):
+        PairTexts(pieces, CrossSettings())
 
 
 def test_markers_that_the_vocabulary_lacks_get_the_next_ids(tokenizer):

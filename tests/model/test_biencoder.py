@@ -72,6 +72,16 @@ def test_save_then_load_is_the_identity(pair, tmp_path):
     torch.testing.assert_close(tower(ids.ids, ids.attention), network.entity(ids.ids, ids.attention))
 
 
+def test_another_model_may_start_with_the_mention_tower_of_a_saved_one(encoder_folder, tmp_path):
+    network, texts = made(encoder_folder, entity_tower="own")
+    with torch.no_grad():
+        for weight in network.context.parameters():
+            weight.add_(0.5)  # so that it is no longer the encoder, nor the entity tower
+    network.save_pretrained(tmp_path, texts)
+    found = Encoder.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in network.context.state_dict().items())
+
+
 def test_the_towers_start_with_the_weights_of_the_encoder(encoder_folder):
     network, texts = made(encoder_folder)
     start = Encoder.from_pretrained(encoder_folder)

@@ -15,7 +15,7 @@ from elq.encoding.tokens import token_finder
 from elq.entities.catalogue import Catalogue
 from elq.names.scripts import unspaced
 from elq.names.spelling import COUNTED, initials, reordered, roots, singular_name, spelling
-from elq.names.surface import FUNCTION_WORDS, HONORIFICS, is_name, names_of, without_brackets
+from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
 from elq.names.words import folded, key_of, words
 from elq.tensors import NameMatches, TokenBatch
 from elq.types import QID, Entity
@@ -187,8 +187,6 @@ class NameIndex:
         around = [name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last) and name != key]
         if len(first) == 1:
             around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
-        if not (ending or beginning or around) and first in HONORIFICS:
-            return self._parts(rest)
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
 
     def _ending(self, key: str, most: int = MOST_NAMES) -> list[str]:

