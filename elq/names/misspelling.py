@@ -17,7 +17,8 @@ from elq.names.spelling import COUNTED
 MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
 MOST_PARTS = 500  # the same, for longer names of which a phrase may be a misspelt part
 CACHED = 256  # beginnings of words for which the names are kept
-LONG_WORD = 5  # letters of the shortest single word that may be a misspelling
+LONG_WORD = 5  # letters of the shortest single word that may be a misspelt part of a name
+LONG_NAME = 6  # letters of the shortest that may be a whole misspelt name: "novel" is not Nobel
 LONG_PART = 4  # words of the longest phrase that may be a misspelt part, or one name with spaces in it
 NEAR = ((4, 1), (8, 2))  # (least letters of a word, letters that may be wrong in it)
 
@@ -41,7 +42,7 @@ class Misspellings:
         A single word must agree with the name in its first letter; in the first two letters, if many names share the first.
         """
         if " " not in key:
-            return near(self._single(key[:2]), key) if len(key) >= LONG_WORD and key not in self._silent else []
+            return near(self._single(key[:2]), key) if len(key) >= LONG_NAME and key not in self._silent else []
         found: list[str] = []
         head, _, word = key.rpartition(" ")
         if self._fixed(head) and word not in self._silent:

@@ -25,7 +25,8 @@ MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is no
 MOST_WORDS = 10  # words of the longest phrase that may be another spelling
 MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
 MOST_PARTS = 500  # the same, for longer names of which a phrase may be a misspelt part
-LONG_WORD = 5  # letters of the shortest single word that may be a misspelling
+LONG_WORD = 5  # letters of the shortest single word that may be a misspelt part of a name
+LONG_NAME = 6  # the same, of a whole misspelt name
 NEAR = ((4, 1), (8, 2))  # (least letters of a word, letters that may be wrong in it)
 LAST = "\U0010ffff"  # the last of all characters
 
@@ -118,7 +119,7 @@ class NameIndex:
         A single word must agree with the name in its first letter, or its first two if there are many such names.
         """
         if " " not in key:
-            return [] if len(key) < LONG_WORD or key in self._silent else _near(self._alike(key), key)
+            return [] if len(key) < LONG_NAME or key in self._silent else _near(self._alike(key), key)
         found: list[str] = []
         head, _, word = key.rpartition(" ")
         if (head.isdigit() or self._says_something(head)) and word not in self._silent:

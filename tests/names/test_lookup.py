@@ -119,10 +119,9 @@ def dictionary(tmp_path_factory):
         "sixtieth amendment": {},
         "gretzky's": {"Q4": "end"},
         "greek": {"Q32": "adjective"},
-        "japam": {"Q8": "misspelling"},
+        "japam": {},  # too short
         "topkapu": {"Q22": "misspelling"},
-        "jpaan": {"Q8": "misspelling"},  # two letters in the wrong order
-        "japs": {},  # too short
+        "tpokapi": {"Q22": "misspelling"},  # two letters in the wrong order
         "queen elizabeth 1": {"Q27": "more before"},
         "the of": {},
         "": {},
@@ -275,7 +274,7 @@ def is_misspelt_whole(name: str, key: str) -> bool:
     if len(words) != len(said):
         return False
     if len(said) == 1:
-        return len(key) > 4 and nearly(key, name)
+        return len(key) > 5 and nearly(key, name)
     first = words[1:] == said[1:] and says_something(" ".join(said[1:])) and nearly(said[0], words[0])
     last = words[:-1] == said[:-1] and says_something(" ".join(said[:-1])) and nearly(said[-1], words[-1])
     wrong = [pair for pair in zip(said[1:-1], words[1:-1], strict=True) if pair[0] != pair[1]]
