@@ -152,7 +152,7 @@ class NameIndex:
     def _misspelt_part(self, key: str) -> list[str]:
         """The longer names that begin or end with the words, of which the first or the last is misspelt."""
         said = key.split()
-        if len(said) > 4 or self._silent & {said[0], said[-1]} or (len(said) == 1 and len(key) < LONG_WORD):
+        if len(said) > 4 or self._silent & {said[0], said[-1]} or (len(said) == 1 and len(said[0]) < LONG_WORD):
             return []
         found = []
         sides = self._sides if len(said) == 1 else {word: self._with_word.get(word, ()) for word in (said[0], said[-1])}
