@@ -23,13 +23,14 @@ from elq.disambiguation.cross_module import Scored
 from elq.disambiguation.split import part_of
 from elq.encoding.pretrained import load_tokenizer
 from elq.entities.catalogue import Catalogue
+from elq.evaluation.comparison import RESAMPLES
+from elq.evaluation.intervals import Ratio, interval, resampled
 from elq.files import digest_of
 from elq.linking.rerank import Reranker, divided_anew
 from elq.questions.annotated import read_questions
 
 BATCH = 8  # mentions
 CANDIDATES = 16
-RESAMPLES = 10_000
 
 
 def scores_of(
@@ -47,13 +48,6 @@ def scores_of(
             spent += time.perf_counter() - began
             made.add(batch, scores)
     return *made.tensors(), 1000 * spent / len(ordered)
-
-
-def interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """The 95% interval of the mean of after − before, by a paired bootstrap over mentions."""
-    drawn = np.random.default_rng(0).integers(len(before), size=(RESAMPLES, len(before)))
-    low, high = np.quantile((after - before)[drawn].mean(-1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def main() -> None:
@@ -88,7 +82,8 @@ def main() -> None:
         figures = accuracies(log_probs, scores, targets, reranker.stage)
         before = (log_probs.argmax(-1) == targets).numpy().astype(float)
         after = (divided_anew(log_probs, scores, reranker.stage).argmax(-1) == targets).numpy().astype(float)
-        low, high = interval(before, after)
+        drawn = resampled({"difference": Ratio(after - before, np.ones(len(after)))}, resamples=RESAMPLES)
+        _, low, high = interval(drawn["difference"])
         pairs = sum(len(example.candidates) for example in examples) / len(examples)
         print(
             f"{folder}: {figures['first_stage_accuracy']:.4f} → {figures['both_accuracy']:.4f} ({low:+.4f} to {high:+.4f},"

@@ -14,6 +14,7 @@ from typing import Any
 
 from elq.bulk.job import Job
 from elq.bulk.shards import Shard
+from elq.bulk.signals import handled
 from elq.bulk.worker import Lost, Message, Ready, Worker
 from elq.progress import SILENCE
 from elq.threads import available_threads
@@ -89,22 +90,14 @@ class Processes:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C wait until the block ends. Only the main thread receives signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Let SIGTERM and Ctrl-C wait until the block ends."""
     received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
-    for number in [*before]:
-        signal.signal(number, lambda n, _: received.append(n))
     try:
-        yield
+        with handled(lambda number, _: received.append(number)):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for received_number in received:
-            signal.raise_signal(received_number)
+        for number in received:
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """``elq bulk``: links many files, in several processes or on many machines."""
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from elq.bulk.signals import handled
 from elq.commands.console import ArgumentParser, add_ray, refuse_below_one
 from elq.commands.opening import add_model_options, columns_of
 from elq.encoding.pretrained import GENERAL
@@ -86,13 +85,9 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    signals = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, stop) for number in signals}
-    try:
-        yield
-    except SystemExit:
-        print("elq: stopped; the same command goes on where this one stopped", file=sys.stderr)
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with handled(stop):
+        try:
+            yield
+        except SystemExit:
+            print("elq: stopped; the same command goes on where this one stopped", file=sys.stderr)
+            raise

@@ -43,7 +43,10 @@ def freeze(tower: Encoder, *, words: bool, layers: int) -> None:
         return
     found = getattr(getattr(tower.transformer, "encoder", None), "layer", [])
     if layers > len(found):
-        raise ElqError(f"model.frozen_layers is {layers}, but the encoder has {len(found)} layers of BERT: lower it")
+        raise ElqError(
+            f"model.frozen_layers is {layers}, but the encoder has {len(found)} layers of BERT that can be frozen: give a"
+            f" number from 0 to {len(found)}"
+        )
     added = getattr(words_of(tower), "added", None)
     for part in (tower.transformer.embeddings, *found[:layers]):
         for weight in part.parameters():

@@ -151,8 +151,8 @@ def ends_of(tokenizer: QuestionTokenizer) -> Ends:
     before = text.index(True) if True in text else 0
     if before < 1 or len(empty) != before + 1:
         raise ElqError(
-            f"the tokenizer puts {len(empty)} special tokens around a text, but marked texts need one on each side, and may"
-            " have more in front: give an encoder of the BERT family"
+            f"the tokenizer puts {len(empty)} special tokens around a text, but marked texts need one or more before the text"
+            " and exactly one behind it: give an encoder of the BERT family, such as sentence-transformers/all-MiniLM-L6-v2"
         )
     return Ends(empty[0], empty[-1], tuple(empty[1:-1]))
 

@@ -68,6 +68,13 @@ class BuildSettings:
                 f"max_tokens is {self.max_tokens}, but must be at least 3 (one token of text and two special tokens): raise it"
             )
 
+    def values(self) -> dict[str, Any]:
+        """Plain values for manifests, plans and keys. The usual form of texts is left out, as in older folders."""
+        values = asdict(self)
+        if self.text.form == EntityText.form:
+            del values["text"]["form"]
+        return values
+
 
 def build_entities(
     source: str | Path,
@@ -99,7 +106,7 @@ def build_entities(
     require_catalogue(source, columns)
     name, precision = settings.encoder or DEFAULT, resolve_precision(settings.precision, device)
     digest = digest_of([source], json.dumps(sorted((columns or {}).items())))
-    chosen = {**asdict(settings), "encoder": name, "precision": precision, "text": text_settings(settings.text)}
+    chosen = settings.values() | {"encoder": name, "precision": precision}
     plan = {
         "format": PLAN_FORMAT,
         "source_sha256": digest,
@@ -119,11 +126,6 @@ def build_entities(
         mentions=mentions,
     )
     return assemble(output, recipe)
-
-
-def text_settings(text: EntityText) -> dict[str, Any]:
-    """The settings of entity texts, for manifests and plans. The usual form is left out, as in older folders."""
-    return {key: value for key, value in asdict(text).items() if key != "form" or value != EntityText.form}
 
 
 class EncodedTexts:

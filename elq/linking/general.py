@@ -17,7 +17,7 @@ from typing import Any
 
 from elq.cache import mark_used, trim, writable_cache
 from elq.encoding.pretrained import FILES, GENERAL, resolve_encoder
-from elq.entities.build import BuildSettings, build_entities, text_settings
+from elq.entities.build import BuildSettings, build_entities
 from elq.entities.catalogue_files import require_catalogue
 from elq.entities.encoder import settings_of
 from elq.entities.manifest import MANIFEST, Entities, Manifest, open_entities
@@ -53,8 +53,7 @@ def open_catalogue(
     parent = writable_cache() / CATALOGUES
     parent.mkdir(parents=True, exist_ok=True)
     encoder = resolve_encoder(str(settings.encoder))
-    values = {**asdict(settings), "text": text_settings(settings.text)}
-    chosen = json.dumps([sorted((columns or {}).items()), values, FOLDING], sort_keys=True)
+    chosen = json.dumps([sorted((columns or {}).items()), settings.values(), FOLDING], sort_keys=True)
     given = isinstance(source, str | Path)
     file = Path(str(source)) if given else parent / f".{os.getpid()}.{id(source)}.jsonl"
     if given:

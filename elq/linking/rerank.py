@@ -61,12 +61,6 @@ def is_read(rows: Tensor, log_probs: Tensor, stage: FirstStage) -> Tensor:
     return read & (log_probs >= log_probs.amax(-1, keepdim=True) - stage.margin)
 
 
-def ordered_anew(found: Retrieved, log_probs: Tensor) -> Retrieved:
-    """Candidates with new probabilities (Q, K), best first. Of equal ones the earlier stays first."""
-    best, order = log_probs.sort(stable=True, dim=-1, descending=True)  # (Q, K)
-    return Retrieved(found.rows.gather(-1, order), best, found.log_nil)
-
-
 class Reranker:
     """Re-ranks the candidates of mentions. It keeps no state between calls, so several threads may use it.
 
@@ -167,7 +161,7 @@ class Reranker:
         read &= read.sum(-1, keepdim=True) > 1  # one candidate alone keeps its probability in any case
         scores = self.scores(texts, marked, found.rows.masked_fill(~read, -1), catalogue)  # (Q, K)
         divided = divided_anew(found.log_probs.masked_fill(~read, -torch.inf), scores, self.stage)  # (Q, K)
-        return ordered_anew(found, torch.where(read, divided, found.log_probs))
+        return found.ordered(torch.where(read, divided, found.log_probs))
 
     @property
     def _device(self) -> torch.device:

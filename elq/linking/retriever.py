@@ -11,7 +11,7 @@ from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.restriction import best_allowed
 from elq.linking.scoring import entity_log_probs, shortlisted, with_bonus, with_name_matches, with_nil
-from elq.linking.type_fit import TypesInScore, best_first, row_types, taken_over, with_types
+from elq.linking.type_fit import TypesInScore, row_types, taken_over, with_types
 from elq.model.network import ELQ
 from elq.model.type_head import PredictedTypes
 from elq.names.dictionary import Dictionary, span_texts
@@ -34,6 +34,11 @@ class Retrieved(NamedTuple):
     def first(self, k: int) -> "Retrieved":
         """The k best entities of each span."""
         return self._replace(rows=self.rows[:, :k], log_probs=self.log_probs[:, :k])
+
+    def ordered(self, log_probs: Tensor) -> "Retrieved":
+        """The same entities with new probabilities (Q, K), best first. Of equal ones the earlier stays first."""
+        best, order = log_probs.sort(stable=True, dim=-1, descending=True)  # (Q, K)
+        return self._replace(rows=self.rows.gather(-1, order), log_probs=best)
 
 
 class Retriever:
@@ -143,8 +148,7 @@ class Retriever:
         log_probs = with_types(everyone, unrestricted.log_probs, p.cpu(), types, self.types_in_score)  # (Q, K)
         if found is not unrestricted:
             log_probs = taken_over(found.rows, found.log_probs, everyone, log_probs)  # (Q, M)
-        rows, log_probs = best_first(found.rows, log_probs)
-        return found._replace(rows=rows, log_probs=log_probs)
+        return found.ordered(log_probs)
 
     @cached_property
     def normaliser(self) -> Normaliser:

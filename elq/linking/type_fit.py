@@ -90,9 +90,3 @@ def taken_over(rows: Tensor, log_probs: Tensor, known_rows: Tensor, known: Tenso
     same = (rows.unsqueeze(-1) == known_rows.unsqueeze(-2)) & (rows >= 0).unsqueeze(-1)  # (Q, M, K)
     found = known.unsqueeze(-2).masked_fill(~same, -torch.inf).amax(-1)  # (Q, M)
     return torch.where(same.any(-1), found, log_probs)
-
-
-def best_first(rows: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and log probs (Q, K), best first. Of equal ones the earlier stays first."""
-    best, order = log_probs.sort(stable=True, dim=-1, descending=True)  # (Q, K)
-    return rows.gather(-1, order), best

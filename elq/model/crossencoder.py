@@ -167,8 +167,8 @@ class PairTexts:
         self.marked = MarkedTexts(copy, markers, context_tokens=settings.context_tokens, entity_tokens=settings.entity_tokens)
         if self.marked.ends.prefix:
             raise ElqError(
-                "the encoder of a cross-encoder has a prefix before every text, which a pair would have twice: give an encoder"
-                " of the BERT family, such as sentence-transformers/all-MiniLM-L6-v2"
+                "the encoder of a cross-encoder has a prefix before every text, but a cross-encoder reads two texts as one:"
+                " give as model.encoder one without a prefix, such as sentence-transformers/all-MiniLM-L6-v2"
             )
         self.text = EntityText(fields=tuple(settings.entity_fields), separator=f" {_name(copy, markers)} ")
 

@@ -131,10 +131,6 @@ class TypeHead(nn.Module):
         weights = None if self.weight is None else (SINGLE_SCALE * self.weight).sigmoid()  # (Y,)
         return bottom_up(values, self._levels, self.norm, own=self.own, weights=weights)
 
-    def predicted(self, vectors: Tensor) -> PredictedTypes:
-        """The most probable types of Q mentions with the vectors (Q, D + P)."""
-        return self.most_probable(self(vectors))
-
     def most_probable(self, probabilities: Tensor) -> PredictedTypes:
         """The most probable types of Q mentions with these probabilities (Q, Y)."""
         best = probabilities.topk(min(PREDICTED, len(self.hierarchy)), dim=-1)  # (Q, P) twice

@@ -6,22 +6,22 @@ name with more words), or "japanese" (an adjective). Every such kind of match ha
 that kind, and one for the other entities. The model learns a score for each number.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 from heapq import nsmallest
 from itertools import chain
 
 from elq.names.interface import Names
-from elq.names.misspelling import MOST_SCANNED, Misspellings, after
+from elq.names.longer import MOST_SCANNED, LongerNames
+from elq.names.misspelling import Misspellings
 from elq.names.ordered import BACKWARD, FORWARD, backwards
 from elq.names.scripts import unspaced
-from elq.names.spelling import reordered, roots, singular_name, spelling
+from elq.names.spelling import reordered, roots, singular, spelling
 
 MOST_MATCHES = 16  # entities of one kind that are used
 MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is not used
 MOST_WORDS = 10  # words of the longest phrase that may be another spelling
 CACHED = 2_048  # phrases whose other spellings are kept, and words whose matches are
-CACHED_LISTS = 128  # words for which the names that begin with them are kept
 
 
 class NameIndex:
@@ -37,18 +37,18 @@ class NameIndex:
         self._spelled = lru_cache(CACHED)(self._find_spelled)
         self.kind_of_word, self.match_of_word = lru_cache(CACHED)(self.kind), lru_cache(CACHED)(self.match)
         self.lookup = lru_cache(CACHED)(self._lookup)
-        self._by_last_word = lru_cache(CACHED_LISTS)(self._find_by_last_word)
-        self._misspellings = Misspellings(names, silent, self._by_last_word)
+        self._longer = LongerNames(names, silent)
+        self._misspellings = Misspellings(names, silent, self._longer)
         self.names_before, self.forms_before, self.is_form = names.names_before, names.forms_before, names.is_form
         self.begins_form = lru_cache(CACHED)(names.begins_form)
 
     def count_beginning(self, key: str) -> int:
         """The number of longer names that begin with these words; if there are many, some larger number."""
-        return self._count(FORWARD, key) if self._names.begins_name(f"{key} ") else 0
+        return self._longer.count(FORWARD, key, MOST_NAMES) if self._names.begins_name(f"{key} ") else 0
 
     def count_ending(self, key: str) -> int:
         """The number of longer names that end with words, given from the last to the first; as above."""
-        return self._count(BACKWARD, key)
+        return self._longer.count(BACKWARD, key, MOST_NAMES)
 
     def kind(self, key: str, respelled: bool = True) -> int:
         """0 for a name, 1 for another spelling of one, 2 for a part of one, −1 for anything else.
@@ -77,7 +77,7 @@ class NameIndex:
         """0 for a name, 1 for another spelling of one, −1 for words that say nothing; None: they may match in another way."""
         if key in self._names:
             return 0
-        if len(key) < 3 or not self._says_something(key):
+        if len(key) < 3 or not self._longer.says_something(key):
             return -1
         return 1 if respelled and self._spelled(key) else None
 
@@ -88,7 +88,7 @@ class NameIndex:
         of a kind are returned; the others are not returned for a later kind either.
         """
         names: list[Collection[str]] = [[key]]
-        if self._says_something(key):
+        if self._longer.says_something(key):
             spelled, people = self._spelled(key), [name for name in roots(key) if name in self._names]
             misspellings = [] if spelled or people or key in self._names else self._misspellings.names(key)
             parts = self._parts(key)
@@ -109,9 +109,6 @@ class NameIndex:
                 found[row] = 2 * kind + (place > 0)
         return found
 
-    def _says_something(self, key: str) -> bool:
-        return len(key) > 1 and not self._silent.issuperset(key.split())
-
     def _find_spelled(self, key: str) -> list[str]:
         """The names of which these words are another spelling, another order, or the initials; an empty list if too many."""
         if key.count(" ") >= MOST_WORDS:
@@ -128,35 +125,16 @@ class NameIndex:
         A list that would be too long is empty. If no name ends (or begins) with the words, the words are tried without a plural
         or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
-        one = singular_name(key)
-        ending = self._ending(key if self.count_ending(backwards(key)) else one, MOST_NAMES)
-        beginning = self._beginning(key if self.count_beginning(key) else one, MOST_NAMES)
+        one = key[:-2] if key.endswith(" s") else singular(key)
+        ending = self._longer.ending(key if self.count_ending(backwards(key)) else one, MOST_NAMES)
+        beginning = self._longer.beginning(key if self.count_beginning(key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")
         if not rest or first in self._silent or unspaced(first):  # the words of Chinese are short: many names share two
             return ending, beginning, ()
-        around = [name for name in self._by_last_word(first).get(rest.rpartition(" ")[2], ()) if name != key]
+        around = [name for name in self._longer.by_last_word(first).get(rest.rpartition(" ")[2], ()) if name != key]
         if len(first) == 1:
-            around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
+            around += [name for name in self._longer.ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
-
-    def _count(self, order: str, key: str) -> int:
-        """The number of longer names that begin with these words in an order."""
-        return self._names.count(order, *after(key), MOST_NAMES)
-
-    def _beginning(self, key: str, most: int) -> Sequence[str]:
-        """The longer names that begin with these words; an empty list if there are more than ``most``."""
-        return (self._names.between(FORWARD, *after(key), most) or ()) if self._names.begins_name(f"{key} ") else ()
-
-    def _find_by_last_word(self, word: str) -> dict[str, list[str]]:
-        """Last word → the names of several words that begin with a word; nothing if more than ``MOST_SCANNED`` do so."""
-        found: dict[str, list[str]] = {}
-        for name in self._beginning(word, MOST_SCANNED):
-            found.setdefault(name.rpartition(" ")[2], []).append(name)
-        return found
-
-    def _ending(self, key: str, most: int) -> list[str]:
-        """The longer names that end with these words; an empty list if there are more than ``most``."""
-        return [backwards(name) for name in self._names.between(BACKWARD, *after(backwards(key)), most) or ()]
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:
         """The longest names, or other spellings of names, inside these words, if the words are not a name themselves.
@@ -166,7 +144,7 @@ class NameIndex:
         words = key.split()
         for length in range(len(words) - 1, 0, -1) if key not in self._names else ():
             parts = [" ".join(words[start : start + length]) for start in range(len(words) - length + 1)]
-            names = [self._names_of(part) if self._says_something(part) else [] for part in parts]
+            names = [self._names_of(part) if self._longer.says_something(part) else [] for part in parts]
             if any(names):
                 return names[-1], list(chain.from_iterable(names[:-1]))
         return [], []

@@ -4,18 +4,18 @@ One word of a name may be wrong, and the other words must be right. So only the 
 with the first letters of a wrong one, are compared with the words.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from elq.names.interface import Names
+from elq.names.longer import MOST_SCANNED, LongerNames
 from elq.names.ordered import BACKWARD, FORWARD, LAST, SINGLE, backwards
 from elq.names.spelling import COUNTED
 
-MOST_SCANNED = 2_000  # names with the same beginning or end that are compared with a phrase; if there are more, none is
-MOST_PARTS = 500  # the same, for longer names of which a phrase may be a misspelt part
+MOST_PARTS = 500  # as MOST_SCANNED, for longer names of which a phrase may be a misspelt part
 CACHED = 256  # beginnings of words for which the names are kept
 LONG_WORD = 5  # letters of the shortest single word that may be a misspelt part of a name
 LONG_NAME = 6  # letters of the shortest that may be a whole misspelt name: "novel" is not Nobel
@@ -29,11 +29,11 @@ class Misspellings:
     Args:
         names: the names of the catalogue.
         silent: function words.
-        by_last_word: gives, for a first word, last word → the names of several words that begin with the first one.
+        longer: finds the names of which words are a part.
     """
 
-    def __init__(self, names: Names, silent: frozenset[str], by_last_word: Callable[[str], dict[str, list[str]]]) -> None:
-        self._names, self._silent, self._by_last_word = names, silent, by_last_word
+    def __init__(self, names: Names, silent: frozenset[str], longer: LongerNames) -> None:
+        self._names, self._silent, self._longer = names, silent, longer
         self._scan, self._single = lru_cache(CACHED)(self._find_all), lru_cache(CACHED)(self._find_single)
 
     def names(self, key: str) -> list[str]:
@@ -46,11 +46,11 @@ class Misspellings:
         found: list[str] = []
         head, _, word = key.rpartition(" ")
         if self._fixed(head) and word not in self._silent:
-            ends = [name[len(head) + 1 :] for name in self._beginning(head, MOST_SCANNED)]
+            ends = [name[len(head) + 1 :] for name in self._longer.beginning(head, MOST_SCANNED)]
             found += [f"{head} {other}" for other in near(ends, word)]
         word, _, tail = key.partition(" ")
         if self._fixed(tail) and word not in self._silent:
-            starts = [name[: -len(tail) - 1] for name in self._ending(tail, MOST_SCANNED)]
+            starts = [name[: -len(tail) - 1] for name in self._longer.ending(tail, MOST_SCANNED)]
             found += [f"{other} {tail}" for other in near(starts, word)]
         return [*dict.fromkeys([*found, *self._inside(key), *self._divided(key)])]
 
@@ -78,12 +78,12 @@ class Misspellings:
         head, tail, first, last = " ".join(words[:-1]), " ".join(words[1:]), words[0], words[-1]
         found: list[str] = []
         if may_be_wrong(last) and self._fixed(head):  # "powder qeen" for "powder queen 172"
-            longer = [name for name in self._beginning(head, MOST_PARTS) if " " in name[len(head) + 1 :]]
+            longer = [name for name in self._longer.beginning(head, MOST_PARTS) if " " in name[len(head) + 1 :]]
             found += [name for name in longer if near([name[len(head) + 1 :].partition(" ")[0]], last)]
             ends = self._scan(BACKWARD, last[:2])
             found += [f"{rest} {other}" for other, rest in ends if rest.endswith(f" {head}") and alike(other, last)]
         if may_be_wrong(first) and self._fixed(tail):  # "clinc map" for "old clinic map", "puls 5" for "pulse 5 strap"
-            longer = [name for name in self._ending(tail, MOST_PARTS) if " " in name[: -len(tail) - 1]]
+            longer = [name for name in self._longer.ending(tail, MOST_PARTS) if " " in name[: -len(tail) - 1]]
             found += [name for name in longer if near([name[: -len(tail) - 1].rpartition(" ")[2]], first)]
             starts = self._scan(FORWARD, first[:2])
             found += [f"{other} {rest}" for other, rest in starts if rest.startswith(f"{tail} ") and alike(other, first)]
@@ -99,9 +99,9 @@ class Misspellings:
     def _inside(self, key: str) -> Iterator[str]:
         """The names that differ from these words in a few letters of one word that is neither the first nor the last."""
         words = key.split()
-        if len(words) < 3 or words[0] in self._silent or not self._says_something(words[-1]):
+        if len(words) < 3 or words[0] in self._silent or not self._longer.says_something(words[-1]):
             return
-        for name in self._by_last_word(words[0]).get(words[-1], ()):
+        for name in self._longer.by_last_word(words[0]).get(words[-1], ()):
             if name.count(" ") == len(words) - 1:
                 wrong = [(other, word) for other, word in zip(name.split(), words, strict=True) if other != word]
                 if len(wrong) == 1 and near([wrong[0][0]], wrong[0][1]):
@@ -112,8 +112,8 @@ class Misspellings:
         words, word = key.split(), key.replace(" ", "")
         if len(words) > LONG_PART or len(word) < LONG_WORD + 2 or not self._silent.isdisjoint(words):
             return []
-        alike = self._single(word[:2]) if word.isalpha() else ()
-        return [name for name, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=1, limit=None)]
+        others = self._single(word[:2]) if word.isalpha() else ()
+        return [name for name, _, _ in process.extract(word, others, scorer=OSA.distance, score_cutoff=1, limit=None)]
 
     def _find_all(self, order: str, start: str) -> Sequence[tuple[str, str]]:
         """The names of several words of which the first word (or the last, in the order backward) begins with some letters.
@@ -126,16 +126,7 @@ class Misspellings:
 
     def _fixed(self, key: str) -> bool:
         """Whether words may be the right part of a misspelt name: they say something, or are a number."""
-        return key.isdigit() or self._says_something(key)
-
-    def _says_something(self, key: str) -> bool:
-        return len(key) > 1 and not self._silent.issuperset(key.split())
-
-    def _beginning(self, key: str, most: int) -> Sequence[str]:
-        return (self._names.between(FORWARD, *after(key), most) or ()) if self._names.begins_name(f"{key} ") else ()
-
-    def _ending(self, key: str, most: int) -> list[str]:
-        return [backwards(name) for name in self._names.between(BACKWARD, *after(backwards(key)), most) or ()]
+        return key.isdigit() or self._longer.says_something(key)
 
 
 def may_be_wrong(word: str) -> bool:
@@ -148,8 +139,8 @@ def near(words: Sequence[str], word: str) -> list[str]:
     if not may_be_wrong(word):
         return []
     most = max(wrong for letters, wrong in NEAR if len(word) >= letters)
-    alike = [other for other in words if other[0] == word[0] and other.isalpha() and other not in COUNTED]
-    return [other for other, _, _ in process.extract(word, alike, scorer=OSA.distance, score_cutoff=most, limit=None)]
+    others = [other for other in words if other[0] == word[0] and other.isalpha() and other not in COUNTED]
+    return [other for other, _, _ in process.extract(word, others, scorer=OSA.distance, score_cutoff=most, limit=None)]
 
 
 def alike(other: str, word: str) -> bool:
@@ -160,8 +151,3 @@ def alike(other: str, word: str) -> bool:
 def misspelt(words: Sequence[str], word: str) -> list[str]:
     """The words of which ``word`` may be a misspelling, and not another form of the word, as "lecturer" is of "lecture"."""
     return [other for other in near(words, word) if not other.startswith(word) and not word.startswith(other)]
-
-
-def after(key: str) -> tuple[str, str]:
-    """The longer names that begin with these words are those from the first text to the second, in alphabetical order."""
-    return f"{key} ", f"{key}!"  # "!" is the character after the space

@@ -76,15 +76,6 @@ def stem(word: str) -> str:
     return f"{word[:-3]}y" if len(word) > 4 and word.endswith("ies") else singular(word)
 
 
-def singular_name(name: str) -> str:
-    """The name without a plural or possessive "s" at its end.
-
-    >>> singular_name("halo drills"), singular_name("gretzky s"), singular_name("express")
-    ('halo drill', 'gretzky', 'express')
-    """
-    return name[:-2] if name.endswith(" s") else singular(name)
-
-
 def spelling(key: str) -> str:
     """A form that all spellings of a name share.
 

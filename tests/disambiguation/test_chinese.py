@@ -6,39 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning import Callback
 
 from elq import Disambiguator, ElqError
 from elq.commands.train import fit
 from elq.disambiguation.module import BiEncoderModule
-from elq.disambiguation.parser import BiEncoderCLI
 from elq.encoding.added_words import words_of
 from elq.encoding.transformer import Encoder
 from elq.entities.edit import add_entities
 from elq.entities.manifest import Manifest, open_entities
+from tests.disambiguation.tiny import broken, resumed, tiny_values
 
 
 @pytest.fixture(scope="module")
 def tiny(encoder_folder, catalogue_file, question_file, tmp_path_factory):
-    sources = [{"file": str(question_file), "repeat": 3}]
-    return {
-        "task": "biencoder",
-        "seed_everything": 3,
-        "trainer": {"accelerator": "cpu", "devices": 1, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
-        "model": {
-            "encoder": str(encoder_folder), "markers": "chinese", "entity_tower": "tied",
-            "frozen_words": True, "frozen_layers": 1,
-            "lr_encoder": 5e-3, "warmup_steps": 2, "context_tokens": 24, "entity_tokens": 24,
-        },
-        "data": {
-            "catalogue": str(catalogue_file),
-            "entities": str(tmp_path_factory.mktemp("zh") / "entities"),
-            "build": {"precision": "fp32"},
-            "train": [{"epochs": 1, "sources": sources}, {"epochs": 2, "hard_negatives": 2, "sources": sources}],
-            "dev": str(question_file),
-            "batch_size": 4,
-        },
-    }  # fmt: skip
+    entities, chosen = tmp_path_factory.mktemp("zh") / "entities", {"markers": "chinese", "entity_tower": "tied"}
+    model = {**chosen, "frozen_words": True, "frozen_layers": 1, "lr_encoder": 5e-3}
+    return tiny_values(encoder_folder, catalogue_file, question_file, entities, model=model, epochs=(1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -92,23 +75,9 @@ def test_the_questions_of_the_benchmark_are_whole():
     assert sum(question["needs"] != "label" for question in questions) >= 40
 
 
-class Break(Callback):
-    """Stops a training in its third epoch, as a kill does."""
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if trainer.current_epoch == 2 and batch_idx == 1:
-            raise RuntimeError("broken")
-
-
 def test_a_resumed_training_ends_with_the_weights_of_the_unbroken_one(tiny, trained, tmp_path):
-    part = {**tiny, "trainer": {**tiny["trainer"], "default_root_dir": str(tmp_path / "part")}}
-    cli = BiEncoderCLI(copy.deepcopy(part), run=False)
-    cli.trainer.callbacks.append(Break())
-    with pytest.raises(RuntimeError, match="broken"):
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    fit({**copy.deepcopy(part), "ckpt_path": str(tmp_path / "part" / "checkpoints" / "last.ckpt")}, tmp_path / "part")
-    saved = [folder / "checkpoints" / "last.ckpt" for folder in (trained, tmp_path / "part")]
-    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in saved)
+    broken(tiny, tmp_path / "part", 2)
+    first, second = resumed(tiny, tmp_path / "part", trained)
     assert any(name.endswith("word_embeddings.added") for name in first)
     for name in first:
         torch.testing.assert_close(first[name], second[name])

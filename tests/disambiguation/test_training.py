@@ -7,41 +7,25 @@ import shutil
 import pytest
 import torch
 import yaml
-from lightning import Callback
 
 from elq import Disambiguator, ElqError
 from elq.commands import run
 from elq.commands.tasks import task_of
 from elq.commands.train import fit
 from elq.disambiguation.examples import examples_of
-from elq.disambiguation.parser import BiEncoderCLI
 from elq.disambiguation.ranking import scores_of
 from elq.entities.edit import add_entities
 from elq.entities.manifest import Manifest, open_entities
 from elq.linking.scoring import entity_log_probs
 from elq.model.biencoder import BiEncoder
 from elq.questions.annotated import read_questions
+from tests.disambiguation.tiny import broken, resumed, tiny_values
 
 
 @pytest.fixture(scope="module")
 def tiny(encoder_folder, catalogue_file, question_file, entities_folder, tmp_path_factory):
-    sources = [{"file": str(question_file), "repeat": 3}]
-    return {
-        "task": "biencoder",
-        "seed_everything": 3,
-        "trainer": {"accelerator": "cpu", "devices": 1, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
-        "model": {
-            "encoder": str(encoder_folder), "lr_encoder": 2e-3, "warmup_steps": 2, "context_tokens": 24, "entity_tokens": 24,
-        },
-        "data": {
-            "catalogue": str(catalogue_file),
-            "entities": str(tmp_path_factory.mktemp("bi") / "entities"),
-            "build": {"precision": "fp32"},
-            "train": [{"epochs": 2, "sources": sources}, {"epochs": 4, "hard_negatives": 2, "sources": sources}],
-            "dev": str(question_file),
-            "batch_size": 4,
-        },
-    }  # fmt: skip
+    entities = tmp_path_factory.mktemp("bi") / "entities"
+    return tiny_values(encoder_folder, catalogue_file, question_file, entities, model={"lr_encoder": 2e-3}, epochs=(2, 4))
 
 
 @pytest.fixture(scope="module")
@@ -176,27 +160,13 @@ def test_bad_mentions_are_one_sentence(disambiguator, trained, entities_folder):
         Disambiguator.from_pretrained(trained[0] / "model", entities=entities_folder)
 
 
-class Break(Callback):
-    """Stops a training in its fourth epoch, as a kill does."""
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if trainer.current_epoch == 3 and batch_idx == 1:
-            raise RuntimeError("broken")
-
-
 @pytest.mark.parametrize("tower", ["own", "frozen"])
 def test_a_resumed_training_ends_with_the_weights_of_the_unbroken_one(tiny, trained, frozen, tmp_path, tower):
     values = {**tiny, "model": {**tiny["model"], "entity_tower": tower}}
     whole, _ = trained if tower == "own" else frozen
-    part = {**values, "trainer": {**values["trainer"], "default_root_dir": str(tmp_path / "part")}}
-    cli = BiEncoderCLI(copy.deepcopy(part), run=False)
-    cli.trainer.callbacks.append(Break())
-    with pytest.raises(RuntimeError, match="broken"):
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    broken(values, tmp_path / "part", 3)
     assert (tmp_path / "part" / "mined_2.npy").is_file() == (tower == "own")
-    fit({**copy.deepcopy(part), "ckpt_path": str(tmp_path / "part" / "checkpoints" / "last.ckpt")}, tmp_path / "part")
-    saved = [folder / "checkpoints" / "last.ckpt" for folder in (whole, tmp_path / "part")]
-    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in saved)
+    first, second = resumed(values, tmp_path / "part", whole)
     assert any("entity." in key for key in first) == (tower == "own")
     for key in first:
         torch.testing.assert_close(first[key], second[key])

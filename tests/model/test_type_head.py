@@ -82,7 +82,7 @@ def test_the_head_is_a_linear_map_a_sigmoid_and_the_pass(kind):
         expected = [slow(row, PARENTS, norm, own=False, weights=weights) for row in plain.tolist()]
     assert (head.weight is not None) == kind.startswith("weighted_")
     torch.testing.assert_close(head(vectors), torch.tensor(expected))
-    shown = head.predicted(vectors).of(1)
+    shown = head.most_probable(head(vectors)).of(1)
     order = torch.tensor(expected[1]).sort(descending=True, stable=True).values[:5]
     assert [*shown.values()] == pytest.approx([p for p in order.tolist() if p >= 0.05], abs=1e-5)
     assert all(expected[1][HIERARCHY.names.index(name)] == pytest.approx(p, abs=1e-5) for name, p in shown.items())

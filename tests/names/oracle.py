@@ -14,7 +14,7 @@ from torch import Tensor
 from elq.encoding.tokens import token_finder
 from elq.entities.catalogue import Catalogue
 from elq.names.scripts import unspaced
-from elq.names.spelling import COUNTED, initials, reordered, roots, singular_name, spelling
+from elq.names.spelling import COUNTED, initials, reordered, roots, singular, spelling
 from elq.names.surface import FUNCTION_WORDS, is_name, names_of, without_brackets
 from elq.names.words import folded, key_of, words
 from elq.tensors import NameMatches, TokenBatch
@@ -178,7 +178,7 @@ class NameIndex:
         A list that would be too long is empty. If no name ends (or begins) with the words, the words are tried without a plural
         or possessive s. In the third list, the first word may also be the first letter of the name's first word.
         """
-        one = singular_name(key)
+        one = key[:-2] if key.endswith(" s") else singular(key)
         ending = self._ending(key if _longer(self._backward, _backwards(key)) else one)
         beginning = _longer_names(self._forward, key if _longer(self._forward, key) else one, MOST_NAMES)
         first, _, rest = key.partition(" ")

@@ -14,7 +14,7 @@ from elq.model.heads import NameBonus
 from elq.model.spans import SpanScorer
 from elq.names.dictionary import Dictionary
 from elq.names.lookup import MOST_MATCHES
-from elq.names.spelling import COUNTED, initials, reordered, roots, singular_name, spelling
+from elq.names.spelling import COUNTED, initials, reordered, roots, spelling
 from elq.names.surface import FUNCTION_WORDS
 from elq.types import NAME_KINDS, Entity
 from tests.names.small import NameIndex
@@ -244,7 +244,9 @@ def is_misspelt(name: str, key: str, keys: list[str]) -> bool:
 
 def parts_of(key: str, keys: list[str]) -> list[Callable[[str], bool]]:
     """Whether a name ends with the words, begins with them, or begins and ends as they do."""
-    one = singular_name(key)
+    one = key.removesuffix(" s")
+    if one == key and len(key) > 3 and key.endswith("s") and not key.endswith("ss"):
+        one = key[:-1]
     end = f" {key if any(name.endswith(f' {key}') for name in keys) else one}"
     start = f"{key if any(name.startswith(f'{key} ') for name in keys) else one} "
     return [lambda name: name.endswith(end), lambda name: name.startswith(start), lambda name: begins_and_ends(name, key)]
