@@ -7,8 +7,7 @@ The entities folder has the vectors of the encoder before the training. Each che
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,8 @@ from elq.encoding.transformer import mean_vectors
 from elq.entities.manifest import Entities, open_entities
 from elq.entities.prior import prior_columns
 from elq.entities.texts import EntityText
+from elq.evaluation.comparison import RESAMPLES
+from elq.evaluation.intervals import Ratio, interval, resampled
 from elq.model.biencoder import BiEncoder
 from elq.names.baseline import FamousName
 from elq.names.dictionary import Dictionary
@@ -34,7 +35,6 @@ from elq.types import Mention
 
 QUESTIONS = Path(__file__).parent / "questions.jsonl"
 KS = (1, 4, 16, 128)
-DRAWS = 10_000  # of the bootstrap
 TEXT = EntityText(form="chinese")
 
 
@@ -90,21 +90,16 @@ class Report:
     Args:
         gold: (M,) catalogue rows of the gold entities.
         ways: what each question needs.
-        file: keeps the ranks of each line, so that a line is made only once.
     """
 
-    def __init__(self, gold: Tensor, ways: Sequence[str], file: Path) -> None:
-        self.gold, self.ways, self.file = gold, ways, file
-        self.ranks = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}  # −1 where it is not there
+    def __init__(self, gold: Tensor, ways: Sequence[str]) -> None:
+        self.gold, self.ways = gold, ways
         self.right: dict[str, np.ndarray] = {}
 
-    def line(self, name: str, rows: Callable[[], Tensor]) -> None:
-        """Print recall@k of all mentions, and recall@1 of each kind of question."""
-        if name not in self.ranks:
-            same = rows() == self.gold.unsqueeze(-1)  # (M, K)
-            self.ranks[name] = torch.where(same.any(-1), same.int().argmax(-1), -1).tolist()
-            self.file.write_text(json.dumps(self.ranks), encoding="utf-8")
-        ranks = np.array(self.ranks[name])  # (M,)
+    def line(self, name: str, rows: Tensor) -> None:
+        """Print recall@k of all mentions, and recall@1 of each kind of question. ``rows`` are (M, 128), best first."""
+        same = rows == self.gold.unsqueeze(-1)  # (M, K)
+        ranks = torch.where(same.any(-1), same.int().argmax(-1), -1).numpy()  # (M,) −1 where it is not there
         self.right[name] = ranks == 0
         kinds = {way: self.right[name][[w == way for w in self.ways]] for way in dict.fromkeys(self.ways)}
         parts = " ".join(f"{way} {hits.mean():.2f}" for way, hits in kinds.items())
@@ -114,9 +109,9 @@ class Report:
     def difference(self, names: Sequence[str], other: str) -> None:
         """Print the mean difference of recall@1 and its 95% interval by a paired bootstrap over the questions."""
         terms = np.mean([self.right[name] for name in names], 0) - self.right[other]  # (M,)
-        draws = np.random.default_rng(0).integers(0, len(terms), (DRAWS, len(terms)))
-        low, high = np.quantile(terms[draws].mean(-1), (0.025, 0.975))
-        print(f"{' and '.join(names)} minus {other}: {terms.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+        drawn = resampled({"difference": Ratio(terms, np.ones(len(terms)))}, resamples=RESAMPLES)
+        mean, low, high = interval(drawn["difference"])
+        print(f"{' and '.join(names)} minus {other}: {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 
 def of_checkpoint(file: str, entities: Entities, examples: Sequence[MentionExample], table: Tensor) -> Tensor:
@@ -135,27 +130,26 @@ def main() -> None:
     parser.add_argument("--entities", required=True, help="entities folder that multilingual-e5-small made")
     parser.add_argument("--checkpoint", action="append", default=[])
     parser.add_argument("--model", action="append", default=[])
-    parser.add_argument("--keep", type=Path, default=Path("runs/chinese/ranks.json"), help="file of the lines that were made")
     args = parser.parse_args()
     entities, ways = open_entities(args.entities), ways_of(args.questions)
     examples = examples_of(read_questions(args.questions), entities.catalogue, str(args.questions))
     gold = torch.tensor([example.row for example in examples])
-    report = Report(gold, ways if len(ways) == len(examples) else ["all"] * len(examples), args.keep)
+    report = Report(gold, ways if len(ways) == len(examples) else ["all"] * len(examples))
     print(f"{len(examples)} mentions, {len(entities.catalogue):,} entities")
-    report.line("dictionary", lambda: dictionary_rows(entities, examples, popular=False))
-    report.line("dictionary, most inhabitants", lambda: dictionary_rows(entities, examples, popular=True))
+    report.line("dictionary", dictionary_rows(entities, examples, popular=False))
+    report.line("dictionary, most inhabitants", dictionary_rows(entities, examples, popular=True))
     table = entities.table.tensor()[:, : entities.table.width - prior_columns(entities.manifest.prior)].float()  # (N, D)
-    start = cache(lambda: BiEncoder.from_encoder(e5.NAME, markers="chinese", entity_tower="frozen", context_tokens=48))
+    network, texts = BiEncoder.from_encoder(e5.NAME, markers="chinese", entity_tower="frozen", context_tokens=48)
     for which in ("sentence", "mention", "sum"):
-        name = f"untrained, plain text, {which}"
-        report.line(name, lambda which=which: nearest(plain_vectors(*start(), examples, which), table, 128)[1])
-    report.line("untrained, marked", lambda: nearest(mention_table(start()[0].eval(), start()[1], examples), table, 128)[1])
+        vectors = plain_vectors(network, texts, examples, which)  # (M, D)
+        report.line(f"untrained, plain text, {which}", nearest(vectors, table, 128)[1])
+    report.line("untrained, marked", nearest(mention_table(network, texts, examples), table, 128)[1])
     for file in args.checkpoint:
-        report.line(f"{file}, vectors", lambda file=file: of_checkpoint(file, entities, examples, table))
+        report.line(f"{file}, vectors", of_checkpoint(file, entities, examples, table))
     for folder in args.model:
-        model = cache(lambda folder=folder: Disambiguator.from_pretrained(folder))
-        report.line(f"{folder}, vectors", lambda m=model: m().candidates(examples, 128, vectors_alone=True).rows)
-        report.line(f"{folder}, names and fame", lambda m=model: m().candidates(examples, 128).rows)
+        model = Disambiguator.from_pretrained(folder)
+        report.line(f"{folder}, vectors", model.candidates(examples, 128, vectors_alone=True).rows)
+        report.line(f"{folder}, names and fame", model.candidates(examples, 128).rows)
     for score in ("vectors", "names and fame") if args.model else ():
         for other in ("dictionary", "dictionary, most inhabitants"):
             report.difference([f"{folder}, {score}" for folder in args.model], other)
