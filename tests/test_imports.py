@@ -15,7 +15,7 @@ PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
     ("types", "errors", "progress", "collector"),
     ("tensors", "files", "configuration", "cache", "reading", "threads", "links"),
-    ("search", "encoding", "transfer"),
+    ("search", "encoding", "transfer", "vision"),
     ("names", "downloads"),
     ("entities",),
     ("model",),
@@ -23,6 +23,7 @@ LEVELS = (  # the lowest first; what stands on one level does not import what st
     ("evaluation",),
     ("report", "training", "released", "public", "hub", "bulk", "integrations", "emerging"),
     ("disambiguation",),
+    ("multimodal",),
     ("serving",),
     ("commands",),
     ("cli", "__main__", "__init__"),

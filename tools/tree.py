@@ -16,9 +16,9 @@ WIDTH = 128  # of a line
 BEGIN, END = "<!-- tree: written by `make tree` -->", "<!-- end of tree -->"
 # The flow of a question, then what is made beforehand, training, measuring, the released format and the commands.
 PACKAGES = (
-    *("encoding", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
-    *("checking", "configuration", "training", "disambiguation", "evaluation", "report", "emerging", "released", "public"),
-    *("exchange", "hub", "integrations", "bulk", "serving", "commands"),
+    *("encoding", "vision", "model", "search", "names", "linking", "reading", "entities", "questions", "sources"),
+    *("checking", "configuration", "training", "disambiguation", "multimodal", "evaluation", "report", "emerging"),
+    *("released", "public", "exchange", "hub", "integrations", "bulk", "serving", "commands"),
 )
 ABOVE = {
     "train.py, predict.py": "in a clone, the same as `elq train` and `elq predict`",
