@@ -2,6 +2,7 @@
 
     python benchmarks/whole_link.py --folder FOLDER                       BERT-large shapes, 154,212 x 1,024
     python benchmarks/whole_link.py --folder FOLDER --way dtype=bf16  with further arguments of Linker.from_pretrained
+    python benchmarks/whole_link.py --folder FOLDER --way index=pq4,backend=openvino,dtype=bf16       with another index
     python benchmarks/whole_link.py --folder FOLDER --layers 2 --rows 10000 --texts 128
 
 The weights of the encoder are random. The bias of its last layer norm is chosen so that the mean of all token vectors is 0 (the
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,13 @@ from synthetic import SyntheticTable, read_statistics
 
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.catalogue import write_catalogue
-from elq.entities.manifest import CATALOGUE, TABLE, Manifest, file_sizes
+from elq.entities.manifest import CATALOGUE, TABLE, Manifest, file_sizes, open_entities
 from elq.linking.decision import Decision
 from elq.linking.linker import Linker
 from elq.model.config import ELQConfig
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
+from elq.search.kinds import build_index, open_index
 from elq.search.table import allocate_table
 from elq.types import Entity
 
@@ -113,11 +116,23 @@ def make_folder(folder: Path, texts: Sequence[str], rows: int, layers: int, stat
     Decision(score_mode="elq", threshold=THRESHOLD, candidates=10).save(folder)
 
 
+def linker_of(folder: Path, arguments: dict[str, Any]) -> Linker:
+    """A linker with an index of a kind, which is built beside the entities if it is not there yet."""
+    kind = arguments.pop("index", "exact")
+    if kind == "exact":
+        return Linker.from_pretrained(folder, **arguments)
+    entities, own = open_entities(folder / "entities"), folder / f"index_{kind}"
+    if not own.is_dir():
+        own.mkdir()
+        build_index(kind, entities.table).save(own)
+    return Linker.over(folder, replace(entities, index=open_index(kind, entities.table, own)), **arguments)
+
+
 def opened(way: str, folder: Path) -> Link:
-    """The linker of a way: ``baseline``, or arguments of Linker.from_pretrained such as ``dtype=bfloat16,backend=torch``."""
+    """The linker of a way: ``baseline``, or arguments of from_pretrained and ``index``, such as ``dtype=bf16,index=pq4``."""
     if way == "baseline":
         return Baseline(folder).link
-    linker = Linker.from_pretrained(folder, **dict(pair.split("=") for pair in way.split(",") if "=" in pair))
+    linker = linker_of(folder, dict(pair.split("=") for pair in way.split(",") if "=" in pair))
 
     def link(texts: Sequence[str]) -> list[list[tuple[int, int, str, float]]]:
         return [[(one.start, one.end, one.entity, one.score) for one in found] for found in linker.link(list(texts))]
@@ -194,7 +209,7 @@ def main() -> None:
     parser.add_argument("--statistics", type=Path, help="the file of `synthetic.py statistics`, if the folder is to be made")
     parser.add_argument("--rows", type=int, default=154_212)
     parser.add_argument("--layers", type=int, default=24)
-    parser.add_argument("--way", action="append", default=[], help="arguments of from_pretrained, such as dtype=bfloat16")
+    parser.add_argument("--way", action="append", default=[], help="arguments of from_pretrained, and index, such as index=pq4")
     parser.add_argument("--texts", type=int, default=592, help="questions that are used, at least 64")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each batch size")
     parser.add_argument("--child", help=argparse.SUPPRESS)
