@@ -293,16 +293,19 @@ class ClusteredTable:
         lengths = np.linalg.norm(self.real[own], axis=1, keepdims=True) / np.linalg.norm(moved, axis=1, keepdims=True)
         return np.asarray(moved * lengths)
 
+    def block(self, number: int) -> Array:
+        """The block of rows with a number, float32."""
+        start, rng = number * BLOCK, np.random.default_rng((self._seed, number))
+        block = self._drawn(min(BLOCK, self.rows - start), rng)
+        while len(wrong := np.flatnonzero((block @ self.mentions.T >= self.seconds).any(1))):
+            block[wrong] = self._drawn(len(wrong), rng)
+        first = self.real[start : start + len(block)]
+        block[: len(first)] = first
+        return block
+
     def blocks(self) -> Iterator[Array]:
         """Yield the rows in blocks, float32."""
-        for number, start in enumerate(range(0, self.rows, BLOCK)):
-            rng, count = np.random.default_rng((self._seed, number)), min(BLOCK, self.rows - start)
-            block = self._drawn(count, rng)
-            while len(wrong := np.flatnonzero((block @ self.mentions.T >= self.seconds).any(1))):
-                block[wrong] = self._drawn(len(wrong), rng)
-            first = self.real[start : start + count]
-            block[: len(first)] = first
-            yield block
+        return map(self.block, range(-(-self.rows // BLOCK)))
 
 
 def near_pairs(real: Array, rng: np.random.Generator) -> Array:
