@@ -1,5 +1,6 @@
 # Every target first installs what it needs into .venv. You only need Python 3.11 or newer.
 PYTHON ?= python3
+TOWER ?= sentence-transformers/all-MiniLM-L6-v2
 BIN := .venv/bin
 
 .PHONY: help venv demo test test-slow coverage lint format tree docs wheel train weights clean
@@ -78,12 +79,13 @@ format: venv
 train: venv
 	$(BIN)/python train.py +experiment=webqsp
 
-# The catalogue of Wikidata is encoded once. The model card elq/weights/README.md is corrected by hand.
+# The catalogue of Wikidata is encoded once. The model card elq/weights/README.md is corrected by hand. For a training that goes on from
+# the weights in the package, run `make weights TOWER=elq/general`, since its word vectors are those of the tower in the package.
 weights: venv
 	$(BIN)/python -m elq build --catalogue ../shared/catalogue/wikidata_154k.jsonl --output runs/entities/wikidata_154k \
 	  --prior qid,popularity
-	$(BIN)/python benchmarks/general/choose.py runs/general/latest/model --output runs/general/decision/decision.json
-	$(BIN)/python tools/weights.py runs/general/latest/model --decision runs/general/decision/decision.json
+	$(BIN)/python benchmarks/general/choose.py runs/general/latest/model --tower $(TOWER) --output runs/general/decision/decision.json
+	$(BIN)/python tools/weights.py runs/general/latest/model --decision runs/general/decision/decision.json --tower $(TOWER)
 
 clean:
 	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .coverage*

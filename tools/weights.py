@@ -48,7 +48,8 @@ def main() -> None:
         size = (made / "model.safetensors").stat().st_size
         if size > MOST_BYTES:
             raise SystemExit(
-                f"the packed weights have {size:,} bytes, but may have {MOST_BYTES:,}: train with model.frozen_words=true"
+                f"the packed weights have {size:,} bytes, but may have {MOST_BYTES:,}: train with model.frozen_words=true, and"
+                f" give --tower {GENERAL} for a training that goes on from the weights in the package"
             )
         facts = {
             "command": "python train.py +experiment=general",

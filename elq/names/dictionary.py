@@ -79,7 +79,7 @@ class Dictionary:
             self.names: Names = in_memory(collect(catalogue.all_rows()), catalogue.removed)
         else:
             self.names = catalogue.names
-        self._index = NameIndex(self.names, FUNCTION_WORDS)
+        self._index = NameIndex(self.names, FUNCTION_WORDS, further=fine)
 
     def _phrases(self, text: str, most: int | None = None) -> Iterator[tuple[int, int, str]]:
         """Yield every sequence of at most ``most`` words that may be a name: its characters [start, end) and folded words."""

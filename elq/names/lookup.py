@@ -11,6 +11,7 @@ from functools import lru_cache
 from heapq import nsmallest
 from itertools import chain
 
+from elq.names.further import NOTHING, FurtherNames
 from elq.names.interface import Names
 from elq.names.longer import MOST_SCANNED, LongerNames
 from elq.names.misspelling import Misspellings
@@ -30,15 +31,18 @@ class NameIndex:
     Args:
         names: the names of the catalogue.
         silent: function words.
+        further: whether words that match no name are tried in further forms (elq/names/further.py).
     """
 
-    def __init__(self, names: Names, silent: frozenset[str]) -> None:
+    def __init__(self, names: Names, silent: frozenset[str], *, further: bool = False) -> None:
         self._names, self._silent = names, silent
         self._spelled = lru_cache(CACHED)(self._find_spelled)
         self.kind_of_word, self.match_of_word = lru_cache(CACHED)(self.kind), lru_cache(CACHED)(self.match)
         self.lookup = lru_cache(CACHED)(self._lookup)
         self._longer = LongerNames(names, silent)
         self._misspellings = Misspellings(names, silent, self._longer)
+        forms = FurtherNames(names, silent, self._longer, self._misspellings, self._spelled)
+        self._further = lru_cache(CACHED)(forms.find) if further else lambda _: NOTHING
         self.names_before, self.forms_before, self.is_form = names.names_before, names.forms_before, names.is_form
         self.begins_form = lru_cache(CACHED)(names.begins_form)
 
@@ -71,7 +75,8 @@ class NameIndex:
         if self._misspellings.names(key):
             return 2
         ending, beginning, around = self._parts(key)
-        return 4 if ending else 5 if beginning else 6 if around else 2 if self._misspellings.longer(key) else -1
+        part = 4 if ending else 5 if beginning else 6 if around else 2 if self._misspellings.longer(key) else -1
+        return part if part >= 0 else self._further(key).match
 
     def _whole(self, key: str, respelled: bool = True) -> int | None:
         """0 for a name, 1 for another spelling of one, −1 for words that say nothing; None: they may match in another way."""
@@ -90,11 +95,16 @@ class NameIndex:
         names: list[Collection[str]] = [[key]]
         if self._longer.says_something(key):
             spelled, people = self._spelled(key), [name for name in roots(key) if name in self._names]
-            misspellings = [] if spelled or people or key in self._names else self._misspellings.names(key)
-            parts = self._parts(key)
-            if not (key in self._names or any((spelled, misspellings, people, *parts))):
-                misspellings = self._misspellings.longer(key)
-            names += [spelled, misspellings, people, *parts, *self._inside(key)]
+            misspelt = [] if spelled or people or key in self._names else self._misspellings.names(key)
+            kinds: list[Collection[str]] = [spelled, misspelt, people, *self._parts(key)]
+            if key not in self._names and not any(kinds):
+                further = self._further(key)
+                kinds[1] = self._misspellings.longer(key)
+                if kinds[1]:
+                    kinds[1] = [*further.misspelt, *kinds[1]]
+                else:
+                    kinds[0], kinds[1], kinds[3], kinds[4] = further
+            names += [*kinds, *self._inside(key)]
         found: dict[int, int] = {}
         seen: set[int] = set()
         for kind, keys in enumerate(names):

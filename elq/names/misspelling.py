@@ -34,7 +34,7 @@ class Misspellings:
 
     def __init__(self, names: Names, silent: frozenset[str], longer: LongerNames) -> None:
         self._names, self._silent, self._longer = names, silent, longer
-        self._scan, self._single = lru_cache(CACHED)(self._find_all), lru_cache(CACHED)(self._find_single)
+        self._scan, self.single = lru_cache(CACHED)(self._find_all), lru_cache(CACHED)(self._find_single)
 
     def names(self, key: str) -> list[str]:
         """The names that differ from these words in a few letters of one word.
@@ -42,14 +42,14 @@ class Misspellings:
         A single word must agree with the name in its first letter; in the first two letters, if many names share the first.
         """
         if " " not in key:
-            return near(self._single(key[:2]), key) if len(key) >= LONG_NAME and key not in self._silent else []
+            return near(self.single(key[:2]), key) if len(key) >= LONG_NAME and key not in self._silent else []
         found: list[str] = []
         head, _, word = key.rpartition(" ")
-        if self._fixed(head) and word not in self._silent:
+        if self.fixed(head) and word not in self._silent:
             ends = [name[len(head) + 1 :] for name in self._longer.beginning(head, MOST_SCANNED)]
             found += [f"{head} {other}" for other in near(ends, word)]
         word, _, tail = key.partition(" ")
-        if self._fixed(tail) and word not in self._silent:
+        if self.fixed(tail) and word not in self._silent:
             starts = [name[: -len(tail) - 1] for name in self._longer.ending(tail, MOST_SCANNED)]
             found += [f"{other} {tail}" for other in near(starts, word)]
         return [*dict.fromkeys([*found, *self._inside(key), *self._divided(key)])]
@@ -77,12 +77,12 @@ class Misspellings:
     def _longer_than_some(self, words: Sequence[str]) -> list[str]:
         head, tail, first, last = " ".join(words[:-1]), " ".join(words[1:]), words[0], words[-1]
         found: list[str] = []
-        if may_be_wrong(last) and self._fixed(head):  # "powder qeen" for "powder queen 172"
+        if may_be_wrong(last) and self.fixed(head):  # "powder qeen" for "powder queen 172"
             longer = [name for name in self._longer.beginning(head, MOST_PARTS) if " " in name[len(head) + 1 :]]
             found += [name for name in longer if near([name[len(head) + 1 :].partition(" ")[0]], last)]
             ends = self._scan(BACKWARD, last[:2])
             found += [f"{rest} {other}" for other, rest in ends if rest.endswith(f" {head}") and alike(other, last)]
-        if may_be_wrong(first) and self._fixed(tail):  # "clinc map" for "old clinic map", "puls 5" for "pulse 5 strap"
+        if may_be_wrong(first) and self.fixed(tail):  # "clinc map" for "old clinic map", "puls 5" for "pulse 5 strap"
             longer = [name for name in self._longer.ending(tail, MOST_PARTS) if " " in name[: -len(tail) - 1]]
             found += [name for name in longer if near([name[: -len(tail) - 1].rpartition(" ")[2]], first)]
             starts = self._scan(FORWARD, first[:2])
@@ -112,7 +112,7 @@ class Misspellings:
         words, word = key.split(), key.replace(" ", "")
         if len(words) > LONG_PART or len(word) < LONG_WORD + 2 or not self._silent.isdisjoint(words):
             return []
-        others = self._single(word[:2]) if word.isalpha() else ()
+        others = self.single(word[:2]) if word.isalpha() else ()
         return [name for name, _, _ in process.extract(word, others, scorer=OSA.distance, score_cutoff=1, limit=None)]
 
     def _find_all(self, order: str, start: str) -> Sequence[tuple[str, str]]:
@@ -124,7 +124,7 @@ class Misspellings:
         parts = [name.partition(" ") for name in found]
         return [(word, backwards(rest) if order == BACKWARD else rest) for word, _, rest in parts]
 
-    def _fixed(self, key: str) -> bool:
+    def fixed(self, key: str) -> bool:
         """Whether words may be the right part of a misspelt name: they say something, or are a number."""
         return key.isdigit() or self._longer.says_something(key)
 
