@@ -29,7 +29,7 @@ class Source:
 class Stage:
     """The questions of ``epochs`` successive epochs: question files, and template questions from the catalogue.
 
-    ``templates`` is the number of template questions, and ``knobs`` are their probabilities (elq/questions/templates.py).
+    ``templates`` is the number of template questions, and ``knobs`` are their probabilities (elq/questions/knobs.py).
     ``held_out`` lists question files; there are no template questions about the entities in them.
     """
 
