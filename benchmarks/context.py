@@ -13,7 +13,7 @@ The kinds of errors, the first that fits. A gold mention whose entity is in the 
 - longer name, part of the name: its span is not linked, but a span that contains it is, or one inside it;
 - NIL wins: its entity is the best candidate, and NIL is more likely;
 - below γ: its entity is the best candidate, and the score is too low;
-- not seen: the span has a log p(mention) below −12;
+- not seen: the span has a log p(mention) below −6;
 - film or series: the best candidate and the entity are both works; place: both are places;
 - the name wins: the words are the label or an alias of the best candidate, as they are written;
 - another entity: all others.
@@ -46,7 +46,7 @@ from elq.questions.annotated import read_questions
 from elq.questions.predicted import as_json
 from elq.types import Entity, Link, Mention, Question
 
-FLOOR = -12.0
+FLOOR = -6.0  # far below every γ; a lower one only makes the measurement slower
 SETS = ("webqsp_dev", "mintaka_a", "simplequestions_dev", "lcquad2", "erd")
 FOLDED = ("mintaka_a", "lcquad2", "erd")
 WORK = re.compile(
@@ -186,6 +186,8 @@ def measured(
     records = linker.entities.catalogue.by_id(sorted(ids))
     errors = [e for q, a, b in zip(questions, links, every, strict=True) for e in errors_of(q, a, b, records)]
     found: dict[str, Any] = figures(name, questions, links)
+    other = "keep" if linker.concepts == "drop" else "drop"
+    found[f"concepts {other}"] = figures(name, questions, linker.links(scored, concepts=other))
     if options.base is not None:
         before = matched(options.base / f"{name}.jsonl", questions)
         found["against the base"] = paired_f1(questions, before, links)

@@ -30,7 +30,7 @@ SHIFTS = (
     -3.0,
     1.0,
 )  # the least is far above the sweep's floor: no span is lost that it would show
-FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+FACTORS = (1.0, 0.8, 0.6)
 FOLDS = 5
 SLACK, DEPTH = DEV_CHOICE[1:]
 
