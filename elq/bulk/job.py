@@ -18,7 +18,7 @@ from elq.entities.catalogue_files import require_catalogue
 from elq.entities.manifest import MANIFEST, manifest_values
 from elq.errors import ElqError
 from elq.files import digest_of, holds_json, write_json, writing
-from elq.linking.decision import DEFAULTS, Decision
+from elq.linking.decision import Decision
 from elq.linking.folder import DECISION, ENTITIES, MODEL_FILES, resolve_model
 from elq.linking.general import STARTER
 from elq.linking.inputs import check_folder
@@ -78,7 +78,7 @@ class Job:
             decision = Decision.load(path)
             about.append([getattr(decision, name) for name in ("threshold", "mention_threshold", "candidates", "score_mode")])
             about.append(decision.calibration)
-            about += [[name, value] for name in DEFAULTS if (value := getattr(decision, name)) != DEFAULTS[name]]
+            about += [[name, value] for name, value in decision.further.items()]
         if (path / ENTITIES / MANIFEST).is_file():
             about.append(manifest_values(path / ENTITIES))
         files = [path / name for name in MODEL_FILES]

@@ -102,6 +102,11 @@ class Decision:
         """How much NIL and names count."""
         return Balance(nil_shift=self.nil_shift, name_factor=self.name_factor)
 
+    @property
+    def further(self) -> dict[str, float | str]:
+        """The settings among those of :data:`DEFAULTS` that differ from their default."""
+        return {name: getattr(self, name) for name in DEFAULTS if getattr(self, name) != DEFAULTS[name]}
+
     def save(self, folder: str | Path) -> None:
         """Write ``decision.json`` into a model folder. If writing fails, the old file stays as it was."""
         values = asdict(self)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from elq import Linker
+from elq.commands import run
 from elq.errors import ElqError
 from elq.linking.balance import AS_LEARNED, Balance, shifted
 from elq.linking.decision import Decision
@@ -85,11 +86,14 @@ def test_the_defaults_change_not_a_bit(folder):
     assert AS_LEARNED.of_bonus(scores) is scores
 
 
-def test_it_is_kept_by_a_pickle_another_catalogue_and_a_reload(folder, tmp_path):
+def test_it_is_kept_by_a_pickle_and_a_reload_and_elq_info_says_it(folder, capsys):
     linker = opened(folder, nil_shift=-1.0, name_factor=0.8, concepts="drop")
     assert json.loads((folder / DECISION).read_text())["nil_shift"] == -1.0
     assert linker.balance == Balance(nil_shift=-1.0, name_factor=0.8)
     assert linker.further() == [("nil_shift", -1.0), ("name_factor", 0.8), ("concepts", "drop")]
+    assert Decision.load(folder).further == dict(linker.further())
+    assert run("info", [str(folder)]) == 0
+    assert "nil_shift -1.0, name_factor 0.8, concepts drop" in " ".join(capsys.readouterr().out.split())
     again = pickle.loads(pickle.dumps(linker))
     assert (again.balance, again.concepts) == (linker.balance, "drop")
     assert everything(again) == everything(linker)
