@@ -78,6 +78,7 @@ class Job:
             decision = Decision.load(path)
             about.append([getattr(decision, name) for name in ("threshold", "mention_threshold", "candidates", "score_mode")])
             about.append(decision.calibration)
+            about += [[name, value] for name, value in decision.further.items()]
         if (path / ENTITIES / MANIFEST).is_file():
             about.append(manifest_values(path / ENTITIES))
         files = [path / name for name in MODEL_FILES]

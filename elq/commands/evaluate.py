@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_overwriting
 from elq.commands.nil_ways import compare_ways
-from elq.commands.opening import add_model_options, add_rerank, add_type_score_weight, open_linker
+from elq.commands.opening import add_concepts, add_model_options, add_rerank, add_type_score_weight, open_linker
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.exchange.iris import check_prefix
@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     add_model_options(made)
     add_rerank(made)
     add_type_score_weight(made)
+    add_concepts(made)
     add_entity_prefix(made)
     made.add_argument(
         "--given",
@@ -150,6 +151,7 @@ def main(arguments: Sequence[str]) -> None:
     about = {"questions_file": options.questions, "model_folder": str(model), "threshold": threshold}
     about |= {} if options.rerank is None else {"reranker": str(options.rerank)}
     about |= {"type_score_weight": linker.type_score_weight} if linker.type_score_weight else {}
+    about |= dict(linker.further())
     written = {**about, **metrics, **record(linker, observed)}
     if options.output:
         write_json(options.output, written)

@@ -21,6 +21,7 @@ OF_LINKERS = {  # and their defaults
     "columns": None,
     "scoring": None,
     "type_score_weight": None,
+    "concepts": None,
     "backend": "torch",
     "dtype": "fp32",
 }

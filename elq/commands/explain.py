@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from elq.commands.console import ArgumentParser
-from elq.commands.opening import add_catalogue_options, add_type_score_weight, open_linker
+from elq.commands.opening import add_catalogue_options, add_concepts, add_type_score_weight, open_linker
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--entity", metavar="ID", help="also say where this entity of the catalogue came")
     add_catalogue_options(made)
     add_type_score_weight(made)
+    add_concepts(made)
     return made
 
 

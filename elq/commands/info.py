@@ -112,6 +112,8 @@ def decision_facts(folder: Path) -> Iterator[tuple[str, str]]:
     least = decision.mention_threshold
     mentions = "" if least is None else f", mentions of log p(mention) ≥ {least:.3f}"
     yield "links", f"threshold γ = {decision.threshold:.3f} (score mode {mode}){mentions}"
+    if decision.further:
+        yield "settings", ", ".join(f"{name} {value}" for name, value in decision.further.items())
     if decision.calibration is not None:
         form = "offset {:.3f}, slope {:.3f} of the joint score"
         if len(decision.calibration) == 3:  # of an earlier version

@@ -7,7 +7,7 @@ from elq.collector import starting
 from elq.commands.console import parse_columns
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
-from elq.linking.inputs import read_type_score_weight
+from elq.linking.inputs import CONCEPTS, read_type_score_weight
 
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
@@ -39,6 +39,15 @@ def add_type_score_weight(parser: argparse.ArgumentParser) -> None:
         type=read_type_score_weight,
         metavar="W",
         help="weight of types in the score of candidates, for a model with types (default: 0, they do not count)",
+    )
+
+
+def add_concepts(parser: argparse.ArgumentParser) -> None:
+    """Add ``--concepts`` to the arguments of a command."""
+    parser.add_argument(
+        "--concepts",
+        choices=CONCEPTS,
+        help='whether generic nouns, such as "high school", are links (default: as the model says, which is mostly keep)',
     )
 
 
@@ -96,6 +105,8 @@ def open_linker(options: argparse.Namespace, **settings: Any) -> "Linker":
         settings["reranker"] = options.rerank
     if getattr(options, "type_score_weight", None) is not None:
         settings["type_score_weight"] = options.type_score_weight
+    if getattr(options, "concepts", None) is not None:
+        settings["concepts"] = options.concepts
     with starting():
         from elq.linking import opening
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from elq.commands.console import ArgumentParser, add_entity_prefix, refuse_below_one, refuse_overwriting
 from elq.commands.link_files import FORMATS, format_of_output, opened_output
-from elq.commands.opening import add_model_options, add_rerank, add_type_score_weight, open_linker
+from elq.commands.opening import add_concepts, add_model_options, add_rerank, add_type_score_weight, open_linker
 from elq.commands.question_sources import open_source
 from elq.commands.shown import as_coloured, as_text, has_colours
 from elq.errors import ElqError
@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add_model_options(made)
     add_rerank(made)
     add_type_score_weight(made)
+    add_concepts(made)
     made.add_argument(
         "--threshold", type=read_threshold, help="least joint score of a link, γ, at most 0 (default: the model's own)"
     )
@@ -215,5 +216,6 @@ def _plan(options: argparse.Namespace, linker: "Linker") -> dict[str, Any] | Non
             *(options.backend, options.dtype),
             *([] if options.rerank is None else [weights_of(Path(options.rerank).expanduser())]),
             *([linker.type_score_weight] if linker.type_score_weight else []),
+            *linker.further(),
         ],
     }

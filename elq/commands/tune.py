@@ -16,7 +16,10 @@ from elq.errors import ElqError
 if TYPE_CHECKING:
     from elq.evaluation.reliability import Reliability
     from elq.evaluation.tune import Choice
+    from elq.linking.balance import Balance
     from elq.linking.calibration import Calibration
+    from elq.linking.linker import Linker
+    from elq.types import Link, Question
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,11 @@ def parser() -> argparse.ArgumentParser:
         "--objective",
         default="set_in_catalogue",
         help="task whose F1 is maximised: set_in_catalogue, set_all, strong or weak (default: set_in_catalogue)",
+    )
+    made.add_argument(
+        "--balance",
+        action="store_true",
+        help="also choose how much NIL and names count, by cross-fitting; links every question several times",
     )
     made.add_argument(
         "--predictions",
@@ -65,13 +73,17 @@ def main(arguments: Sequence[str]) -> None:
     linker = Linker.from_pretrained(folder, device=options.device)
     catalogue = linker.entities.catalogue
     questions = known_questions([question for file in files for question in read_questions(file, catalogue)], catalogue)
+    balance = None
     with TemporaryDirectory() as elsewhere:  # a dry run does not change the model folder
         kept = Path(elsewhere) if options.dry_run else folder
-        path = Path(options.predictions) if options.predictions else kept / "tune.jsonl"
-        spans = tune.all_spans(linker, questions, path, tune.origin(folder, linker, files))
+        if options.balance:
+            balance, spans, old = choose_balance(linker, questions, kept, options)
+        else:
+            path = Path(options.predictions) if options.predictions else kept / "tune.jsonl"
+            spans = old = tune.all_spans(linker, questions, path, tune.origin(folder, linker, files))
     found = tune.choices(questions, spans, options.objective)
     chosen = tune.best_of(found)
-    own = tune.reached_at(questions, spans, options.objective, linker.mention_threshold, linker.threshold)
+    own = tune.reached_at(questions, old, options.objective, linker.mention_threshold, linker.threshold)
     rows = {"the folder's own": own, "best γ alone": found[0], "chosen": chosen}
     print_choice(rows, f"{options.objective} F1 on {len(questions):,} questions, {folder}")
     links = tune.links_at(spans, chosen.mention_threshold)
@@ -84,10 +96,40 @@ def main(arguments: Sequence[str]) -> None:
     if options.dry_run:
         log.info("%s is not changed (--dry-run)", folder)
         return
-    tune.store(folder, chosen, calibration, files, options.objective, linker.score_mode)
+    tune.store(folder, chosen, calibration, files, options.objective, linker.score_mode, balance)
     log.info(
         "the choice is stored in %s; metrics.json there is still from training: run `elq evaluate` for new metrics", folder
     )
+
+
+def choose_balance(
+    linker: "Linker", questions: "Sequence[Question]", kept: Path, options: argparse.Namespace
+) -> "tuple[Balance, list[list[Link]], list[list[Link]]]":
+    """Choose the balance, and print what it reaches.
+
+    Args:
+        linker: the linker of the model.
+        questions: annotated questions.
+        kept: the folder of the files that keep the links.
+        options: the options of the command.
+
+    Returns:
+        The balance, the spans of the questions with it, and those with the linker's own.
+    """
+    from elq.evaluation import balance as balances
+
+    folder, files = Path(options.model), [Path(file) for file in options.questions]
+    found = balances.linked(linker, questions, kept, folder, files)
+    scores = balances.every_balance(questions, found, balances.grid(linker)[1], options.objective)
+    choice = balances.choose_balance(scores, seed=options.seed)
+    shown = f"NIL {choice.best.nil_shift:+g}, name bonus times {choice.best.name_factor:g}"
+    log.info(
+        "balance: F1 %.4f where it was not chosen, and %.4f with γ alone; the best on all questions is %s, which is %s",
+        *(choice.cross_fitted, choice.threshold_alone, shown),
+        "chosen" if choice.balance == choice.best else "not better than γ alone, so nothing is changed",
+    )
+    spans, own = (balances.shifted_spans(found[each.name_factor], each.nil_shift) for each in (choice.balance, linker.balance))
+    return choice.balance, spans, own
 
 
 def check(options: argparse.Namespace, folder: Path, files: Sequence[Path]) -> None:
@@ -100,6 +142,8 @@ def check(options: argparse.Namespace, folder: Path, files: Sequence[Path]) -> N
         )
     if missing := [str(file) for file in files if not file.is_file()]:
         raise ElqError(f"{', '.join(missing)} does not exist: give the paths of files of annotated questions with --questions")
+    if options.balance and options.predictions:
+        raise ElqError("--balance and --predictions are given, but the links of --balance are in several files: leave out one")
     if options.seed < 0:
         raise ElqError(f"--seed is {options.seed}, but must be at least 0: give --seed 0 or a larger number")
     if options.objective not in OBJECTIVES:

@@ -19,7 +19,7 @@ FILES = {  # name in conf/ → the file of `elq download`, and its name in the f
     "simplequestions_train": ("simplequestions_train.jsonl", "questions/simplequestions_train.jsonl"),
     "mintaka": ("mintaka_1000.jsonl", "questions/mintaka_a.jsonl"),
 }
-OTHERS = {"captions": ("questions/captions.jsonl",)}  # no download makes them
+OTHERS = {name: (f"questions/{name}.jsonl",) for name in ("captions", "erd", "lcquad2")}  # no download makes them
 
 
 def data_folder() -> Path:

@@ -27,7 +27,7 @@ from elq.model.biencoder import BiEncoder
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
 from elq.training.batches import ShuffledBatches
-from elq.training.stages import require_files, stage_of
+from elq.training.stages import repeated, require_files, stage_of
 
 if TYPE_CHECKING:
     from elq.disambiguation.module import BiEncoderModule
@@ -129,7 +129,8 @@ class MentionData(LightningDataModule):
     def _mentions(self, number: int, stage: MentionStage) -> list[MentionExample]:
         found: list[MentionExample] = []
         for source in stage.sources:
-            found += self._read(source.file, development=False, ranking=False) * source.repeat
+            read = self._read(source.file, development=False, ranking=False)
+            found += [example for copy in repeated(read, source.repeat) for example in copy]
         if not found:
             raise ElqError(f"stage {number + 1} of data.train has no mentions: give files with other mentions")
         log.info("stage %d: %s mentions for %d epochs", number + 1, f"{len(found):,}", stage.epochs)

@@ -24,6 +24,7 @@ from elq.evaluation.counting import QUALITIES
 from elq.evaluation.evaluate import evaluate_links
 from elq.evaluation.sweep import SWEEP_FLOOR, Threshold, ThresholdSweep, between
 from elq.files import continuing, digest_of, holds_json, write_json
+from elq.linking.balance import Balance
 from elq.linking.calibration import Calibration
 from elq.linking.decision import Decision
 from elq.linking.decoding import without_overlaps
@@ -58,7 +59,7 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
         linker: the linker of the model.
         questions: the questions to link.
         path: the file.
-        made_from: what the links depend on, see :func:`origin`.
+        made_from: what the links depend on, see :func:`origin`; with the key ``nil``, the file has the score of NIL too.
 
     Raises:
         ElqError: the file or the one beside it exists, but `elq tune` has not made it.
@@ -77,7 +78,9 @@ def all_spans(linker: Linker, questions: Sequence[Question], path: Path, made_fr
                 scored = linker.score([question.text for question in chunk], threshold=SWEEP_FLOOR)
                 found = scored.links(SWEEP_FLOOR, overlaps=True)
                 for question, spans in zip(chunk, found, strict=True):
-                    stream.write(as_json(question, [replace(span, candidates=()) for span in spans]) + "\n")
+                    stream.write(
+                        as_json(question, [replace(span, candidates=()) for span in spans], nil="nil" in made_from) + "\n"
+                    )
                 stream.flush()
             write_json(
                 about, {**made_from, "bytes": os.fstat(stream.fileno()).st_size}
@@ -109,6 +112,7 @@ def origin(folder: Path, linker: Linker, files: Sequence[Path]) -> dict[str, Any
         "floor": SWEEP_FLOOR,
         "scoring": [linker.score_mode, linker.candidates],
         "mentions": linker.scorer.max_mentions,
+        **dict(linker.further()),
     }
 
 
@@ -177,10 +181,21 @@ def reached_at(
 
 
 def store(
-    folder: Path, choice: Choice, calibration: Calibration, files: Sequence[Path], objective: str, score_mode: str
+    folder: Path,
+    choice: Choice,
+    calibration: Calibration,
+    files: Sequence[Path],
+    objective: str,
+    score_mode: str,
+    balance: Balance | None = None,
 ) -> None:
-    """Write the choice, its score mode, and on which questions it was made, into ``decision.json`` of a model folder."""
+    """Write the choice, its score mode, and on which questions it was made, into ``decision.json`` of a model folder.
+
+    A balance replaces that of the folder; None leaves it.
+    """
     decision = replace(Decision.load(folder), score_mode=score_mode)
+    if balance is not None:
+        decision = replace(decision, nil_shift=balance.nil_shift, name_factor=balance.name_factor)
     chosen = {
         "by": "elq tune",
         "questions": [file.name for file in files],

@@ -53,7 +53,8 @@ def model(facts: Facts) -> str:
         "catalogue": f"{about.entities:,} entities; sha256 {facts.entities.catalogue.sha256[:16]}…, version {about.version}",
         "entity vectors": f"{about.width} numbers ({about.dtype}), by {portable(about.encoder)}",
         "index": about.index,
-        "links": f"threshold γ = {decision.threshold:.3f}, {decision.candidates} candidates, score mode {decision.score_mode}",
+        "links": f"threshold γ = {decision.threshold:.3f}, {decision.candidates} candidates, score mode {decision.score_mode}"
+        + "".join(f", {name} {value}" for name, value in decision.further.items()),
         "probabilities": "calibrated" if decision.calibration else "none: the model has no calibration",
     }
     return "\n".join(f"| {name} | {value} |" for name, value in rows.items())

@@ -9,6 +9,7 @@ from torch import Tensor
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
+from elq.linking.concepts import check_concepts
 from elq.linking.context import moved_links, moved_spans, with_context
 from elq.linking.document import help_each_other
 from elq.linking.explain import Explanation, explain
@@ -33,6 +34,7 @@ class Calls:
     candidates: int
     batch_size: int
     calibration: AnyCalibration | None
+    concepts: str
 
     @overload
     def link(  # type: ignore[overload-overlap]
@@ -48,6 +50,7 @@ class Calls:
         ids: str | Iterable[str] | None = None,
         context: Sequence[str] | None = None,
         document: bool = False,
+        concepts: str | None = None,
     ) -> Links: ...
     @overload
     def link(
@@ -63,6 +66,7 @@ class Calls:
         ids: str | Iterable[str] | None = None,
         context: Sequence[Sequence[str]] | None = None,
         document: bool = False,
+        concepts: str | None = None,
     ) -> LinkedQuestions: ...
 
     def link(
@@ -78,6 +82,7 @@ class Calls:
         ids: str | Iterable[str] | None = None,
         context: Sequence[str] | Sequence[Sequence[str]] | None = None,
         document: bool = False,
+        concepts: str | None = None,
     ) -> Links | LinkedQuestions:
         """Link one question, or several.
 
@@ -101,6 +106,8 @@ class Calls:
             document: whether the mentions of a text help each other: a mention takes the candidates of one with the same name,
                 or of an earlier one whose name contains its own, into account (elq/linking/document.py). The number of links
                 stays the same.
+            concepts: whether links of generic nouns, such as "high school", are shown: ``keep`` or ``drop``
+                (elq/linking/concepts.py); by default the linker's own. Given mentions are always answered.
 
         Returns:
             The links of the question in reading order, in a list (:class:`elq.links.Links`); for several questions, a list of
@@ -124,7 +131,8 @@ class Calls:
             given = spans if starts is None else moved_spans(spans, starts)
             found = self._given(several, given, k, nil, allowed, whole=starts is not None)
         else:
-            found = self._found(several, self.rule(threshold, min_probability, candidates=k, nil=nil), k, allowed, starts)
+            rule = self.rule(threshold, min_probability, candidates=k, nil=nil, concepts=concepts)
+            found = self._found(several, rule, k, allowed, starts)
         if document:
             calibration = self._calibration(k)
             found = [help_each_other(of_text, self.entities.catalogue, calibration=calibration) for of_text in found]
@@ -198,6 +206,7 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         min_probability: float | None = None,
+        concepts: str | None = None,
     ) -> LinkedQuestions:
         """Decode scored questions with this linker's thresholds and calibration.
 
@@ -206,9 +215,10 @@ class Calls:
             threshold: the threshold γ; by default the linker's own.
             candidates: the K with which the questions were scored, if it was not the linker's own.
             nil: whether NIL is a candidate.
-            min_probability: the lowest probability of a link, see :meth:`link`.
+            min_probability, concepts: the lowest probability of a link, and what becomes of generic nouns, see :meth:`link`.
         """
-        rule = self.rule(threshold, min_probability, candidates=self._checked(candidates, nil), nil=nil, scored=scored)
+        k = self._checked(candidates, nil)
+        rule = self.rule(threshold, min_probability, candidates=k, nil=nil, scored=scored, concepts=concepts)
         return scored.decoded(rule)
 
     def score(
@@ -263,13 +273,14 @@ class Calls:
         candidates: int | None = None,
         nil: bool = False,
         scored: Scored | None = None,
+        concepts: str | None = None,
     ) -> Rule:
         """What a link of a call with these arguments needs to be shown.
 
         With a probability and no γ, the linker's own thresholds are not asked for.
 
         Args:
-            threshold, min_probability, candidates, nil: the arguments of :meth:`link`.
+            threshold, min_probability, candidates, nil, concepts: the arguments of :meth:`link`.
             scored: the scores that are decoded, if they were made before; without a calibration of theirs, there is none.
 
         Raises:
@@ -278,8 +289,10 @@ class Calls:
         calibration = self._calibration(self.candidates if candidates is None else candidates)
         if scored is not None and scored.calibration is None:
             calibration = None
-        least = self.mention_threshold
+        least, how = self.mention_threshold, self.concepts if concepts is None else check_concepts(concepts)
         if threshold is None and min_probability is None:
-            return Rule(threshold=self.threshold, mention_threshold=least, calibration=calibration, nil=nil)
+            own: dict[str, Any] = {"calibration": calibration, "nil": nil, "concepts": how}
+            return Rule(threshold=self.threshold, mention_threshold=least, **own)
         least = None if threshold is None else least
-        return rule_of(threshold, min_probability, mention_threshold=least, calibration=calibration, nil=nil)
+        rule = rule_of(threshold, min_probability, mention_threshold=least, calibration=calibration, nil=nil)
+        return replace(rule, concepts=how)

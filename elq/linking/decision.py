@@ -15,11 +15,14 @@ from typing import Any
 from elq.entities.manifest import MOVED_TO_DECISION, manifest_values
 from elq.errors import ElqError
 from elq.files import write_json
+from elq.linking.balance import Balance
 from elq.linking.calibration import calibration_of
+from elq.linking.concepts import KEEP, check_concepts
 from elq.linking.folder import DECISION, ENTITIES
 from elq.linking.scoring import SCORE_MODES
 
 FORMAT = 5
+DEFAULTS: dict[str, float | str] = {"nil_shift": 0.0, "name_factor": 1.0, "concepts": KEEP}  # of keys that are newer
 CANDIDATES, SCORE_MODE = 10, "candidates"  # the defaults, as published
 
 
@@ -37,6 +40,9 @@ class Decision:
             links have no probability.
         chosen: how these values were chosen: ``by`` training or elq tune, on which ``questions``, for which ``objective``, and
             the ``f1`` that they reach on these questions. It is None where they were not chosen, as in an imported model.
+        nil_shift, name_factor: how much NIL and names count, see :class:`elq.linking.balance.Balance`. The file has them, and
+            ``concepts``, only where they differ from their defaults, so that earlier versions read it.
+        concepts: whether links of generic nouns are shown, ``keep`` or ``drop`` (elq/linking/concepts.py).
 
     Raises:
         ElqError: a value has the wrong type or is outside its limits.
@@ -48,6 +54,9 @@ class Decision:
     score_mode: str = SCORE_MODE
     calibration: Sequence[float] | None = None
     chosen: dict[str, Any] | None = None
+    nil_shift: float = 0.0
+    name_factor: float = 1.0
+    concepts: str = KEEP
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -77,12 +86,33 @@ class Decision:
                 )
         if self.calibration is not None:
             calibration_of(self.calibration)
+        self._check_further()
         if not isinstance(self.chosen, dict | None):
             raise ElqError(f"{DECISION} has chosen {self.chosen!r}, but it must be a JSON object or null: write null")
 
+    def _check_further(self) -> None:
+        try:
+            check_concepts(self.concepts)
+            _ = self.balance
+        except ElqError as error:
+            raise ElqError(f"{DECISION}: {error}") from None
+
+    @property
+    def balance(self) -> Balance:
+        """How much NIL and names count."""
+        return Balance(nil_shift=self.nil_shift, name_factor=self.name_factor)
+
+    @property
+    def further(self) -> dict[str, float | str]:
+        """The settings among those of :data:`DEFAULTS` that differ from their default."""
+        return {name: getattr(self, name) for name in DEFAULTS if getattr(self, name) != DEFAULTS[name]}
+
     def save(self, folder: str | Path) -> None:
         """Write ``decision.json`` into a model folder. If writing fails, the old file stays as it was."""
-        write_json(Path(folder) / DECISION, asdict(self))
+        values = asdict(self)
+        write_json(
+            Path(folder) / DECISION, {key: values[key] for key in values if key not in DEFAULTS or values[key] != DEFAULTS[key]}
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> "Decision":

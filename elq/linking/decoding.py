@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
 from elq.linking.calibration import AnyCalibration
+from elq.linking.concepts import DROP, is_cased, is_concept, ordinary
 from elq.linking.rule import Rule
 from elq.model.type_head import PredictedTypes
 from elq.tensors import Spans
@@ -55,7 +56,8 @@ def decode(
         catalogue: the catalogue whose rows the candidates are.
         rule: what a link needs to be shown. ``scored.nil`` says whether NIL is a candidate.
         overlaps: whether links may overlap. If not, a span that overlaps a span with a higher score is not a link. Overlaps are
-            removed before the probability is asked for, so a higher lowest probability only removes links.
+            removed before the probability is asked for, so a higher lowest probability only removes links; and links of
+            generic nouns are dropped last, so that dropping them only removes links.
 
     Returns:
         For each question, its links in reading order.
@@ -78,10 +80,13 @@ def decode(
         likely = [q for q in mine if rule.likely(mentions[q], scores[q])]
         chosen.append(sorted(likely, key=lambda q: (starts[q], ends[q])))
     known = Known(catalogue, scored, [q for mine in chosen for q in mine])
-    return [
-        [known.link(text, (offsets[b][starts[q]][0], offsets[b][ends[q] - 1][1]), q, scores[q], rule.calibration) for q in mine]
-        for b, (text, mine) in enumerate(zip(texts, chosen, strict=True))
-    ]
+    links = []
+    for b, (text, mine) in enumerate(zip(texts, chosen, strict=True)):
+        places = {q: (offsets[b][starts[q]][0], offsets[b][ends[q] - 1][1]) for q in mine}
+        if rule.concepts == DROP:
+            places = {q: place for q, place in places.items() if not known.generic(text, place, q)}
+        links.append([known.link(text, place, q, scores[q], rule.calibration) for q, place in places.items()])
+    return links
 
 
 def characters(offsets: Sequence[tuple[int, int]], spans: Spans, q: int) -> tuple[int, int]:
@@ -106,6 +111,17 @@ class Known:
         self._candidates = dict(zip(numbers, zip(rows, log_probs, strict=True), strict=True))
         self._records = catalogue.records(of_span[0] for of_span in rows)
         self._titles = catalogue.titles(row for of_span in rows for row in of_span)
+        self._catalogue = catalogue
+
+    def generic(self, text: str, place: tuple[int, int], q: int) -> bool:
+        """Whether the link of span q, with the characters [start, end) of ``place``, is one of a generic noun."""
+        if self._is_nil(q) or not ordinary(text, *place):
+            return False
+        return is_concept(self._records[self._candidates[q][0][0]], cased=is_cased(self._catalogue))
+
+    def _is_nil(self, q: int) -> bool:
+        """Whether the best candidate of span q is NIL."""
+        return self._nil and self._log_nil is not None and bool(self._log_nil[q] > self._candidates[q][1][0])
 
     def link(self, text: str, place: tuple[int, int], q: int, score: float, calibration: AnyCalibration | None) -> Link:
         """Make span q, with the characters [start, end) of ``place`` and its joint score, a link to its best candidate."""
@@ -113,7 +129,7 @@ class Known:
         rows, log_probs = self._candidates[q]
         candidates = tuple(Candidate(*self._titles[row], p) for row, p in zip(rows, log_probs, strict=False) if row >= 0)
         best, nil = self._records[rows[0]], None if self._log_nil is None else self._log_nil[q]
-        if self._nil and nil is not None and nil > log_probs[0]:
+        if self._is_nil(q):
             best, calibration = Entity(NIL, "", ""), None  # the calibration was fitted to links to entities, not to NIL
         probability = None if calibration is None else calibration.probability(mention, score - mention)
         return Link(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
+from elq.linking.concepts import DROP
 from elq.linking.decoding import Known, ScoredSpans, characters, without_overlaps
 from elq.linking.given import named_kinds, score_spans
 from elq.linking.inputs import shown
@@ -25,6 +26,7 @@ from elq.types import NAME_KINDS, Entity, Link
 SPANS = 5  # spans that are explained
 LEAST = 0.005  # a smaller share of all other entities is not said
 SHOWN = "shown"
+GENERIC = "hidden: its entity is a concept, and generic nouns are dropped; concepts=keep (--concepts keep) shows it"
 NAMES = ("none", "name", "other spelling", "part of a name")  # what a span is in the catalogue, by TokenBatch.named
 
 
@@ -142,6 +144,8 @@ def explain(scorer: Scorer, text: str, rule: Rule, candidates: int, entity: str 
     scored, parts = score_spans(scorer, [text], tokens, spans, candidates)
     order = scored.without_nil().joint.argsort(descending=True, stable=True).tolist()
     reasons = _reasons(text, tokens, scored, rule)
+    if rule.concepts == DROP:
+        reasons = _without_generic(text, tokens, scored, catalogue, reasons)
     best, about = order[:SPANS], None
     if row is not None:
         about, q = _entity(scorer, text, tokens, scored, row, candidates, reasons)
@@ -196,6 +200,16 @@ def _reasons(text: str, tokens: TokenBatch, scored: ScoredSpans, rule: Rule) -> 
             reason = SHOWN
         reasons.append(reason)
     return reasons
+
+
+def _without_generic(
+    text: str, tokens: TokenBatch, scored: ScoredSpans, catalogue: Catalogue, reasons: Sequence[str]
+) -> list[str]:
+    """The reasons where links of generic nouns are dropped."""
+    shown_ones = [q for q, reason in enumerate(reasons) if reason == SHOWN]
+    known = Known(catalogue, scored.without_nil(), shown_ones)
+    generic = {q for q in shown_ones if known.generic(text, characters(tokens.offsets[0], scored.spans, q), q)}
+    return [GENERIC if q in generic else reason for q, reason in enumerate(reasons)]
 
 
 def _names(scorer: Scorer, words: str) -> tuple[tuple[str, str], ...]:

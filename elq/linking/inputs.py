@@ -11,6 +11,7 @@ from elq.errors import ElqError
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = 60  # characters of a wrong value that a message shows
 MOST_TYPE_SCORE_WEIGHT = 1000
+KEEP, DROP = CONCEPTS = ("keep", "drop")  # what becomes of links of generic nouns, see elq/linking/concepts.py
 TEXTS = "give a string, or a list of strings"
 
 

@@ -17,7 +17,9 @@ from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.encoder import settings_of
 from elq.entities.manifest import Entities, open_entities
 from elq.errors import ElqError
+from elq.linking.balance import AS_LEARNED, Balance
 from elq.linking.calibration import AnyCalibration, calibration_of
+from elq.linking.concepts import KEEP, check_concepts
 from elq.linking.decision import CANDIDATES, SCORE_MODE, Decision
 from elq.linking.exports import open_network
 from elq.linking.folder import ENTITIES, resolve_model
@@ -63,6 +65,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         reranker: a cross-encoder that re-ranks the candidates of given mentions, and of spans that can become links: at most 8
             of a text of 25 tokens, n times as many of one of n times 25 tokens. See elq/linking/rerank.py.
         type_score_weight: the weight of types in the score of candidates (elq/linking/type_fit.py); 0: they do not count.
+        balance: how much names and NIL count in that score.
+        concepts: whether links of generic nouns are shown, ``keep`` or ``drop``, see elq/linking/concepts.py.
     """
 
     def __init__(
@@ -81,6 +85,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         calibration: AnyCalibration | None = None,
         reranker: Reranker | None = None,
         type_score_weight: float = 0.0,
+        balance: Balance = AS_LEARNED,
+        concepts: str = KEEP,
     ) -> None:
         if tokenizer.size > model.config.encoder["vocab_size"]:
             raise ElqError(
@@ -93,10 +99,10 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             tokenizer = tokenizer.released(model.config.question_tokens)
         self.entities, self.batch_size = entities, batch_size
         self.threshold, self.mention_threshold, self.candidates = threshold, mention_threshold, candidates
-        self.calibration = calibration
+        self.calibration, self.concepts = calibration, check_concepts(concepts)
         weight = check_type_score_weight(type_score_weight, types=model.types is not None)
         types = TypesInScore(weight, candidates) if weight else None
-        retriever = Retriever(model, entities, dictionary, types_in_score=types)
+        retriever = Retriever(model, entities, dictionary, types_in_score=types, balance=balance)
         how: dict[str, Any] = {"score_mode": score_mode, "max_mentions": max_mentions, "reranker": reranker}
         self.scorer = Scorer(model, tokenizer, retriever, **how)
         survive_forks()
@@ -115,6 +121,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         max_mentions: int = MAX_MENTIONS,
         reranker: str | Path | None = None,
         type_score_weight: float = 0.0,
+        concepts: str | None = None,
     ) -> "Linker":
         """Open a model folder, or download one from the Hub by name.
 
@@ -135,6 +142,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             reranker: the folder of a cross-encoder that re-ranks the candidates, in bf16 if ``dtype`` says so, else in fp32.
             type_score_weight: the weight of types in the score of candidates, for a model with types: those whose types the
                 text speaks of get more of the probability that all candidates have. With 0, types do not count.
+            concepts: whether links of generic nouns, such as "high school", are shown: ``keep`` or ``drop``; None: what the
+                folder says, see elq/linking/concepts.py.
 
         Raises:
             ElqError: the folder, name, device or backend does not exist, a file is missing, or the files do not belong
@@ -142,6 +151,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         """
         how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype}
         how |= {"scoring": scoring, "max_mentions": max_mentions, "reranker": reranker, "type_score_weight": type_score_weight}
+        how["concepts"] = concepts
         if str(folder) == GENERAL and revision is None:
             return cls.from_catalogue(**how)
         path = resolve_model(check_folder(folder), revision=revision, token=token)
@@ -162,6 +172,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         max_mentions: int = MAX_MENTIONS,
         reranker: str | Path | None = None,
         type_score_weight: float = 0.0,
+        concepts: str | None = None,
     ) -> "Linker":
         """Link over any catalogue, without training. The vectors and names of the catalogue are made, and kept in the cache.
 
@@ -171,8 +182,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             model: the model in the package, or the folder of a model whose weights are used.
             columns: our field → the name in the source, for the fields whose names differ.
             encoder: the encoder of the model's entities, if it is not where it was when the model was trained.
-            device, backend, dtype, scoring, max_mentions, reranker, type_score_weight: as in :meth:`from_pretrained`. The
-                catalogue is encoded by torch.
+            device, backend, dtype, scoring, max_mentions, reranker, type_score_weight, concepts: as in
+                :meth:`from_pretrained`. The catalogue is encoded by torch.
 
         Raises:
             ElqError: the catalogue is bad, there is too little space on the disk, or there is no such model or device.
@@ -182,7 +193,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             check_type_score_weight(type_score_weight, types=read_config(path / "config.json").types != NO_TYPES)
         entities = open_catalogue(source, settings_for(path, encoder), columns=columns, device=device)
         how: dict[str, Any] = {"device": device, "backend": backend, "dtype": dtype, "type_score_weight": type_score_weight}
-        return cls.over(path, entities, **how, scoring=scoring, max_mentions=max_mentions, reranker=reranker)
+        how |= {"scoring": scoring, "max_mentions": max_mentions, "reranker": reranker, "concepts": concepts}
+        return cls.over(path, entities, **how)
 
     def with_catalogue(self, source: Source, *, columns: Mapping[str, str] | None = None) -> "Linker":
         """A linker with the same model and settings over another catalogue; arguments as in :meth:`from_catalogue`."""
@@ -200,6 +212,8 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             calibration=self.calibration,
             reranker=self.scorer.reranker,
             type_score_weight=self.type_score_weight,
+            balance=self.balance,
+            concepts=self.concepts,
         ).opened_from(self.folders and self.folders[0])
 
     @classmethod
@@ -216,13 +230,15 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         dictionary: Dictionary | None = None,
         reranker: str | Path | None = None,
         type_score_weight: float = 0.0,
+        concepts: str | None = None,
     ) -> "Linker":
         """A linker with the network and the decision of a model folder, over opened entities.
 
         Args:
             path: the model folder; its own entities are not used.
             entities: the entities, with vectors that were made for this model.
-            device, backend, dtype, scoring, max_mentions, reranker, type_score_weight: as in :meth:`from_pretrained`.
+            device, backend, dtype, scoring, max_mentions, reranker, type_score_weight, concepts: as in
+                :meth:`from_pretrained`.
             dictionary: the names of the entities, if a dictionary was made before.
         """
         again = None if reranker is None else Reranker.from_pretrained(reranker, device=device, dtype=dtype)
@@ -247,4 +263,6 @@ class Linker(Pickled, Parts, Reloading, Sharing):
             calibration=calibration_of(decision.calibration) if decision.calibration and valid else None,
             reranker=again,
             type_score_weight=type_score_weight,
+            balance=decision.balance,
+            concepts=decision.concepts if concepts is None else concepts,
         ).opened_from(path)

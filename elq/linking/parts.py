@@ -3,6 +3,8 @@
 import torch
 
 from elq.encoding.tokens import QuestionTokenizer
+from elq.linking.balance import Balance
+from elq.linking.decision import DEFAULTS
 from elq.linking.scorer import Scorer
 from elq.model.network import ELQ
 from elq.names.dictionary import Dictionary
@@ -12,6 +14,7 @@ class Parts:
     """The parts of :class:`elq.linking.linker.Linker`, whose constructor sets the scorer."""
 
     scorer: Scorer
+    concepts: str
 
     @property
     def model(self) -> ELQ:
@@ -38,6 +41,20 @@ class Parts:
         """The weight of types in the score of candidates, see elq/linking/type_fit.py; 0: they do not count."""
         types = self.scorer.retriever.types_in_score
         return 0.0 if types is None else types.weight
+
+    @property
+    def balance(self) -> Balance:
+        """How much names and NIL count in the score of candidates."""
+        return self.scorer.retriever.balance
+
+    def further(self) -> list[tuple[str, float | str]]:
+        """The settings of a decision that differ from their defaults, and that not every model has: name and value."""
+        found: dict[str, float | str] = {
+            "nil_shift": self.balance.nil_shift,
+            "name_factor": self.balance.name_factor,
+            "concepts": self.concepts,
+        }
+        return [(name, value) for name, value in found.items() if value != DEFAULTS[name]]
 
     @property
     def device(self) -> torch.device:

@@ -10,6 +10,7 @@ from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.tokens import QuestionTokenizer
 from elq.entities.manifest import MANIFEST, open_entities
 from elq.errors import ElqError
+from elq.linking.balance import Balance
 from elq.linking.calls import Calls
 from elq.linking.exports import open_network
 from elq.linking.folder import MODEL_FILES
@@ -18,13 +19,14 @@ from elq.linking.retriever import Retriever
 if TYPE_CHECKING:
     from elq.linking.linker import Linker
 
-SETTINGS = ("threshold", "mention_threshold", "candidates", "batch_size", "calibration")
+SETTINGS = ("threshold", "mention_threshold", "candidates", "batch_size", "calibration", "balance", "concepts")
 
 
 class Pickled(Calls):
     """The part of :class:`elq.linking.linker.Linker` that makes it picklable. A pickle holds paths and settings, no weights."""
 
     type_score_weight: float
+    balance: Balance
     folders: tuple[Path, Path] | None = None  # the model folder and the entities folder; None: it was made of parts in memory
 
     def opened_from(self, model: Path | None) -> Self:

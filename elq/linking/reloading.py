@@ -29,7 +29,8 @@ class Reloading:
         if Manifest.load(folder) == self.entities.manifest:
             return False
         scorer, entities = copy(self.scorer), open_entities(folder)
-        scorer.retriever = Retriever(scorer.model, entities, types_in_score=scorer.retriever.types_in_score)
+        old = scorer.retriever
+        scorer.retriever = Retriever(scorer.model, entities, types_in_score=old.types_in_score, balance=old.balance)
         scorer.score_mode = mode_for(scorer.score_mode, entities.index)
         self.scorer, self.entities = scorer, entities
         return True

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
+from elq.linking.balance import AS_LEARNED, Balance
 from elq.linking.restriction import best_allowed
 from elq.linking.scoring import entity_log_probs, shortlisted, with_bonus, with_name_matches, with_nil
 from elq.linking.type_fit import TypesInScore, row_types, taken_over, with_types
@@ -50,6 +51,7 @@ class Retriever:
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise one is made if the model needs
             it.
         types_in_score: how types count in the score of candidates; None: they do not. The model must have types.
+        balance: how much names and NIL count.
 
     Raises:
         ElqError: the model and the table do not belong together.
@@ -62,6 +64,7 @@ class Retriever:
         dictionary: Dictionary | None = None,
         *,
         types_in_score: TypesInScore | None = None,
+        balance: Balance = AS_LEARNED,
     ) -> None:
         if (own := model.config.prior) != (there := tuple(entities.manifest.prior)):
             flag = f"with `elq build --prior {','.join(own)}`" if own else "with `elq build`, without --prior"
@@ -73,6 +76,7 @@ class Retriever:
                 " (`elq build --encoder`)"
             )
         self.model, self.entities, self.shortlist, self.types_in_score = model, entities, SHORTLIST, types_in_score
+        self.balance = balance
         self.dictionary = dictionary or (
             Dictionary(entities.catalogue, fine=model.config.fine_names) if model.config.names else None
         )
@@ -116,7 +120,7 @@ class Retriever:
             nil = self.model.nil_scores(vectors, there, tokens.to(vectors.device))  # (Q,)
         everyone = scores  # (Q, K), with NIL (Q, K + 1)
         if nil is not None:
-            everyone, normaliser = with_nil(scores, normaliser, nil.cpu())
+            everyone, normaliser = with_nil(scores, normaliser, self.balance.of_nil(nil.cpu()))
         log_probs = entity_log_probs(everyone, normaliser)  # (Q, K) or (Q, K + 1)
         log_nil = None if nil is None else log_probs[:, -1]  # (Q,)
         unrestricted = Retrieved(rows, log_probs[:, : rows.shape[-1]], log_nil)
@@ -164,7 +168,7 @@ class Retriever:
             return None
         bonus = self.model.name_bonus(found.kinds.to(self.model.name_bonus.weight.device)).cpu()  # (Q, E)
         named = self.entities.table.gather(found.rows.clamp_min(0))  # (Q, E, D)
-        return torch.einsum("qd,qed->qe", near, named), found.rows, bonus
+        return torch.einsum("qd,qed->qe", near, named), found.rows, self.balance.of_bonus(bonus)
 
     def _search(self, near: Tensor, k: int, score_mode: str, matched: Matched | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scores and rows (Q, K) of the nearest entities, and log Σ exp over all, (Q,), if the score mode needs it."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from elq.errors import ElqError
 from elq.linking.calibration import LEAST_SCORE, AnyCalibration
+from elq.linking.concepts import KEEP
 from elq.linking.inputs import check_probability, check_threshold
 
 
@@ -17,6 +18,7 @@ class Rule:
         min_probability: the lowest probability of a link. If it is None, the probability is not asked for.
         calibration: gives links a probability. If it is None, they have none.
         nil: whether NIL is a candidate.
+        concepts: whether links of generic nouns are shown, ``keep`` or ``drop`` (elq/linking/concepts.py).
     """
 
     threshold: float
@@ -24,6 +26,7 @@ class Rule:
     min_probability: float | None = None
     calibration: AnyCalibration | None = None
     nil: bool = False
+    concepts: str = KEEP
 
     @property
     def floor(self) -> float:

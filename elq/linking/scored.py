@@ -1,7 +1,7 @@
 """Scored questions: the spans and candidates of questions, which can be decoded for any number of settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ import torch
 from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
+from elq.linking.concepts import KEEP, check_concepts
 from elq.linking.decoding import ScoredSpans, decode
 from elq.linking.rule import Rule, rule_of
 from elq.links import LinkedQuestions, Links
@@ -54,6 +55,7 @@ class Scored:
         calibration: AnyCalibration | None = None,
         nil: bool = False,
         overlaps: bool = False,
+        concepts: str = KEEP,
     ) -> LinkedQuestions:
         """The links of every question, in reading order, as a linker with these settings returns them.
 
@@ -64,6 +66,7 @@ class Scored:
             calibration: gives the links a probability, instead of the calibration of these scores.
             nil: whether NIL is a candidate.
             overlaps: whether links may overlap. If not, only the best of overlapping links is kept.
+            concepts: whether links of generic nouns are shown, ``keep`` or ``drop``.
 
         Raises:
             ElqError: a value is outside its limits, there is no calibration for ``min_probability``, or the links need scores
@@ -71,7 +74,7 @@ class Scored:
         """
         own = self.calibration if calibration is None else calibration
         rule = rule_of(threshold, min_probability, mention_threshold=mention_threshold, calibration=own, nil=nil)
-        return self.decoded(rule, overlaps=overlaps)
+        return self.decoded(replace(rule, concepts=check_concepts(concepts)), overlaps=overlaps)
 
     def decoded(self, rule: Rule, *, overlaps: bool = False) -> LinkedQuestions:
         """The links of :meth:`links` for a rule whose values are checked."""

@@ -3,7 +3,7 @@
 File format: JSON lines, ``{"id", "text", "links": [{"start", "end", "mention", "entity", "title", "description", "score",
 "mention_score", "probability", "candidates": [{"entity", "title", "score"}]}]}`` with character offsets, end exclusive. A link
 needs ``start``, ``end``, ``entity`` and ``score``; unknown keys are ignored. If the model learned types, a link has
-``type_scores`` too: type → probability.
+``type_scores`` too: type → probability. `elq tune --balance` keeps ``nil_score`` too, log p(NIL | mention).
 """
 
 import json
@@ -21,22 +21,23 @@ from elq.types import Candidate, Link, Question
 FIELDS = ("start", "end", "mention", "entity", "title", "description", "score", "mention_score", "probability")
 
 
-def as_record(question: Question, links: Sequence[Link]) -> dict[str, Any]:
-    """The id, the text and the links of a question as plain values."""
+def as_record(question: Question, links: Sequence[Link], *, nil: bool = False) -> dict[str, Any]:
+    """The id, the text and the links of a question as plain values; ``nil`` adds the score of NIL, where there is one."""
     records = [
         {
             **{field: getattr(link, field) for field in FIELDS},
             "candidates": [asdict(c) for c in link.candidates],
             **({"type_scores": dict(link.type_scores)} if link.type_scores else {}),
+            **({"nil_score": link.nil_score} if nil and link.nil_score is not None else {}),
         }
         for link in links
     ]
     return {"id": question.id, "text": question.text, "links": records}
 
 
-def as_json(question: Question, links: Sequence[Link]) -> str:
-    """One JSON line with the id, the text and the links of a question."""
-    value = as_record(question, links)
+def as_json(question: Question, links: Sequence[Link], *, nil: bool = False) -> str:
+    """One JSON line with the id, the text and the links of a question, as :func:`as_record` gives them."""
+    value = as_record(question, links, nil=nil)
     line = json.dumps(value, ensure_ascii=False)
     return line if line.isprintable() else json.dumps(value)  # characters that cannot be printed are written as \uXXXX
 
@@ -98,6 +99,7 @@ def _link(record: object, text: str) -> Link:
         tuple(Candidate(_text(c, "entity"), _text(c, "title"), _number(c, "score")) for c in candidates),
         _number(record, "mention_score") if "mention_score" in record else 0.0,
         None if record.get("probability") is None else _number(record, "probability"),
+        nil_score=None if record.get("nil_score") is None else _number(record, "nil_score"),
         type_scores={name: _number(types, name) for name in types},
     )
 

@@ -11,7 +11,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from elq.entities.catalogue import Catalogue
@@ -19,7 +19,9 @@ from elq.errors import ElqError
 from elq.names.scripts import unspaced
 from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.questions.frames import ENGLISH, ROOT, Frame, Frames, load_frames
+from elq.questions.knobs import Knobs
 from elq.questions.languages import before_name, in_script, misspell
+from elq.questions.namesakes import Shared, beside
 from elq.types import Entity, Mention, Question
 
 log = logging.getLogger(__name__)
@@ -28,47 +30,6 @@ CLIMB = 0.3  # probability of a template sentence of the parent kind; "tell me a
 TRIES = 100  # draws after which an entity is taken even if its name belongs to an earlier row, so that the loop ends
 COMMON_NAMES, COMMON_SHARE = 20, 0.01  # a word in more names than both this number and this share of N is not used alone
 PAIR_TRIES = 10  # template sentences with two slots that are tried before one with one slot is taken
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knobs:
-    """The probabilities that shape template questions.
-
-    Args:
-        no_mention: a question has no mention. No public set has such questions, and a model that was trained without them
-            links words in every question.
-        two_mentions: a question has two mentions (fewer have them if the catalogue has no second entity that fits).
-        alias: an alias is used instead of the label, if the record has an alias of at least 3 characters with a letter.
-        name_part: a part of the name is used, such as Heathrow for London Heathrow Airport. The part has no first or last words
-            that very many names of the catalogue contain, and it may lack further words at the beginning.
-        lower_case: the whole question is in lower case, as most people type.
-        misspelling: a mention of at least 5 letters has one wrong letter.
-        bare_possessive: "obamas wife" is written if the template sentence has "obama's wife".
-        question_mark: the "?" of the template sentence is written.
-        namesake: an entity is accepted although its name also belongs to an earlier row. Names in questions mostly mean the
-            most famous entity of that name, and the first row is assumed to be that entity (the lowest Wikidata id is right
-            for 82% of the ambiguous names in WebQSP).
-        fame: an entity is drawn with a probability proportional to 1 / sqrt(row), since people ask about famous entities more
-            often. The other entities are drawn uniformly, so that a model also learns about the rest of the catalogue.
-    """
-
-    no_mention: float = 0.03
-    two_mentions: float = 0.15
-    alias: float = 0.25
-    name_part: float = 0.0
-    lower_case: float = 0.9
-    misspelling: float = 0.05
-    bare_possessive: float = 0.3
-    question_mark: float = 0.5
-    namesake: float = 0.1
-    fame: float = 0.5
-
-    def __post_init__(self) -> None:
-        for knob, value in zip(fields(self), astuple(self), strict=True):
-            if not 0 <= value <= 1:
-                raise ElqError(f"{knob.name} is {value}, but it is a probability: give a number from 0 to 1")
-        if (total := self.no_mention + self.two_mentions) > 1:
-            raise ElqError(f"no_mention and two_mentions add up to {total}, but their sum must be at most 1: lower one of them")
 
 
 def usable_names(entity: Entity) -> list[str]:
@@ -105,6 +66,7 @@ class _Author:
                     self.rows[kind].append(row)
             for name in usable_names(entity):
                 self.first.setdefault(name.casefold(), row)
+        self.shared = self._shared(without) if knobs.clue else None
         counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.name_part else Counter[str]()
         self.common = {word for word, count in counts.items() if count > max(COMMON_NAMES, COMMON_SHARE * len(catalogue))}
         if not self.rows[ROOT]:
@@ -112,6 +74,12 @@ class _Author:
                 "no entity of the catalogue is left for template questions, since all are held out: name fewer files in"
                 " held_out, or use a larger catalogue"
             )
+
+    def _shared(self, without: Collection[str]) -> Shared:
+        """The names that entities share; the highest kind of an entity stands before ``generic`` in its lineage."""
+        lines = {kind: self.frames.lineage(kind)[-2:][0] for kind in self.frames.parents}
+        allowed = ((row, entity) for row, entity in enumerate(self.catalogue) if entity.id not in without)
+        return Shared((row, usable_names(e)[0], e, lines[self.frames.kind_of(e)]) for row, e in allowed)
 
     def tell_kinds(self) -> None:
         """Log the number of entities of each kind, with the longest sentence about the first of them."""
@@ -173,6 +141,14 @@ class _Author:
         assert single is not None  # load_frames refuses an empty generic
         return single, {"entity": self.said(entity, name, single)}
 
+    def compose_clued(self, shared: Shared) -> tuple[Frame, dict[str, tuple[Entity, str]]]:
+        """Draw an entity with a name that it shares, and a frame with one slot."""
+        row, name = shared.draw(self.draws)
+        entity = self.catalogue[row]
+        single = self.pick(self.frames.kind_of(entity), self.frames.single)
+        assert single is not None
+        return single, {"entity": (entity, name)}
+
     def said(self, entity: Entity, name: str, frame: Frame) -> tuple[Entity, str]:
         """An entity with its name: the drawn one, or one in the script of the sentence where not all are English."""
         if not self.several or name in (fitting := in_script(usable_names(entity), frame.language)):
@@ -181,18 +157,23 @@ class _Author:
 
     def write(self, number: int) -> Question:
         """Write one question. Each part is lower-cased before offsets are counted, since "İ".lower() has two characters."""
-        frame, chosen = self.compose()
+        clued = self.shared is not None and bool(self.shared.drawn) and self.chance(self.knobs.clue)
+        frame, chosen = self.compose_clued(self.shared) if clued and self.shared else self.compose()
         small, bare = self.chance(self.knobs.lower_case), self.chance(self.knobs.bare_possessive)
         text, mentions, name = "", list[Mention](), ""
         for place, part in enumerate(frame.parts):
             if place % 2:
                 entity, name = chosen[part]
                 text = before_name(text, name, frame.language)
-                name = name.lower() if small else name
+                name, extra = name.lower() if small else name, ("", "")
+                if clued:
+                    extra = beside(entity, name, text, frame.parts[place + 1], self.draws)
+                    extra = (extra[0].lower(), extra[1].lower()) if small else extra
+                text += extra[0]
                 if sum(map(str.isalpha, name)) >= 5 and not unspaced(name) and self.chance(self.knobs.misspelling):
                     name = misspell(name, self.draws)
                 mentions.append(Mention(len(text), len(text) + len(name), entity.id))
-                text += name
+                text += name + extra[1]
             else:
                 if name and part.startswith("'s"):
                     ending = "'" if name.endswith("s") else "'s"
@@ -201,7 +182,7 @@ class _Author:
         mark = frame.mark if frame.asks and self.chance(self.knobs.question_mark) else ""
         if text.startswith("¿") and not mark:
             text, mentions = text[1:], [Mention(m.start - 1, m.end - 1, m.entity) for m in mentions]
-        return Question(f"template-{number}", text + mark, tuple(mentions))
+        return Question(f"template-{number}", text + mark, tuple(mentions), partial=clued)
 
 
 def template_questions(

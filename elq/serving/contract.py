@@ -1,6 +1,6 @@
 """The contract: the records of requests and answers, which the OpenAPI document shows."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
@@ -51,6 +51,9 @@ class LinkRequest(Record):
     types: list[str] | None = Field(None, description="only entities that have one of these types", examples=[["film"]])
     ids: list[str] | None = Field(None, description="only entities with one of these ids", examples=[["Q44578", "Q25173"]])
     nil: bool = Field(False, description="whether NIL (not in the catalogue) is a candidate; not every model has it")
+    concepts: Literal["keep", "drop"] | None = Field(
+        None, description='whether generic nouns, such as "high school", are links; by default as the model says'
+    )
     context: list[str] | None = Field(
         None,
         description="earlier turns of a conversation, oldest first, only with `question`: they are read, never linked; the"

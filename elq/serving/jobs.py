@@ -26,6 +26,7 @@ class LinkOptions:
     types: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
     nil: bool = False
+    concepts: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of ``Linker.link``."""

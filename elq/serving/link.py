@@ -70,6 +70,7 @@ async def _link(request: Request, name: str | None) -> Response:
         types=None if asked.types is None else tuple(asked.types),
         ids=None if asked.ids is None else tuple(asked.ids),
         nil=asked.nil,
+        concepts=asked.concepts,
     )
     found = await link_texts(
         request, opened, asked.texts, options, asked.spans, None if asked.context is None else [asked.context]

@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from elq.errors import ElqError
-from elq.linking.inputs import MOST_TYPE_SCORE_WEIGHT
+from elq.linking.inputs import CONCEPTS, MOST_TYPE_SCORE_WEIGHT
 
 PREFIX = "ELQ_"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a catalogue: it is a part of the path /v1/NAME/link
@@ -61,6 +61,7 @@ class Settings:
     backend: str = _flag("torch", "what computes the encoder: torch, or onnx or openvino after `elq export`")
     dtype: str = _flag("fp32", "number format of the encoder: fp32, bf16 (torch, openvino), int8 (onnx), auto")
     type_score_weight: float = _flag(0.0, "weight of types in the score of candidates, for models with types", "W")
+    concepts: str = _flag("", "whether generic nouns are links: keep or drop; not given: as each model says", "keep|drop")
     feedback: str = _flag("", "file to which the page's corrections are written as annotated questions", "FILE")
     tracing: bool = _flag(False, "send traces with OpenTelemetry, to the address in OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -69,6 +70,8 @@ class Settings:
             value = getattr(self, each.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 _check_number(each.name, value)
+        if self.concepts not in ("", *CONCEPTS):
+            raise ElqError(f"{_named('concepts')} is {self.concepts!r}, but must be keep or drop: give one of them")
         if not self.token and not is_loopback(self.host):
             raise ElqError(
                 f"{_named('host')} is {self.host}, which other machines can reach, but no token is set: set ELQ_TOKEN to a long"
@@ -79,8 +82,9 @@ class Settings:
 
     @property
     def opening(self) -> dict[str, Any]:
-        """How linkers are opened: what computes the encoder, and the weight of types in the score."""
-        return {name: getattr(self, name) for name in ("device", "backend", "dtype", "type_score_weight")}
+        """How linkers are opened: what computes the encoder, how much types count, and what becomes of generic nouns."""
+        found = {name: getattr(self, name) for name in ("device", "backend", "dtype", "type_score_weight")}
+        return found | ({"concepts": self.concepts} if self.concepts else {})
 
 
 def _named(name: str) -> str:

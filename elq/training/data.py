@@ -31,7 +31,7 @@ from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.training.held_out import check_development, held_out
 from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
-from elq.training.stages import Source, Stage, check_stages, require_files, stage_of
+from elq.training.stages import Source, Stage, check_stages, repeated, require_files, stage_of
 from elq.training.stored import StoredQuestions, Together, is_large
 from elq.training.type_data import TypeSettings, types_of
 from elq.types import Question
@@ -177,13 +177,17 @@ class QuestionData(LightningDataModule):
         questions: list[Sequence[Question]] = []
         for source in stage.sources:
             if is_large(source.file):
-                questions += [self._stored(source)] * source.repeat
+                if source.repeat % 1:
+                    raise ElqError(
+                        f"{source.file} is large, so its repeat must be a whole number, not {source.repeat}: give one"
+                    )
+                questions += repeated(self._stored(source), source.repeat)
                 continue
             read = [question for question in self._read(source.file) if question.text not in self._held_out]
             if source.partial and self.dictionary is not None:
                 read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)
-            questions += [read] * source.repeat
+            questions += repeated(read, source.repeat)
         if stage.templates:
             questions.append(self._templates(stage, self.seed * 1_000_003 + number))
         together = Together(questions)

@@ -42,6 +42,23 @@ def mention_loss(
     return total, weights[valid].sum()
 
 
+def hidden_names(bonus: Tensor, question: Tensor, questions: int, share: float) -> Tensor:
+    """The name bonuses (M, E) without those of some questions, which are drawn: theirs are 0.
+
+    Args:
+        bonus: (M, E) bonuses of the entities that M mentions' names may mean.
+        question: (M,) the questions of the mentions.
+        questions: B, the number of questions.
+        share: the probability that the bonuses of a question are hidden. All mentions of one question have the same fate.
+
+    >>> hidden_names(torch.ones(2, 3), torch.tensor([0, 0]), 1, 0.0)
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
+    seen = torch.rand(questions, device=bonus.device) >= share  # (B,)
+    return bonus * seen[question].unsqueeze(-1)  # (M, E)
+
+
 def table_loss(
     vectors: Tensor,
     gold: Tensor,

@@ -20,7 +20,7 @@ from elq.model.network import ELQ
 from elq.tensors import Batch
 from elq.training.data import QuestionData
 from elq.training.entity_loss import make_entity_loss
-from elq.training.losses import mention_loss
+from elq.training.losses import hidden_names, mention_loss
 from elq.training.processes import Processes
 from elq.training.settings import ModelSettings
 from elq.training.shared_metrics import SharedMetrics, SharedSweep
@@ -176,6 +176,8 @@ class ELQModule(TrainedModule):
         bonus = None
         if batch.name_matches is not None and self.model.name_bonus is not None:
             bonus = self.model.name_bonus(batch.name_matches.kinds)  # (M, E)
+            if self.settings.name_dropout:
+                bonus = hidden_names(bonus, batch.mentions.question, len(batch.tokens.ids), self.settings.name_dropout)
         return self.entity_loss(searched, batch, bonus, nil)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

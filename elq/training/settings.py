@@ -29,6 +29,8 @@ class LossSettings:
         wrong_names: number of spans in each question that are a name or a part of one, but no mention, and that the
             disambiguation loss takes as NIL. It needs model.names and model.nil; names that may be mentions without an
             annotation are left out.
+        name_dropout: probability that the bonus of the entities that a name may mean is hidden in a question, so that the words
+            around the mention must decide between them. They remain candidates. It needs model.names.
         unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
         type_weight: factor of the loss of types in the sum of the losses, if ``model.types`` is not none. The factor rises
             from 0 to this value in the training (elq/training/type_loss.py).
@@ -41,6 +43,7 @@ class LossSettings:
     mention_weight: float = 20.0
     unsure_weight: float = 0.0
     wrong_names: int = 0
+    name_dropout: float = 0.0
     type_weight: float = 1.0
     positive_types: float = 1.0
     negative_types: float = 1.0
@@ -51,6 +54,10 @@ class LossSettings:
         for name in ("type_weight", "positive_types", "negative_types"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise ElqError(f"model.{name} is {value}, but must be a number of at least 0: set it to 1.0, the default")
+        if not 0 <= self.name_dropout < 1:
+            raise ElqError(
+                f"model.name_dropout is {self.name_dropout}, but must be at least 0 and below 1: give 0.15, for example"
+            )
         if self.table_sharding and self.loss != "table":
             raise ElqError(
                 f"model.table_sharding needs model.loss to be table, not {self.loss}: set model.loss=table or"
@@ -134,6 +141,11 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
             raise ElqError(
                 f"model.wrong_names is {self.wrong_names}, but must be 0, or larger with model.names=true and model.nil=true:"
                 " set these, or leave out model.wrong_names"
+            )
+        if self.name_dropout and not self.names:
+            raise ElqError(
+                f"model.name_dropout is {self.name_dropout}, but model.names is false, so there is no bonus to hide: set"
+                " model.names=true, or leave out model.name_dropout"
             )
         check_score_mode(self.score_mode, names=self.names)
 

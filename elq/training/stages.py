@@ -1,13 +1,16 @@
 """Stages: which questions the epochs of a training have."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from elq.configuration.data_folder import remedy
 from elq.errors import ElqError
 
+EPSILON = 1e-9  # of rounding, when shares of questions are counted
+Item = TypeVar("Item")
 EPOCHS = 6  # of question files that are given by their paths alone; the best epoch is exported
 
 
@@ -15,13 +18,14 @@ EPOCHS = 6  # of question files that are given by their paths alone; the best ep
 class Source:
     """A question file.
 
-    ``repeat`` says how often each question comes in an epoch. ``partial`` says that the annotation is incomplete. Then a name
+    ``repeat`` is the weight of the file: how often each question comes in an epoch. It may be a fraction: with 0.5 every second
+    question comes. ``partial`` says that the annotation is incomplete. Then a name
     that overlaps no mention is not a negative. Further entities of a question become mentions too (silver mentions, which no
     person has annotated), if their longest name is in the text and overlaps no other mention.
     """
 
     file: str
-    repeat: int = 1
+    repeat: float = 1
     partial: bool = False
 
 
@@ -29,7 +33,7 @@ class Source:
 class Stage:
     """The questions of ``epochs`` successive epochs: question files, and template questions from the catalogue.
 
-    ``templates`` is the number of template questions, and ``knobs`` are their probabilities (elq/questions/templates.py).
+    ``templates`` is the number of template questions, and ``knobs`` are their probabilities (elq/questions/knobs.py).
     ``held_out`` lists question files; there are no template questions about the entities in them.
     """
 
@@ -55,6 +59,22 @@ def with_stages(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(data, Mapping) or not files or not all(isinstance(file, str) for file in files):
         return dict(values)
     return {**values, "data": {**data, "train": [{"epochs": EPOCHS, "sources": [{"file": file} for file in files]}]}}
+
+
+def repeated(questions: Sequence[Item], repeat: float) -> list[Sequence[Item]]:
+    """The questions as often as they come in an epoch: whole copies, and a share of them, evenly drawn from the whole file.
+
+    >>> repeated(["a", "b", "c", "d"], 1.5)
+    [['a', 'b', 'c', 'd'], ['b', 'd']]
+
+    Raises:
+        ElqError: the number is not above 0.
+    """
+    if not 0 < repeat < math.inf:
+        raise ElqError(f"repeat is {repeat}, but must be a number above 0: give 1, or leave the file out")
+    whole, rest = divmod(repeat, 1)
+    part = [one for n, one in enumerate(questions) if int((n + 1) * rest + EPSILON) > int(n * rest + EPSILON)] if rest else []
+    return [questions] * int(whole) + ([part] if part else [])
 
 
 class HasEpochs(Protocol):

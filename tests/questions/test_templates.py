@@ -15,7 +15,8 @@ from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.entities.catalogue_files import read_entities
 from elq.errors import ElqError
 from elq.questions.frames import ROOT, load_frames
-from elq.questions.templates import Knobs, _Author, template_questions, usable_names
+from elq.questions.knobs import Knobs
+from elq.questions.templates import _Author, template_questions, usable_names
 from elq.types import Entity, Question
 
 SHARED = Path(__file__).parents[3] / "shared" / "catalogue" / "wikidata_154k.jsonl"
@@ -175,6 +176,42 @@ def test_a_shared_name_means_the_first_row(catalogue: Catalogue) -> None:
     assert 0.8 < equal["Q9"] / equal["Q1"] < 1.25
 
 
+def test_a_clue_says_which_of_several_entities_a_name_means(catalogue: Catalogue) -> None:
+    questions = made(catalogue, clue=1.0)
+    own = {"Q1": {"capital", "city", "in France"}, "Q9": {"city", "city of the united states", "in Texas"}}
+    seen = Counter[str]()
+    for question in questions:
+        [mention] = question.mentions
+        assert question.text[mention.start : mention.end] == "Paris"
+        assert question.partial  # "Texas" may be a name too
+        beside = f"{question.text[: mention.start]}|{question.text[mention.end :]}"
+        seen[mention.entity or ""] += 1
+        assert any(
+            f"the {clue} |" in beside or f"| the {clue}" in beside or f"| {clue}" in beside for clue in own[mention.entity]
+        )
+    assert seen["Q9"] > 100 < seen["Q1"]
+    some = made(catalogue, clue=0.3)
+    assert 80 < sum(question.partial for question in some) < 160
+    assert {entity for _, entity in mentioned([q for q in some if not q.partial])} > {"Q1", "Q4"}
+    lower = made(catalogue, clue=1.0, lower_case=1.0)
+    assert all(question.text == question.text.lower() for question in lower)
+    unique = list(template_questions(catalogue, 50, clue=1.0, without={"Q9"}))
+    assert not any(question.partial for question in unique)  # no name is shared any more
+
+
+def test_a_surname_is_a_shared_name_of_people(tmp_path: Path) -> None:
+    people = [
+        Entity("Q1", "Ada Moss", "Ada Moss", "British astronaut", (), ("human",)),
+        Entity("Q2", "Bo Moss", "Bo Moss", "Swedish tennis player", (), ("human",)),
+        Entity("Q3", "Moss", "Moss", "city in Norway", (), ("city",)),
+    ]
+    write_catalogue(people, tmp_path / "c.arrow")
+    questions = list(template_questions(Catalogue(tmp_path / "c.arrow"), 200, **PLAIN, clue=1.0))
+    found = Counter(mentioned(questions))
+    assert {*found} == {("Moss", "Q1"), ("Moss", "Q2")}
+    assert any("tennis player" in question.text for question in questions)
+
+
 def test_fame_prefers_the_first_rows(tmp_path: Path) -> None:
     write_catalogue([Entity(f"Q{row}", f"Thing {row}", f"Thing {row}") for row in range(100)], tmp_path / "c.arrow")
     things = Catalogue(tmp_path / "c.arrow")
@@ -201,7 +238,7 @@ def test_bad_values_are_refused_at_once(catalogue: Catalogue) -> None:
     for count in (0, -5):
         with pytest.raises(ElqError, match=rf"count is {count}.*at least 1"):
             template_questions(catalogue, count)
-    for knob in ("no_mention", "alias", "fame", "namesake"):
+    for knob in ("no_mention", "alias", "fame", "namesake", "clue"):
         for value in (-0.1, 1.5, float("nan")):
             with pytest.raises(ElqError, match=rf"{knob} is {value}.*0 to 1"):
                 template_questions(catalogue, 1, **{knob: value})

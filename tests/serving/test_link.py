@@ -28,6 +28,8 @@ ASKED = [
     {"question": "what about titanic?", "context": []},
     {"question": "what about titanic?", "context": ["i watch films"], "mentions": [[11, 18]]},
     {"question": TEXT, "candidates": 4, "threshold": -5.0},
+    {"question": "who plays baseball", "threshold": -5.0, "concepts": "keep"},
+    {"question": "who plays baseball", "threshold": -5.0, "concepts": "drop"},
 ]
 
 
@@ -143,6 +145,7 @@ def test_a_million_dots_are_answered_at_once_and_thousands_are_read(server):
         (b'{"question": "a", "threshold": NaN}', "threshold is nan"),
         (b'{"question": "a", "threshold": "-1"}', "threshold is '-1'"),
         (b'{"question": "a", "min_probability": 1.5}', "min_probability is 1.5"),
+        (b'{"question": "a", "concepts": "some"}', "concepts"),
         (b'{"question": "a", "candidates": 0}', "candidates is 0"),
         (b'{"question": "a", "candidates": 1000000}', "candidates is 1000000"),
         (b'{"question": "a", "candidates": true}', "candidates is True"),

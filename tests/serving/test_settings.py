@@ -14,7 +14,7 @@ from elq.serving.server import listening
 from elq.serving.settings import Settings, add_flags, read_settings
 from tests.test_packaging import ROOT
 
-OTHER = {"port": "9", "timeout": "2.5", "tracing": "true", "model": "a=x", "catalogue": "b=y"}
+OTHER = {"port": "9", "timeout": "2.5", "tracing": "true", "model": "a=x", "catalogue": "b=y", "concepts": "drop"}
 
 
 def flags(*arguments: str) -> dict:
@@ -35,6 +35,13 @@ def test_every_setting_is_a_flag_and_an_environment_variable_and_the_flag_wins(n
     assert by_flag == by_variable != getattr(Settings(), name)
     against = "false" if name == "tracing" else text * 2
     assert getattr(read_settings(flags(*given), {f"ELQ_{name.upper()}": against}), name) == by_flag
+
+
+def test_what_becomes_of_generic_nouns_is_keep_or_drop_and_opens_the_linkers():
+    assert read_settings(flags("--concepts", "drop"), {}).opening["concepts"] == "drop"
+    assert "concepts" not in Settings().opening  # as each model says
+    with pytest.raises(ElqError, match=r"--concepts \(ELQ_CONCEPTS\) is 'some', but must be keep or drop"):
+        read_settings(flags("--concepts", "some"), {})
 
 
 def test_several_catalogues_keep_their_order_and_the_first_is_that_of_link():

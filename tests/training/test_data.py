@@ -216,3 +216,20 @@ def test_what_was_read_and_the_kinds_of_the_entities_are_told_once(data, caplog)
 def test_a_mapped_column_that_the_catalogue_lacks_is_refused(data):
     with pytest.raises(ElqError, match=r"columns has aliases=aka, but .* has no such column: its columns are id, title"):
         data(columns={"aliases": "aka"}).prepare_data()
+
+
+def test_a_fraction_of_a_file_comes_in_an_epoch(data, question_file):
+    def texts(repeat):
+        made = data(train=[Stage(sources=[Source(str(question_file), repeat=repeat)])], batch_size=4)
+        made.prepare_data()
+        made.setup("fit")
+        return sorted(question.text for batch in made.train_dataloader() for question in batch.questions)
+
+    whole = texts(1)
+    assert len(whole) == 8
+    assert texts(2.0) == sorted(whole * 2)
+    half, more = texts(0.5), texts(1.5)
+    assert len(half) == 4 == len({*half} & {*whole})
+    assert more == sorted(whole + half)
+    with pytest.raises(ElqError, match="repeat is 0, but must be a number above 0"):
+        texts(0)

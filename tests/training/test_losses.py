@@ -3,7 +3,15 @@ import torch
 
 from elq.model.spans import span_logits, span_mask
 from elq.tensors import Spans
-from elq.training.losses import candidate_rows, mention_loss, nearest_rows, sampled_loss, sharded_table_loss, table_loss
+from elq.training.losses import (
+    candidate_rows,
+    hidden_names,
+    mention_loss,
+    nearest_rows,
+    sampled_loss,
+    sharded_table_loss,
+    table_loss,
+)
 
 
 def test_mention_loss_equals_the_loops():
@@ -95,6 +103,18 @@ def test_the_bonus_of_the_bearers_of_a_name_stands_in_the_loss():
     places = torch.tensor([[1, 0], [-1, -1], [-1, -1]])
     kept = torch.tensor([[1.5, 0.5], [0.0, 0.0], [0.0, 0.0]])
     torch.testing.assert_close(some, table_loss(vectors, torch.tensor([1, -1, 3]), table[rows], places, kept))
+
+
+def test_the_names_of_a_share_of_the_questions_are_hidden_and_all_those_of_one_question_together():
+    torch.manual_seed(0)
+    question = torch.arange(4000) // 2  # two mentions of each question
+    bonus = torch.rand(4000, 3) + 1
+    found = hidden_names(bonus, question, 2000, 0.25)
+    seen = (found == bonus).all(-1)
+    assert ((found == 0).all(-1) | seen).all()
+    assert (seen[::2] == seen[1::2]).all()
+    assert 0.22 < 1 - seen.float().mean() < 0.28
+    assert hidden_names(bonus, question, 2000, 0.0).equal(bonus)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -41,3 +41,13 @@ def test_a_decision_that_no_folder_could_have_is_refused_before_the_training():
     for settings, message in (({"threshold": float("nan")}, "threshold is nan"), ({"candidates": 0}, "candidates is 0, but")):
         with pytest.raises(ElqError, match=message):
             ModelSettings(**settings)
+
+
+def test_name_dropout_is_a_share_and_needs_names():
+    assert ModelSettings(names=True, name_dropout=0.2).name_dropout == 0.2
+    for settings, message in (
+        ({"names": True, "name_dropout": 1.0}, r"model\.name_dropout is 1\.0, but must be at least 0 and below 1"),
+        ({"name_dropout": 0.1}, r"model\.name_dropout is 0\.1, but model\.names is false"),
+    ):
+        with pytest.raises(ElqError, match=message):
+            ModelSettings(**settings)

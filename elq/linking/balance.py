@@ -1,0 +1,65 @@
+"""The balance of a model: how much a name and NIL count against the context in the score of a candidate.
+
+A training learns a bonus for the entities that a mention's name may mean, and a score of NIL. Both fit the questions of the
+training. On other questions a smaller bonus or a lower score of NIL may be better; `elq tune --balance` chooses them.
+"""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from elq.errors import ElqError
+
+MOST_SHIFT, MOST_FACTOR = 20.0, 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """Two numbers that change the learned scores of candidates. The defaults change nothing, not even a bit.
+
+    Args:
+        nil_shift: a number that is added to the score of NIL, a natural logarithm; below 0, NIL wins less often.
+        name_factor: a factor of the name bonus, at least 0; below 1, the words around a mention count for more.
+
+    Raises:
+        ElqError: a number is outside its limits.
+    """
+
+    nil_shift: float = 0.0
+    name_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("nil_shift", -MOST_SHIFT, MOST_SHIFT), ("name_factor", 0.0, MOST_FACTOR)):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
+                raise ElqError(
+                    f"{name} is {value!r}, but must be a number from {least:g} to {most:g}: give one, or leave {name} out"
+                )
+
+    def of_bonus(self, bonus: Tensor) -> Tensor:
+        """The bonuses (Q, E) of the entities that a name may mean."""
+        return bonus if self.name_factor == 1 else bonus * self.name_factor
+
+    def of_nil(self, nil: Tensor) -> Tensor:
+        """The scores (Q,) of NIL."""
+        return nil if self.nil_shift == 0 else nil + self.nil_shift
+
+
+AS_LEARNED = Balance()
+
+
+def shifted(score: float, nil_score: float, shift: float) -> float:
+    """The score of a candidate after a number is added to the score of NIL, without a new search.
+
+    The probability of NIL is part of the sum by which every probability is divided, so the sum changes, and nothing else.
+
+    Args:
+        score: a joint score, or log p(entity | mention).
+        nil_score: log p(NIL | mention) before.
+        shift: the number that is added to the score of NIL.
+
+    >>> round(math.exp(shifted(math.log(0.3), math.log(0.5), -math.inf)), 6)
+    0.6
+    """
+    return score - math.log1p(math.exp(nil_score) * math.expm1(shift))
