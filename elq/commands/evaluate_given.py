@@ -30,11 +30,13 @@ NAMES = {  # the figures of the table, in its order
     "given_accuracy_macro": "accuracy, mean over worlds",
     "given_accuracy_macro_texts": "accuracy, mean over texts",
     "given_recall": "the entity is among the first",
+    "given_mrr": "mean reciprocal rank (MRR)",
+    "given_mean_rank": "mean rank",
     "given_mentions": "mentions whose entity is in the catalogue",
     "given_texts": "texts with such a mention",
     "given_ms_per_mention": "milliseconds a mention",
 }
-LONG = ("given_accuracy_macro_texts", "given_recall@1", "given_recall@10", "given_texts")  # only with --all
+LONG = ("given_accuracy_macro_texts", "given_recall@1", "given_recall@4", "given_texts")  # only with --all
 
 
 def measure_given(options: argparse.Namespace) -> None:
@@ -142,4 +144,4 @@ def _cell(name: str, values: Mapping[str, float]) -> str:
         return UNDEFINED
     if name in ("given_mentions", "given_texts"):
         return f"{values[name]:,.0f}"
-    return f"{values[name]:.2f}" if name == "given_ms_per_mention" else f"{values[name]:.3f}"
+    return f"{values[name]:.2f}" if name in ("given_ms_per_mention", "given_mean_rank") else f"{values[name]:.3f}"

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from elq.evaluation.intervals import Ratio, interval, resampled
-from elq.evaluation.metrics import KS
 from elq.exchange.gold import GivenQuestion
 from elq.linking.document import LinksGiven
 from elq.progress import track
@@ -21,6 +20,7 @@ from elq.tensors import Array
 from elq.types import Link, Question
 
 CHUNK = 256  # texts of one call
+KS = (1, 3, 4, 5, 10, 16, 64, 128)  # numbers k for which recall at k is measured; other work calls it Hits@k
 K = max(KS)
 WORLDS = "given_accuracy_macro"  # the mean over worlds
 
@@ -34,6 +34,7 @@ class Choices:
     ranks: Sequence[Sequence[int]]  # of the entity of each mention among its candidates: 0 = the chosen one, −1 = not there
     worlds: Sequence[str]  # the world of each text; "" if it has none
     milliseconds: float  # for one mention
+    candidates: int = K  # the number of candidates of a mention; an entity that is not among them has a rank behind them
 
     def ratios(self, ks: Sequence[int] = KS) -> dict[str, Ratio]:
         """The figures that are ratios of sums over texts: name → ratio, with B terms above and below."""
@@ -44,6 +45,11 @@ class Choices:
         found["given_accuracy_macro_texts"] = Ratio(share, (number > 0).astype(np.float64))
         for k in ks:
             found[f"given_recall@{k}"] = Ratio(self._column(lambda ranks, k=k: sum(0 <= rank < k for rank in ranks)), number)
+        found["given_mrr"] = Ratio(self._column(lambda ranks: sum(1 / (rank + 1) for rank in ranks if rank >= 0)), number)
+        behind = self.candidates  # the least rank, counted from 0, of an entity that is not among the candidates
+        found["given_mean_rank"] = Ratio(
+            self._column(lambda ranks: sum((rank if rank >= 0 else behind) + 1 for rank in ranks)), number
+        )
         return found
 
     def world_ratios(self) -> dict[str, Ratio]:
@@ -106,7 +112,8 @@ def observe_given(
             of_span = dict(zip(spans, links, strict=True))
             golds = [mention for mention in questions[place].mentions if mention.entity is not None]
             ranks[place] = [rank_of(of_span.get((one.start, one.end)), one.entity) for one in golds]
-    return Choices(ranks, [world_of(one) for one in questions], 1000 * seconds / linked if linked else math.nan)
+    milliseconds = 1000 * seconds / linked if linked else math.nan
+    return Choices(ranks, [world_of(one) for one in questions], milliseconds, candidates)
 
 
 def rank_of(link: Link | None, entity: str | None) -> int:
