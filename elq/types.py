@@ -33,6 +33,9 @@ class Question:
 
     ``other_entities`` are further gold entities without an annotated span: they count only in metrics over sets of entities.
     ``partial`` means that the annotation is incomplete: a name in the text without a gold mention may still be a mention.
+    ``image`` is the path of the picture of the text, or None if it has none. ``box`` is the part of the picture that is meant:
+    left, top, right and bottom in pixels. A question without mentions in its text may ask for what is in its box; then
+    ``box_entity`` is the gold entity of the box.
     """
 
     id: str
@@ -40,6 +43,9 @@ class Question:
     mentions: tuple[Mention, ...] = ()
     other_entities: tuple[str, ...] = ()
     partial: bool = False
+    image: str | None = field(default=None, repr=False)
+    box: tuple[float, float, float, float] | None = field(default=None, repr=False)
+    box_entity: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
