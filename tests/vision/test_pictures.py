@@ -88,9 +88,9 @@ def test_a_picture_is_turned_upright(orientation):
         assert pixels(open_picture(data))[0] == [row[0] for row in pixels(painted())][::-1]
 
 
-def test_damaged_exif_data_is_ignored():
-    data = saved(painted(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff")
-    assert open_picture(data).size == (6, 4)
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\xff\xff", b"Exif\0\0no EXIF data"])
+def test_damaged_exif_data_is_ignored(exif):
+    assert open_picture(saved(painted(), "JPEG", exif=exif)).size == (6, 4)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
