@@ -46,7 +46,7 @@ class FeatureStore:
         self.folder, self.tower = Path(folder), tower
         self._row_bytes = 2 * (1 + tower.patches) * tower.width
         self._rows: dict[bytes, int] = {}  # key → row
-        self._count = 0  # rows that are mapped
+        self._keys: list[bytes] = []  # of all rows that are mapped
         self._values: Array = np.empty((0, 1 + tower.patches, tower.width), np.float16)
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,19 +88,25 @@ class FeatureStore:
         if not keys.is_file() or not vectors.is_file():
             return
         with keys.open("rb") as stream:
-            stream.seek(self._count * KEY)
+            stream.seek(len(self._keys) * KEY)
             data = stream.read()
-        count = min(self._count + len(data) // KEY, vectors.stat().st_size // self._row_bytes)
-        if count <= self._count:
+        known = len(self._keys)
+        count = min(known + len(data) // KEY, vectors.stat().st_size // self._row_bytes)
+        if count <= known:
             return
         self._values = np.memmap(vectors, "<f2", "r", shape=(count, 1 + self.tower.patches, self.tower.width))
-        for place, row in enumerate(range(self._count, count)):
-            self._rows.setdefault(data[place * KEY : place * KEY + KEY], row)
-        self._count = count
+        for place in range(count - known):
+            key = data[place * KEY : place * KEY + KEY]
+            self._rows.setdefault(key, len(self._keys))
+            self._keys.append(key)
 
     def rows(self, keys: Sequence[bytes]) -> Array:
         """The rows of keys (N,) int64; −1 for a key whose vectors are not stored."""
         return np.array([self._rows.get(key, -1) for key in keys], np.int64)
+
+    def keys(self, rows: Array) -> list[bytes]:
+        """The keys of rows."""
+        return [self._keys[row] for row in rows.tolist()]
 
     def vectors(self, rows: Array) -> PictureVectors:
         """The vectors of N rows, as fp32.
@@ -108,8 +114,8 @@ class FeatureStore:
         Raises:
             IndexError: there is no such row.
         """
-        if len(rows) and not 0 <= rows.min() <= rows.max() < self._count:
-            raise IndexError(f"rows {rows.min()} to {rows.max()} of a store of {self._count} rows")
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self._keys):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a store of {len(self._keys)} rows")
         taken = torch.from_numpy(self._values[rows]).float()  # (N, 1 + P, V)
         return PictureVectors(taken[:, 0], taken[:, 1:])
 
@@ -142,7 +148,7 @@ class FeatureStore:
             (KEYS, KEY, b"".join(keys)),
         ):
             with (self.folder / name).open("ab") as stream:
-                stream.truncate(self._count * size)  # what a killed process left
+                stream.truncate(len(self._keys) * size)  # what a killed process left
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
