@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 import re
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,9 @@ class Maker:
         self.pictured, self.others = pictured, others
         self.of = {one.id: one for one in pictured}
         self.questions: dict[tuple[str, str], list[Question]] = defaultdict(list)
-        (output / "pictures").mkdir(parents=True, exist_ok=True)
+        for name in ("pictures", "collages"):
+            shutil.rmtree(output / name, ignore_errors=True)
+            (output / name).mkdir(parents=True)
 
     def picture(self, one: Pictured, rendering: str, copy: int = 0) -> str:
         """The path of a picture; copy 0 is on white, the others are varied."""
@@ -148,7 +151,6 @@ class Maker:
 
     def collages(self) -> None:
         """Four or nine pictures, of which one is in a box."""
-        (self.output / "collages").mkdir(exist_ok=True)
         by_part: dict[str, list[Pictured]] = defaultdict(list)
         for one in self.pictured:
             by_part[part_of(one.id)].append(one)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from elq.entities.image_build import build_images, paths_of
 from elq.entities.images import ImageTable, open_images
 from elq.entities.manifest import MANIFEST, open_entities
 from elq.errors import ElqError
+from elq.linking.folder import hub_files
+from elq.linking.model_folder import link_entities
 from elq.types import Entity
 from elq.vision.encoding import View, open_view
 from tests.conftest import RECORDS, write_lines
@@ -234,6 +237,17 @@ def test_a_table_opens_at_once(folder, catalogue):
         open_images(entities)
         times.append(time.perf_counter() - began)
     assert min(times) < 0.01
+
+
+def test_a_model_folder_takes_the_pictures_along(folder, catalogue, tmp_path):
+    add(folder, catalogue)
+    manifest = open_entities(folder).manifest
+    (tmp_path / "model").mkdir()
+    link_entities(folder, tmp_path / "model", manifest)
+    check(table_of(tmp_path / "model" / "entities"), catalogue, PICTURES, len(RECORDS))
+    wanted = [f"entities/{name}" for name in manifest.files if name.startswith("images-")]
+    assert len(wanted) == 4
+    assert all(any(fnmatch(name, pattern) for pattern in hub_files()) for name in wanted)
 
 
 # --- the command
