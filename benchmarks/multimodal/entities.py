@@ -122,15 +122,13 @@ def _is_brand(record: Record) -> bool:
 
 
 def emoji(packages: Path, by_label: dict[str, list[Record]], known: dict[str, Record]) -> list[Pictured]:
-    """Emoji of one character, without the variants of people: twemoji, and Noto's drawings."""
+    """Emoji: twemoji, and Noto's drawings."""
     icons, made = load(packages / "iconify-json-noto/icons.json"), []
     noto = load(packages / "iconify-json-noto/chars.json")
     names = load(packages / "cldr-annotations-full/annotations/en/annotations.json")["annotations"]["annotations"]
     special = {code: entity for entity, code in EMOJI_OF.items()}
     for sign, about in names.items():
         codes = [f"{ord(letter):x}" for letter in sign]
-        if len([code for code in codes if code != "fe0f"]) > 1 or sign.isascii():
-            continue
         forms = ("-".join(codes), "-".join(code for code in codes if code != "fe0f"), "-".join([*codes, "fe0f"]))
         one = next((form for form in forms if (packages / "twemoji-svg" / f"{form}.svg").is_file()), None)
         other = next((noto[form] for form in forms if form in noto and noto[form] in icons["icons"]), None)

@@ -24,8 +24,7 @@ Question = dict[str, Any]
 PARTS = (("train", 60), ("dev", 75), ("test", 100))  # per cent, up to which
 STOP = {*"the and with for from this that its not out new one two open all other sign face button person man woman".split()}
 MOST = 25  # pictured entities that one ambiguous word may mean
-POSTS = {"flag": 6, "logo": 6, "emoji": 1}  # ambiguous names of an entity that are used
-NAMESAKES = 600  # posts about entities without a picture
+POSTS = 2  # ambiguous names of an entity that are used
 COPIES = 4  # varied pictures of an entity of train
 OTHERS = 3_000  # entities without a picture, at random
 
@@ -109,7 +108,7 @@ class Maker:
         namesakes = [
             (name, entity) for name, ids in sorted(meant.items()) for entity in ids if entity in plain and len(ids) > 1
         ]
-        for name, entity in self.draws.sample(namesakes, min(len(namesakes), NAMESAKES)):
+        for name, entity in self.draws.sample(namesakes, min(len(namesakes), 600)):
             if any(other in self.of for other in meant[name]) and (clue := self._clue(plain[entity], name)):
                 self._post(entity, name, self.draws.choice(sentences.CLUES), clue, self._wrong(entity, meant[name]), True)
 
@@ -174,9 +173,6 @@ class Maker:
         save(self.output / "catalogue.jsonl", [*records, *({**one, "images": []} for one in self.others)])
         for (part, kind), made in sorted(self.questions.items()):
             self.draws.shuffle(made)
-            if kind == "posts":  # a third has a wrong picture
-                wrong = [one for one in made if one["wrong"]][: sum(not one["wrong"] for one in made) // 2]
-                made = [one for one in made if not one["wrong"] or one in wrong]
             save(self.output / f"{part}_{kind}.jsonl", made)
 
 
