@@ -48,14 +48,18 @@ def cut(picture: "Image", box: Box, name: str = "") -> "Image":
 
 
 def draw_box(picture: "Image", box: Box, colour: tuple[int, int, int] = RED) -> "Image":
-    """A copy of an RGB picture with the outline of a box, as visual prompts show a mention.
+    """A copy of an RGB picture with a frame around a box, as visual prompts show a mention.
 
-    The line is as wide as 2% of the longer side.
+    The frame is as wide as 2% of the longer side. It covers pixels of the box only where the box reaches the edge of the
+    picture.
     """
     from PIL.ImageDraw import Draw
 
     left, top, right, bottom = checked_box(box)
     drawn = picture.copy()
     width = max(2, round(max(picture.size) / 50))
-    Draw(drawn).rectangle((left, top, right - 1, bottom - 1), outline=colour, width=width)
+    left, top = max(left - width, 0), max(top - width, 0)
+    right, bottom = min(right + width, drawn.width) - 1, min(bottom + width, drawn.height) - 1
+    if left < right and top < bottom:  # otherwise the box is outside
+        Draw(drawn).rectangle((left, top, right, bottom), outline=colour, width=width)
     return drawn

@@ -200,5 +200,5 @@ def content_key(data: "bytes | Image", box: Box | None = None, drawn: bool = Fal
         data = f"{data.mode} {data.size} {_orientation(data)}".encode() + _on_white(data).tobytes()
     digest = hashlib.sha256(data)
     if box is not None:
-        digest.update(f" {'drawn' if drawn else 'box'} {checked_box(box)}".encode())
+        digest.update(f" {'frame' if drawn else 'box'} {checked_box(box)}".encode())
     return digest.digest()

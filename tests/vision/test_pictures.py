@@ -88,9 +88,9 @@ def test_a_picture_is_turned_upright(orientation):
         assert pixels(open_picture(data))[0] == [row[0] for row in pixels(painted())][::-1]
 
 
-def test_damaged_exif_data_is_ignored():
-    data = saved(painted(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff")
-    assert open_picture(data).size == (6, 4)
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\xff\xff", b"Exif\0\0no EXIF data"])
+def test_damaged_exif_data_is_ignored(exif):
+    assert open_picture(saved(painted(), "JPEG", exif=exif)).size == (6, 4)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -145,11 +145,21 @@ def test_a_box_that_is_none_is_refused(box):
         checked_box(box)
 
 
-def test_a_drawn_box_changes_its_outline_alone():
+def test_a_drawn_box_has_a_frame_around_it():
     drawn = np.asarray(draw_box(Image.new("RGB", (50, 50), "white"), (10, 20, 30, 40)))
     red = (drawn == (255, 0, 0)).all(axis=2)
-    assert red[20:40, 10:30].sum() == red.sum() == 20 * 20 - 16 * 16
+    assert red[18:42, 8:32].sum() == red.sum() == 24 * 24 - 20 * 20
+    assert not red[20:40, 10:30].any()
     assert (drawn[~red] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 50, 50), (-9, -9, 99, 99), (0, 0, 1, 1), (49, 0, 50, 50), (60, 60, 70, 70), (0.5, 0, 1.5, 9)]
+)
+def test_a_box_at_the_edge_is_drawn_within_the_picture(box):
+    drawn = np.asarray(draw_box(Image.new("RGB", (50, 50), "white"), box))
+    assert drawn.shape == (50, 50, 3)
+    assert (drawn == (255, 0, 0)).all(axis=2).any() == (box[0] < 50)
 
 
 # --- what cannot be used
