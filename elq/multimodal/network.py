@@ -3,11 +3,9 @@
 File format of a saved network: ``config.json`` (:class:`NetworkConfig`) and ``model.safetensors``.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,44 +14,25 @@ from elq.encoding.packed import load_weights
 from elq.errors import ElqError
 from elq.files import write_json
 from elq.model.network import save_weights
+from elq.multimodal.config import CONFIG, NetworkConfig, noise_settings, read_config
 from elq.multimodal.features import ModalityFeatures, UnitScores
+from elq.multimodal.noise import (
+    Agreement,
+    NoiseFilter,
+    NoiseParts,
+    NoiseReport,
+    choose_thresholds,
+    joined,
+    report,
+    right_at_one,
+)
 from elq.multimodal.unit import Look, Sizes, Unit, cross_entropy
 from elq.multimodal.units.kinds import make_unit, settings_of
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-KIND, FORMAT = "multimodal", 1
-MEANS = ("learned", "equal")
+WEIGHTS = "model.safetensors"
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-    """Everything from which a network is built before its weights are loaded.
-
-    Args:
-        units: the settings of each unit that differ from its defaults, by the name of the unit.
-        text: D, the width of the vectors of texts and words.
-        picture: V, the width of the vectors of pictures and patches.
-        mean: ``learned`` (the mean of the units has learned weights, which begin equal) or ``equal`` (plain mean).
-        total_loss: the weight of the cross-entropy of the total. Each unit has a ``loss_weight`` of its own.
-        kind: what the folder is.
-        format: number of this file format.
-    """
-
-    units: Mapping[str, Mapping[str, Any]]
-    text: int
-    picture: int
-    mean: str = "learned"
-    total_loss: float = 1.0
-    kind: str = KIND
-    format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        if not self.units:
-            raise ElqError("a multimodal network has 0 units, but must have at least 1: choose units, or a preset")
-        if self.mean not in MEANS:
-            raise ElqError(f"mean is {self.mean!r}, but must be one of {', '.join(MEANS)}: choose one")
-        if type(self.total_loss) not in (int, float) or not 0 <= self.total_loss < float("inf"):
-            raise ElqError(f"total_loss is {self.total_loss!r}, but must be a number of at least 0: set it to 1, the default")
+Batch = tuple[ModalityFeatures, ModalityFeatures, Tensor, Tensor | None]  # mentions, entities, gold, rows
 
 
 @dataclass(frozen=True)
@@ -62,6 +41,7 @@ class Looks:
 
     total: UnitScores
     units: dict[str, Look] = field(default_factory=dict)
+    noise: tuple[NoiseParts, NoiseParts, Agreement] | None = None  # of mentions and candidates
 
 
 def weighted_mean(scores: Tensor, valid: Tensor, weights: Tensor) -> UnitScores:
@@ -101,6 +81,9 @@ class MultimodalNetwork(nn.Module):
         made = {name: make_unit(name, sizes, settings_of(name, **values)) for name, values in config.units.items()}
         self.units = nn.ModuleDict(made)
         learned = config.mean == "learned" and len(made) > 1
+        self.noise: NoiseFilter | None = None
+        if config.noise is not None:
+            self.noise = NoiseFilter(sizes, noise_settings(config.noise))
         self.log_weights = nn.Parameter(torch.zeros(len(made))) if learned else None
 
     @property
@@ -119,10 +102,17 @@ class MultimodalNetwork(nn.Module):
 
     def look(self, mentions: ModalityFeatures, entities: ModalityFeatures, rows: Tensor | None = None) -> Looks:
         """The total, and what each unit has computed; the arguments are those of :meth:`forward`."""
+        noise = None
+        if self.noise is not None:
+            sides = self.noise.parts(mentions), self.noise.parts(entities)
+            other = sides[1] if rows is None else NoiseParts(*(part[rows] for part in sides[1]))
+            agreement = self.noise.agreement(sides[0], other)
+            noise = sides[0], other, agreement
+            mentions = mentions._replace(picture_mask=mentions.picture_mask & self.noise.keeps(agreement).unsqueeze(-1))
         looks = {name: unit.look(mentions, entities, rows) for name, unit in self._units().items()}
         said = [look.scores for look in looks.values()]
         scores, valid = torch.stack([each.scores for each in said]), torch.stack([each.valid for each in said])
-        return Looks(weighted_mean(scores, valid, self.weights().to(scores.device)), looks)
+        return Looks(weighted_mean(scores, valid, self.weights().to(scores.device)), looks, noise)
 
     def forward(self, mentions: ModalityFeatures, entities: ModalityFeatures, rows: Tensor | None = None) -> UnitScores:
         """The total of the candidates.
@@ -141,6 +131,8 @@ class MultimodalNetwork(nn.Module):
         """The loss of the total, and that of each unit by name, each a scalar that is not weighted yet."""
         units = self._units()
         own = {name: units[name].loss_of(look, gold) for name, look in looks.units.items() if units[name].settings.loss_weight}
+        if self.noise is not None and looks.noise is not None and self.noise.settings.loss_weight:
+            own["noise"] = self.noise.loss(looks.noise[0], looks.noise[1], gold)
         return {"total": cross_entropy(looks.total, gold), **own}
 
     def loss(self, mentions: ModalityFeatures, entities: ModalityFeatures, gold: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -157,7 +149,37 @@ class MultimodalNetwork(nn.Module):
     def weighted(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the losses that :meth:`losses_of` gives, a scalar."""
         weight = {"total": self.config.total_loss} | {name: unit.settings.loss_weight for name, unit in self._units().items()}
+        if self.noise is not None:
+            weight["noise"] = self.noise.settings.loss_weight
         return torch.stack([weight[name] * loss for name, loss in losses.items()]).sum()
+
+    @torch.inference_mode()
+    def choose_noise(self, batches: Iterable[Batch]) -> NoiseReport:
+        """Choose the thresholds of the filter on development data, and say what they do there.
+
+        Args:
+            batches: mentions, entities, gold and rows, as :meth:`loss` has them. A mention without a gold candidate does not
+                count.
+
+        Raises:
+            ElqError: the network has no filter, or no mention has a gold candidate.
+        """
+        if self.noise is None:
+            raise ElqError("the network has no noise filter: set noise to {} in its configuration, or take the preset hq")
+        self.noise.thresholds.fill_(-torch.inf)
+        parts = []
+        for mentions, entities, gold, rows in batches:
+            looks = self.look(mentions, entities, rows)
+            without = mentions._replace(picture_mask=torch.zeros_like(mentions.picture_mask))
+            kept, dropped = (right_at_one(said, gold) for said in (looks.total, self(without, entities, rows)))
+            assert looks.noise is not None
+            counts = gold >= 0
+            parts.append((Agreement(*(part[counts] for part in looks.noise[2])), kept[counts], dropped[counts]))
+        if not sum(len(part[1]) for part in parts):
+            raise ElqError("0 mentions of the development data have a gold candidate, but 1 is needed: give other data")
+        agreement, kept, dropped = joined(parts)
+        self.noise.thresholds.copy_(torch.tensor(choose_thresholds(agreement, kept, dropped)))
+        return report(agreement, kept, dropped, self.noise)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors`` into an existing folder."""
@@ -184,27 +206,3 @@ class MultimodalNetwork(nn.Module):
                 " or train the model again"
             ) from None
         return network.eval()
-
-
-def read_config(folder: str | Path) -> NetworkConfig:
-    """Read ``config.json`` of the folder of a multimodal network.
-
-    Raises:
-        ElqError: the file is missing, is not that of a multimodal network, or has keys or values that are not allowed.
-    """
-    path = Path(folder) / CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ElqError(f"{path} cannot be read ({error}): give the folder of a multimodal network") from None
-    if not isinstance(values, dict) or values.get("kind") != KIND or values.get("format") != FORMAT:
-        raise ElqError(f"{path} is not the configuration of a multimodal network of format {FORMAT}: give the folder of one")
-    known = {each.name for each in fields(NetworkConfig)}
-    if wrong := sorted(values.keys() ^ known):
-        raise ElqError(
-            f"{path} has or lacks the keys {', '.join(wrong)}, but must have {', '.join(sorted(known))}: put a whole copy of"
-            " the file in its place, or install the version of elq that wrote it"
-        )
-    if not isinstance(values["units"], dict) or not all(isinstance(each, dict) for each in values["units"].values()):
-        raise ElqError(f"units in {path} must be objects with settings: put a whole copy of the file in its place")
-    return NetworkConfig(**values)

@@ -40,7 +40,7 @@ def features(
             characters=characters * (torch.arange(letters) < letter_counts),
             pictures=normal(pictures, SIZES.picture),
             patches=normal(pictures, patches, SIZES.picture),
-            picture_mask=torch.rand(*shape, pictures, generator=random) < 0.7,
+            picture_mask=torch.rand(*shape, pictures, generator=random) < 0.5,
         )
     )
 

@@ -20,6 +20,7 @@ class One(NamedTuple):
     letters: list[int]
     pictures: list[Tensor]  # each (V,)
     patches: list[list[Tensor]]  # of each picture, each (V,)
+    places: list[int]  # the row of each picture
 
 
 def one(features: ModalityFeatures, *place: int) -> One:
@@ -32,6 +33,7 @@ def one(features: ModalityFeatures, *place: int) -> One:
         [int(letter) for letter in part.characters if letter],
         [part.pictures[i] for i in there],
         [[part.patches[i][p] for p in range(part.patches.shape[1])] for i in there],
+        there,
     )
 
 

@@ -3,9 +3,21 @@
 from elq.errors import ElqError
 from elq.multimodal.unit import Sizes, Unit, UnitSettings
 from elq.multimodal.units.cosine import PictureUnit, TextUnit
+from elq.multimodal.units.drin import DRIN
+from elq.multimodal.units.dxr import DXR
+from elq.multimodal.units.dzmned import DZMNED
+from elq.multimodal.units.fbmel import FBMEL
+from elq.multimodal.units.ghmfc import GHMFC
+from elq.multimodal.units.hq import HQ
+from elq.multimodal.units.m3el import ContrastUnit, VisionUnit
 from elq.multimodal.units.mimic import CMFU, TGLU, VDLU
+from elq.multimodal.units.mkb import CrossUnit
+from elq.multimodal.units.twitter import JMEL
 
-UNITS: dict[str, type[Unit]] = {kind.name: kind for kind in (TextUnit, PictureUnit, TGLU, VDLU, CMFU)}
+KINDS: tuple[type[Unit], ...] = (
+    *(TextUnit, PictureUnit, TGLU, VDLU, CMFU, DZMNED, GHMFC, ContrastUnit, VisionUnit, DRIN, CrossUnit, DXR, HQ, FBMEL, JMEL),
+)
+UNITS = {kind.name: kind for kind in KINDS}
 
 
 def unit_class(name: str) -> type[Unit]:
