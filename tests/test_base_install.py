@@ -19,6 +19,7 @@ OPTIONAL = (
     "ray",
     *("pymilvus", "grpc", "onnx", "onnxruntime", "openvino"),
     "sklearn",
+    "scipy",
 )
 
 TRAINED = ("data", "export", "module", "parser")  # of elq/disambiguation: what is used in trainings only

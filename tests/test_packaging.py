@@ -41,6 +41,7 @@ LIBRARIES = (
     "onnx",
     "openvino",
     "emerging",
+    "multimodal",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
