@@ -20,6 +20,7 @@ OPTIONAL = (
     *("pymilvus", "grpc", "onnx", "onnxruntime", "openvino"),
     "sklearn",
     "PIL",
+    "scipy",
 )
 
 TRAINED = ("data", "export", "module", "parser")  # of elq/disambiguation: what is used in trainings only

@@ -42,6 +42,7 @@ LIBRARIES = (
     "openvino",
     "emerging",
     "vision",
+    "multimodal",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
