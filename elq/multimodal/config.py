@@ -8,6 +8,7 @@ from typing import Any
 
 from elq.errors import ElqError
 from elq.multimodal.noise import NoiseSettings
+from elq.multimodal.unit import check_numbers
 
 CONFIG = "config.json"
 KIND, FORMAT = "multimodal", 1
@@ -44,8 +45,7 @@ class NetworkConfig:
             raise ElqError("a multimodal network has 0 units, but must have at least 1: choose units, or a preset")
         if self.mean not in MEANS:
             raise ElqError(f"mean is {self.mean!r}, but must be one of {', '.join(MEANS)}: choose one")
-        if type(self.total_loss) not in (int, float) or not 0 <= self.total_loss < float("inf"):
-            raise ElqError(f"total_loss is {self.total_loss!r}, but must be a number of at least 0: set it to 1, the default")
+        check_numbers(self, "total_loss", excluded=False)
 
 
 def noise_settings(values: Mapping[str, Any]) -> NoiseSettings:

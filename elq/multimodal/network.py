@@ -88,8 +88,9 @@ class MultimodalNetwork(nn.Module):
 
     @property
     def needs(self) -> frozenset[str]:
-        """The parts of the features that the units read."""
-        return frozenset().union(*(unit.needs for unit in self._units().values()))
+        """The parts of the features that the units and the filter read."""
+        filtered = frozenset() if self.noise is None else frozenset({"text", "pictures"})
+        return filtered.union(*(unit.needs for unit in self._units().values()))
 
     def _units(self) -> dict[str, Unit]:
         return {name: unit for name, unit in self.units.items() if isinstance(unit, Unit)}

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Sizes
+from elq.multimodal.unit import Sizes, check_counts, check_numbers
 from elq.multimodal.units.losses import contrast, of_gold, same_entity
 from elq.multimodal.units.parts import Adapter, best_pair, has_text, masked_mean, project, unit_norm
 
@@ -36,14 +35,9 @@ class NoiseSettings:
     loss_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        if type(self.hidden) is not int or self.hidden < 1:
-            raise ElqError(f"hidden is {self.hidden!r}, but must be a whole number of at least 1: set it to 96, the default")
-        if type(self.temperature) not in (int, float) or not 0 < self.temperature < float("inf"):
-            raise ElqError(f"temperature is {self.temperature!r}, but must be a number above 0: set it to 0.1, the default")
-        if type(self.loss_weight) not in (int, float) or not 0 <= self.loss_weight < float("inf"):
-            raise ElqError(
-                f"loss_weight is {self.loss_weight!r}, but must be a number of at least 0: set it to 0.5, the default"
-            )
+        check_counts(self, hidden=1)
+        check_numbers(self, "temperature")
+        check_numbers(self, "loss_weight", excluded=False)
 
 
 class Agreement(NamedTuple):

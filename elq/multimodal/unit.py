@@ -20,6 +20,32 @@ Parts = tuple[Tensor, ...]  # each begins with the shape of the features they we
 MODALITIES = ("text", "words", "characters", "pictures", "patches")
 
 
+def check_numbers(settings: object, *names: str, least: float = 0.0, excluded: bool = True) -> None:
+    """Check that settings are finite numbers above ``least``, or at least ``least`` if it is not excluded.
+
+    Raises:
+        ElqError: one of them is not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if type(value) not in (int, float) or not least <= value < float("inf") or (excluded and value == least):
+            raise ElqError(
+                f"{name} is {value!r}, but must be a number {'above' if excluded else 'of at least'} {least:g}: leave it out,"
+                " so that it has its default"
+            )
+
+
+def check_counts(settings: object, **least: int) -> None:
+    """Check that settings are whole numbers, each of at least the one that is given for it.
+
+    Raises:
+        ElqError: one of them is not.
+    """
+    for name, lowest in least.items():
+        if type(value := getattr(settings, name)) is not int or value < lowest:
+            raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {lowest}: raise it, or leave it out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
     """The widths of the features.
@@ -33,9 +59,7 @@ class Sizes:
     picture: int
 
     def __post_init__(self) -> None:
-        for name in ("text", "picture"):
-            if type(value := getattr(self, name)) is not int or value < 1:
-                raise ElqError(f"the width of a {name} is {value!r}, but must be a whole number of at least 1: raise it")
+        check_counts(self, text=1, picture=1)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
@@ -51,10 +75,10 @@ class UnitSettings:
     loss_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if type(self.hidden) is not int or self.hidden < 2 or self.hidden % 2:
-            raise ElqError(f"hidden is {self.hidden!r}, but must be an even number of at least 2: set it to 96, the default")
-        if type(self.loss_weight) not in (int, float) or not 0 <= self.loss_weight < float("inf"):
-            raise ElqError(f"loss_weight is {self.loss_weight!r}, but must be a number of at least 0: set it to 1, the default")
+        check_counts(self, hidden=2)
+        check_numbers(self, "loss_weight", excluded=False)
+        if self.hidden % 2:
+            raise ElqError(f"hidden is {self.hidden}, but must be even: set it to 96, the default")
 
 
 class Look(NamedTuple):

@@ -135,7 +135,7 @@ def test_save_then_load_is_the_identity(tmp_path):
         ({"units": ["tglu"]}, "must be objects"),
         ({"units": {}}, "has 0 units"),
         ({"text": 7}, "cannot be read"),
-        ({"text": 0}, "the width of a text is 0"),
+        ({"text": 0}, "text is 0, but must be a whole number"),
         ({"mean": "none"}, "must be one of learned, equal"),
         ({"total_loss": -1}, "total_loss is -1"),
     ],
@@ -157,12 +157,28 @@ def test_missing_or_damaged_files_are_one_sentence(tmp_path):
         MultimodalNetwork.from_pretrained(tmp_path)
 
 
+REFUSED = (
+    *((unit, {"scale": 0}) for unit in ("text", "picture", "tglu", "m3el_vision", "jmel")),
+    *((unit, {"temperature": 0.0}) for unit in ("icl", "ghmfc", "fbmel")),
+    *(("dxr", {"margin": -1}), ("ghmfc", {"contrast": -1}), ("dzmned", {"letters": 1}), ("dzmned", {"letter_width": 0})),
+    *(("drin", {"layers": 0}), ("drin", {"readout": "none"}), ("fbmel", {"prompts": 0})),
+    *(("fbmel", {"alignment": -0.1}), ("fbmel", {"alignment": 1.0})),
+    *((unit, {"text_alone": True}) for unit in ("ghmfc", "fbmel")),
+)
+
+
 def test_settings_that_are_not_allowed_are_refused():
-    for values in ({"hidden": 5}, {"hidden": 0}, {"loss_weight": -0.5}):
-        with pytest.raises(ElqError, match="set it to"):
+    for values, message in (
+        ({"hidden": 5}, "hidden is 5, but must be even: set it to 96"),
+        ({"hidden": 0}, "hidden is 0, but must be a whole number of at least 2: raise it"),
+        ({"loss_weight": -0.5}, "loss_weight is -0.5, but must be a number of at least 0: leave it out"),
+    ):
+        with pytest.raises(ElqError, match=message):
             UnitSettings(**values)
-    with pytest.raises(ElqError, match="scale is 0"):
-        settings_of("text", scale=0)
+    for unit, values in REFUSED:
+        [(name, value)] = values.items()
+        with pytest.raises(ElqError, match=f"{name} is {value!r}, but"):
+            settings_of(unit, **values)
     with pytest.raises(ElqError, match="there is no preset 'best': choose of text, "):
         preset("best")
     assert unit_class("tglu").name == "tglu"

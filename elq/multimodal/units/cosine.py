@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Parts, Sizes, Unit, UnitSettings, unit_scores
+from elq.multimodal.unit import Parts, Sizes, Unit, UnitSettings, check_numbers, unit_scores
 from elq.multimodal.units.parts import Adapter, Scale, best_pair, has_text, project, unit_norm
 
 
@@ -24,8 +23,7 @@ class TextSettings(UnitSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.scale) not in (int, float) or not 0 < self.scale < float("inf"):
-            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0: set it to 20, the default")
+        check_numbers(self, "scale")
 
 
 class TextUnit(Unit):
@@ -66,8 +64,7 @@ class PictureSettings(UnitSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.scale) not in (int, float) or not 0 < self.scale < float("inf"):
-            raise ElqError(f"scale is {self.scale!r}, but must be a number above 0: set it to 10, the default")
+        check_numbers(self, "scale")
 
 
 class PictureUnit(Unit):

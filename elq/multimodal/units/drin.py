@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Parts, Sizes, Unit, unit_scores
+from elq.multimodal.unit import Parts, Sizes, Unit, check_counts, unit_scores
 from elq.multimodal.units.fused import FusedSettings, speaks_of
 from elq.multimodal.units.parts import Scale, has_text, masked_mean, project, unit_norm
 
@@ -32,8 +32,7 @@ class DRINSettings(FusedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.layers) is not int or self.layers < 1:
-            raise ElqError(f"layers is {self.layers!r}, but must be a whole number of at least 1: set it to 2, the default")
+        check_counts(self, layers=1)
         if self.readout not in READOUTS:
             raise ElqError(f"readout is {self.readout!r}, but must be one of {', '.join(READOUTS)}: choose one")
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Look, Parts, Sizes, Unit, unit_scores
+from elq.multimodal.unit import Look, Parts, Sizes, Unit, check_counts, unit_scores
 from elq.multimodal.units.fused import FusedSettings, speaks_of
 from elq.multimodal.units.losses import hinge
 from elq.multimodal.units.parts import Scale, has_text, masked_mean, masked_softmax, project, unit_norm
@@ -27,9 +26,7 @@ class DZMNEDSettings(FusedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("letters", 2), ("letter_width", 1)):
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ElqError(f"{name} is {value!r}, but must be a whole number of at least {least}: raise it")
+        check_counts(self, letters=2, letter_width=1)
 
 
 class Letters(nn.Module):

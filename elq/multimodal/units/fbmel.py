@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Look, Parts, Sizes, Unit, cross_entropy, unit_scores
+from elq.multimodal.unit import Look, Parts, Sizes, Unit, check_counts, check_numbers, cross_entropy, unit_scores
 from elq.multimodal.units.fused import FusedSettings
 from elq.multimodal.units.losses import contrast, of_gold, same_entity
 from elq.multimodal.units.parts import Adapter, Scale, has_text, masked_mean, masked_softmax, project, unit_norm
@@ -34,9 +34,10 @@ class FBMELSettings(FusedSettings):
         super().__post_init__()
         if self.text_alone:
             raise ElqError("text_alone is True, but the unit fbmel needs the picture of a mention: leave it out")
-        if type(self.prompts) is not int or self.prompts < 1:
-            raise ElqError(f"prompts is {self.prompts!r}, but must be a whole number of at least 1: set it to 4, the default")
-        if type(self.alignment) not in (int, float) or not 0 <= self.alignment < 1:
+        check_counts(self, prompts=1)
+        check_numbers(self, "temperature")
+        check_numbers(self, "alignment", excluded=False)
+        if self.alignment >= 1:
             raise ElqError(f"alignment is {self.alignment!r}, but must be at least 0 and below 1: set it to 0.3, the default")
 
 

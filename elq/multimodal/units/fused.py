@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures
-from elq.multimodal.unit import UnitSettings
+from elq.multimodal.unit import UnitSettings, check_numbers
 from elq.multimodal.units.parts import has_text
 
 
@@ -27,9 +26,7 @@ class FusedSettings(UnitSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("scale", "margin"):
-            if type(value := getattr(self, name)) not in (int, float) or not 0 < value < float("inf"):
-                raise ElqError(f"{name} is {value!r}, but must be a number above 0: leave it out for the default")
+        check_numbers(self, "scale", "margin")
 
 
 def speaks_of(mentions: ModalityFeatures, settings: FusedSettings) -> Tensor:

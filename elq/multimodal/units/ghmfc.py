@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Look, Parts, Sizes, Unit, unit_scores
+from elq.multimodal.unit import Look, Parts, Sizes, Unit, check_numbers, unit_scores
 from elq.multimodal.units.fused import FusedSettings
 from elq.multimodal.units.losses import contrast, hinge
 from elq.multimodal.units.parts import Scale, clean, has_text, masked_mean, masked_softmax, project, unit_norm
@@ -32,6 +32,8 @@ class GHMFCSettings(FusedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_numbers(self, "contrast", excluded=False)
+        check_numbers(self, "temperature")
         if self.text_alone:
             raise ElqError("text_alone is True, but the unit ghmfc needs the picture of a mention: leave it out")
 

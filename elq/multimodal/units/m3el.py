@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from elq.errors import ElqError
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Look, Parts, Sizes, Unit, UnitSettings, cross_entropy, unit_scores
+from elq.multimodal.unit import Look, Parts, Sizes, Unit, UnitSettings, check_numbers, cross_entropy, unit_scores
 from elq.multimodal.units.losses import same_entity
 from elq.multimodal.units.mimic import ScaledSettings
 from elq.multimodal.units.parts import (
@@ -79,8 +78,7 @@ class ContrastSettings(UnitSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.temperature) not in (int, float) or not 0 < self.temperature < float("inf"):
-            raise ElqError(f"temperature is {self.temperature!r}, but must be a number above 0: set it to 0.1, the default")
+        check_numbers(self, "temperature")
 
 
 class ContrastUnit(Unit):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Parts, Sizes, Unit, UnitSettings, unit_scores
+from elq.multimodal.unit import Parts, Sizes, Unit, UnitSettings, check_numbers, unit_scores
 from elq.multimodal.units.parts import (
     Adapter,
     Scale,
@@ -35,6 +35,10 @@ class ScaledSettings(UnitSettings):
     """
 
     scale: float = 20.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "scale")
 
 
 class TGLU(Unit):

@@ -16,17 +16,19 @@ class Kept:
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
         self.all = bool(mask.all())
+        self._rows = mask.flatten().nonzero().squeeze(-1)  # (n,)
 
     def take(self, values: Tensor) -> Tensor:
         """The kept rows (n, …) of values (..., …)."""
-        rows: Tensor = values.flatten(0, self.mask.ndim - 1) if self.all else values[self.mask]
-        return rows
+        rows: Tensor = values.flatten(0, self.mask.ndim - 1)
+        return rows if self.all else rows.index_select(0, self._rows)
 
     def put(self, rows: Tensor) -> Tensor:
         """Rows (n, …) at their places in a tensor (..., …), which is 0 elsewhere."""
         if self.all:
             return rows.view(*self.mask.shape, *rows.shape[1:])
-        return rows.new_zeros(*self.mask.shape, *rows.shape[1:]).index_put((self.mask,), rows)
+        made = rows.new_zeros(self.mask.numel(), *rows.shape[1:]).index_copy(0, self._rows, rows)
+        return made.view(*self.mask.shape, *rows.shape[1:])
 
 
 def project(layer: nn.Module, values: Tensor, mask: Tensor) -> Tensor:
