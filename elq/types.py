@@ -150,6 +150,20 @@ class Link:
         return f"<div>{marked(self.mention)} → {in_html(self.title)} <small>{in_html(about)}</small></div>"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class BoxLink(Link):
+    """A link whose mention is a box in a picture: left, top, right and bottom in pixels. It has no words, so it starts at 0."""
+
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __repr__(self) -> str:
+        return f"BoxLink({self.entity} {self.title!r} in {self.box}, {self._sure})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The link as a dictionary of plain values, which can be written as JSON."""
+        return {**Link.to_dict(self), "box": [*self.box]}
+
+
 def in_html(text: str) -> str:
     """A text that can stand in HTML. A lone surrogate, which is half a character, becomes a question mark.
 

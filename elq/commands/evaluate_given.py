@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from elq.commands.opening import open_linker
+from elq.commands.opening import has_pictures, open_linker
 from elq.commands.question_sources import read_annotated
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
@@ -92,6 +92,16 @@ def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":
     if wrong := next((name for name, default in OF_LINKERS.items() if getattr(options, name) != default), None):
         wrong = wrong.replace("_", "-")
         raise ElqError(f"--{wrong} is given, but {options.model} is a bi-encoder, which does not use it: leave out --{wrong}")
+    if has_pictures(options.model):
+        from elq.multimodal.disambiguator import MultimodalDisambiguator
+
+        for name in ("rerank", "document"):
+            if getattr(options, name):
+                raise ElqError(
+                    f"--{name} is given, but {options.model} has pictures, with which it does not work: leave it out"
+                )
+        pictured = MultimodalDisambiguator.from_pretrained(options.model, device=options.device)
+        return pictured, pictured.entities.catalogue
     from elq.disambiguation.disambiguator import Disambiguator
 
     disambiguator = Disambiguator.from_pretrained(options.model, device=options.device, reranker=options.rerank)

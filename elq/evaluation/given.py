@@ -1,7 +1,8 @@
 """Given mentions: measures which entity a linker chooses for mentions that are given.
 
 Any object with ``link(texts, mentions=…, candidates=K)`` can be measured: a linker, a baseline or a bi-encoder. Only mentions
-whose entity is in the catalogue are counted; the others are linked too, since they may help those.
+whose entity is in the catalogue are counted; the others are linked too, since they may help those. A linker with the attribute
+``reads_pictures`` also gets the pictures of questions, and the boxes that no words name, which count as mentions.
 """
 
 import math
@@ -99,21 +100,31 @@ def observe_given(
     """
     ranks: list[list[int]] = [[] for _ in questions]
     seconds, linked = 0.0, 0
-    for places in track([*_calls(questions, types)], "linking"):
+    pictured = bool(getattr(linker, "reads_pictures", False))
+    for places in track([*_calls(questions, types, pictured)], "linking"):
         texts = [questions[place].text for place in places]
         mentions = [_readable(questions[place]) for place in places]
         world = world_of(questions[places[0]])
         began = time.perf_counter()
-        more = {"types": world} if world in types else {}
+        more: dict[str, Any] = {"types": world} if world in types else {}
+        if pictured:
+            more |= {name: [getattr(questions[place], name) for place in places] for name in ("image", "box")}
         found = linker.link(texts, mentions=mentions, candidates=candidates, **more)
         seconds += time.perf_counter() - began
-        linked += sum(map(len, mentions))
+        linked += sum(map(len, found))
         for place, spans, links in zip(places, mentions, found, strict=True):
-            of_span = dict(zip(spans, links, strict=True))
-            golds = [mention for mention in questions[place].mentions if mention.entity is not None]
-            ranks[place] = [rank_of(of_span.get((one.start, one.end)), one.entity) for one in golds]
+            ranks[place] = _ranks(questions[place], spans, links)
     milliseconds = 1000 * seconds / linked if linked else math.nan
     return Choices(ranks, [world_of(one) for one in questions], milliseconds, candidates)
+
+
+def _ranks(question: Question, spans: Sequence[tuple[int, int]], links: Sequence[Link]) -> list[int]:
+    """The rank of the entity of each mention that has one. A question without a span has one link, for its box."""
+    if not spans and links and question.box_entity is not None:
+        return [rank_of(links[0], question.box_entity)]
+    of_span = dict(zip(spans, links, strict=True))
+    golds = [mention for mention in question.mentions if mention.entity is not None]
+    return [rank_of(of_span.get((one.start, one.end)), one.entity) for one in golds]
 
 
 def rank_of(link: Link | None, entity: str | None) -> int:
@@ -134,11 +145,12 @@ def world_of(question: Question) -> str:
     return question.world if isinstance(question, GivenQuestion) else ""
 
 
-def _calls(questions: Sequence[Question], types: Collection[str]) -> Iterator[list[int]]:
-    """The places of the questions with a gold mention, in chunks; the questions of a chunk have the same types."""
+def _calls(questions: Sequence[Question], types: Collection[str], pictured: bool) -> Iterator[list[int]]:
+    """The places of the questions with a gold mention or box, in chunks; the questions of a chunk have the same types."""
     groups: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
-        if any(mention.entity is not None for mention in question.mentions):
+        boxed = pictured and question.box_entity is not None and not question.mentions
+        if boxed or any(mention.entity is not None for mention in question.mentions):
             world = world_of(question)
             groups.setdefault(world if world in types else "", []).append(place)
     for places in groups.values():
