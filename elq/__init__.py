@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from elq.hub.push import push_to_hub
     from elq.linking.linker import Linker
     from elq.links import LinkedQuestions, Links
+    from elq.multimodal.disambiguator import MultimodalDisambiguator
     from elq.threads import set_threads
     from elq.types import Candidate, Entity, Link, Mention, Question
 
@@ -24,6 +25,7 @@ _MODULES = {
     "Linker": "elq.linking.linker",
     "Links": "elq.links",
     "Mention": "elq.types",
+    "MultimodalDisambiguator": "elq.multimodal.disambiguator",
     "Question": "elq.types",
     "build_entities": "elq.entities.build",
     "evaluate": "elq.evaluation.evaluate",
@@ -40,6 +42,7 @@ __all__ = [
     "Linker",
     "Links",
     "Mention",
+    "MultimodalDisambiguator",
     "Question",
     "__version__",
     "build_entities",

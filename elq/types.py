@@ -33,6 +33,9 @@ class Question:
 
     ``other_entities`` are further gold entities without an annotated span: they count only in metrics over sets of entities.
     ``partial`` means that the annotation is incomplete: a name in the text without a gold mention may still be a mention.
+    ``image`` is the path of the picture of the text, or None if it has none. ``box`` is the part of the picture that is meant:
+    left, top, right and bottom in pixels. A question without mentions in its text may ask for what is in its box; then
+    ``box_entity`` is the gold entity of the box.
     """
 
     id: str
@@ -40,6 +43,9 @@ class Question:
     mentions: tuple[Mention, ...] = ()
     other_entities: tuple[str, ...] = ()
     partial: bool = False
+    image: str | None = field(default=None, repr=False)
+    box: tuple[float, float, float, float] | None = field(default=None, repr=False)
+    box_entity: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,20 @@ class Link:
         """The link as a notebook shows it: mention, title, id, probability and description."""
         about = ", ".join(part for part in (self.entity, self._sure, self.description) if part)
         return f"<div>{marked(self.mention)} → {in_html(self.title)} <small>{in_html(about)}</small></div>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BoxLink(Link):
+    """A link whose mention is a box in a picture: left, top, right and bottom in pixels. It has no words, so it starts at 0."""
+
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __repr__(self) -> str:
+        return f"BoxLink({self.entity} {self.title!r} in {self.box}, {self._sure})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The link as a dictionary of plain values, which can be written as JSON."""
+        return {**Link.to_dict(self), "box": [*self.box]}
 
 
 def in_html(text: str) -> str:

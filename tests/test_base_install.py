@@ -19,6 +19,8 @@ OPTIONAL = (
     "ray",
     *("pymilvus", "grpc", "onnx", "onnxruntime", "openvino"),
     "sklearn",
+    "PIL",
+    "scipy",
 )
 
 TRAINED = ("data", "export", "module", "parser")  # of elq/disambiguation: what is used in trainings only
@@ -86,7 +88,14 @@ def command_on_a_base_install(*arguments: str) -> subprocess.CompletedProcess[st
 @pytest.fixture(scope="module")
 def missing() -> dict[str, str]:
     """Module of elq → the library for whose absence it cannot be imported on a base install."""
-    left_out = ("elq.training", "elq.commands.train", "elq.configuration.overrides", "elq.report.plots", "elq.report.page")
+    left_out = (
+        "elq.training",
+        "elq.multimodal.training",
+        "elq.commands.train",
+        "elq.configuration.overrides",
+        "elq.report.plots",
+        "elq.report.page",
+    )
     left_out += tuple(f"elq.disambiguation.{start}{name}" for start in ("", "cross_") for name in TRAINED)
     files = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "elq").rglob("*.py"))]
     names = [".".join(path.parts).removesuffix(".__init__") for path in files if path.name != "__main__"]

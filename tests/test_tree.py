@@ -35,6 +35,12 @@ def test_a_new_docstring_changes_the_tree(tmp_path):
     assert line.startswith("  spans.py              Word word")
     assert line.endswith("word …")
     assert len(line) <= tree.WIDTH
+    (tmp_path / "elq" / "model" / "units").mkdir()
+    (tmp_path / "elq" / "model" / "units" / "__init__.py").write_text('"""Units."""\n')
+    (tmp_path / "elq" / "model" / "units" / "plain.py").write_text('"""A plain unit."""\n')
+    lines = tree.full_tree(tmp_path)
+    place = next(number for number, line in enumerate(lines) if line.split() == ["units/", "Units"])
+    assert lines[place + 1].split() == ["plain.py", "A", "plain", "unit"]
     (tmp_path / "elq" / "other").mkdir()
     (tmp_path / "elq" / "other" / "__init__.py").write_text('"""Another."""\n')
     with pytest.raises(SystemExit, match="other: in elq/ or in PACKAGES"):

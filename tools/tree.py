@@ -92,6 +92,9 @@ def full_tree(root: Path) -> list[str]:
     for folder in packages(root / "elq"):
         lines += lines_of({f"{folder.name}/": purpose(folder / "__init__.py")}, room=22)
         lines += lines_of({path.name: purpose(path) for path in modules(folder)}, "  ", room=20)
+        for inner in sorted(path.parent for path in folder.glob("*/__init__.py")):
+            lines += lines_of({f"{inner.name}/": purpose(inner / "__init__.py")}, "  ", room=20)
+            lines += lines_of({path.name: purpose(path) for path in modules(inner)}, "    ", room=18)
     return lines
 
 

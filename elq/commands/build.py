@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from elq.commands.console import ArgumentParser, add_ray, parse_columns, parse_pairs
@@ -67,6 +68,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--separator", help="text between the names and the description (default: ': ')")
     made.add_argument("--max-aliases", type=int, help="number of aliases in the text (default: 3)")
     made.add_argument("--max-types", type=int, help="number of types in the text (default: 3)")
+    made.add_argument(
+        "--images",
+        metavar="COLUMN",
+        nargs="?",
+        const="images",
+        help="encode the pictures of the entities too, whose paths are in this column (default: images), relative to the folder"
+        " of the catalogue",
+    )
+    made.add_argument(
+        "--image-tower",
+        metavar="NAME",
+        help="for --images: efficientnet_lite0 (default), or the folder of CLIP or SigLIP",
+    )
     add_ray(made)
     made.add_argument("--workers", type=int, metavar="N", help="with --ray: number of workers (default: one for each machine)")
     return made
@@ -80,8 +94,10 @@ def main(arguments: Sequence[str]) -> None:
     if "index_options" in options:
         options["index_options"] = parse_options(options["index_options"])
     build, device = choose_build(options.pop("ray", None), options.pop("workers", None), device)
+    pictures = picture_options(options.pop("images", None), options.pop("image_tower", None))
     if "model" in options:
-        return build_model(options.pop("model"), source, output, options, columns, device, build)
+        build_model(options.pop("model"), source, output, options, columns, device, build)
+        return add_pictures(output, source, pictures)
     from elq.entities.build import BuildSettings
     from elq.entities.texts import EntityText
 
@@ -92,6 +108,31 @@ def main(arguments: Sequence[str]) -> None:
         options["prior"] = tuple(feature.strip() for feature in options["prior"].split(","))
     settings = BuildSettings(text=EntityText(**text), **options)
     build(source, output, settings, columns=columns, device=device)
+    add_pictures(output, source, pictures)
+
+
+def picture_options(column: str | None, tower: str | None) -> dict[str, str] | None:
+    """The arguments of :func:`elq.entities.image_build.build_images`; None if no pictures are wanted.
+
+    Raises:
+        ElqError: a tower is given without ``--images``, or it cannot be opened, which is said before the long work.
+    """
+    if column is None:
+        if tower is not None:
+            raise ElqError("--image-tower is given, but only --images uses it: give --images too, or leave out --image-tower")
+        return None
+    from elq.vision.opening import DEFAULT, open_tower
+
+    open_tower(tower or DEFAULT)
+    return {"column": column, "tower": tower or DEFAULT}
+
+
+def add_pictures(output: str, source: str, pictures: Mapping[str, Any] | None) -> None:
+    """Put the pictures of a catalogue file beside its entities, if they are wanted."""
+    if pictures is not None:
+        from elq.entities.image_build import build_images
+
+        build_images(output, Path(source).parent, **pictures)
 
 
 def choose_build(ray: str | None, workers: int | None, device: str) -> tuple[Callable[..., Any], str]:

@@ -25,6 +25,7 @@ EXTRAS = {  # module → the extra of elq that installs it
     **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
     "openvino": "openvino",
     "sklearn": "emerging",
+    "scipy": "multimodal",
 }
 FREE_SPACE = "free space on the disk or choose another folder, then give the same command again; finished work is kept"
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from elq.commands.opening import open_linker
+from elq.commands.opening import has_pictures, open_linker
 from elq.commands.question_sources import read_annotated
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
@@ -31,11 +31,13 @@ NAMES = {  # the figures of the table, in its order
     "given_accuracy_macro": "accuracy, mean over worlds",
     "given_accuracy_macro_texts": "accuracy, mean over texts",
     "given_recall": "the entity is among the first",
+    "given_mrr": "mean reciprocal rank (MRR)",
+    "given_mean_rank": "mean rank",
     "given_mentions": "mentions whose entity is in the catalogue",
     "given_texts": "texts with such a mention",
     "given_ms_per_mention": "milliseconds a mention",
 }
-LONG = ("given_accuracy_macro_texts", "given_recall@1", "given_recall@10", "given_texts")  # only with --all
+LONG = ("given_accuracy_macro_texts", "given_recall@1", "given_recall@4", "given_texts")  # only with --all
 
 
 def measure_given(options: argparse.Namespace) -> None:
@@ -91,6 +93,16 @@ def _opened(options: argparse.Namespace) -> "tuple[LinksGiven, Catalogue]":
     if wrong := next((name for name, default in OF_LINKERS.items() if getattr(options, name) != default), None):
         wrong = wrong.replace("_", "-")
         raise ElqError(f"--{wrong} is given, but {options.model} is a bi-encoder, which does not use it: leave out --{wrong}")
+    if has_pictures(options.model):
+        from elq.multimodal.disambiguator import MultimodalDisambiguator
+
+        for name in ("rerank", "document"):
+            if getattr(options, name):
+                raise ElqError(
+                    f"--{name} is given, but {options.model} has pictures, with which it does not work: leave it out"
+                )
+        pictured = MultimodalDisambiguator.from_pretrained(options.model, device=options.device)
+        return pictured, pictured.entities.catalogue
     from elq.disambiguation.disambiguator import Disambiguator
 
     disambiguator = Disambiguator.from_pretrained(options.model, device=options.device, reranker=options.rerank)
@@ -143,4 +155,4 @@ def _cell(name: str, values: Mapping[str, float]) -> str:
         return UNDEFINED
     if name in ("given_mentions", "given_texts"):
         return f"{values[name]:,.0f}"
-    return f"{values[name]:.2f}" if name == "given_ms_per_mention" else f"{values[name]:.3f}"
+    return f"{values[name]:.2f}" if name in ("given_ms_per_mention", "given_mean_rank") else f"{values[name]:.3f}"

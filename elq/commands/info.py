@@ -97,6 +97,12 @@ def entity_facts(entities: "Entities") -> Iterator[tuple[str, str]]:
             f"version {about.version}: {len(about.segments)} segments, {len(entities.catalogue.removed):,} removed rows",
         )
     yield "table", f"{about.entities:,} × {about.width} {about.dtype}, by {about.encoder} ({about.pooling}, {about.precision})"
+    from elq.entities.images import open_images
+
+    if (images := open_images(entities)) is not None:
+        made = images.facts
+        size = f"{made.width} wide, {made.patches} patches"
+        yield "pictures", f"{made.pictures:,} of {made.entities:,} entities, by {made.tower} ({size})"
     yield "entity text", ", ".join(f"{name} {value}" for name, value in about.text.items())
     chosen = ", ".join(f"{name}={value}" for name, value in about.index_options.items())
     yield "index", f"{about.index} ({chosen})" if chosen else about.index

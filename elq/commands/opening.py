@@ -1,6 +1,7 @@
 """Opening: the options of a command that say which model links over which catalogue."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elq.collector import starting
@@ -80,6 +81,11 @@ def add_catalogue_options(parser: argparse.ArgumentParser) -> None:
         help="number format of the encoder: fp32, bf16 (torch, openvino), int8 (onnx), or auto: bf16 where it is quick"
         " (default: fp32)",
     )
+
+
+def has_pictures(model: str | None) -> bool:
+    """Whether a model is the folder of a bi-encoder with pictures (elq/multimodal/disambiguator.py)."""
+    return model is not None and (Path(model) / "pictures" / "linking.json").is_file()
 
 
 def columns_of(options: argparse.Namespace) -> dict[str, str] | None:

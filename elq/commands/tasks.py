@@ -15,6 +15,7 @@ CLIS = {  # task → module and class of its parser
     LINKER: ("elq.training.parser", "ELQCLI"),
     "biencoder": ("elq.disambiguation.parser", "BiEncoderCLI"),
     "crossencoder": ("elq.disambiguation.cross_parser", "CrossCLI"),
+    "multimodal": ("elq.multimodal.training.parser", "MultimodalCLI"),
 }
 
 

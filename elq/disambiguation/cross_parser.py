@@ -2,8 +2,10 @@
 
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from jsonargparse import ArgumentError
+from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
@@ -21,8 +23,8 @@ class CrossCLI(ELQCLI):
     """The training parser of cross-encoders. It has the subcommand ``fit`` only."""
 
     TASK = "crossencoder"
-    MODULE = CrossModule
-    DATA = CrossData
+    MODULE: ClassVar[type[LightningModule]] = CrossModule
+    DATA: ClassVar[type[LightningDataModule]] = CrossData
     STOPPING = EarlyStopping
     MONITOR = "fit_both_accuracy"
 

@@ -129,13 +129,22 @@ class Disambiguator:
             marked = [(m, example.start, example.end) for m, example in enumerate(examples)]
             own = [example.text for example in examples]
             best_first = self.reranker.reranked(own, marked, best_first, self.entities.catalogue).first(k)
+        links = iter(self.links_of(examples, best_first))
+        return [[next(links) for _ in own] for own in spans]
+
+    def links_of(self, examples: Sequence[MentionExample], best_first: Retrieved) -> list[Link]:
+        """The links of M mentions to their best candidates.
+
+        Args:
+            examples: the mentions.
+            best_first: their candidates, best first.
+        """
         log_probs = best_first.log_probs  # (M, K)
         none = torch.zeros(len(examples), dtype=torch.int64)  # (M,)
         scored = ScoredSpans(Spans(none, none, none), torch.zeros(len(examples)), log_probs, best_first.rows)
         known = Known(self.entities.catalogue, scored, range(len(examples)))
         best, sure = log_probs[:, 0].tolist(), Calibration(0.0, 1.0)
-        links = iter([known.link(e.text, (e.start, e.end), m, best[m], sure) for m, e in enumerate(examples)])
-        return [[next(links) for _ in own] for own in spans]
+        return [known.link(e.text, (e.start, e.end), m, best[m], sure) for m, e in enumerate(examples)]
 
     def vectors(self, examples: Sequence[MentionExample]) -> Tensor:
         """The vectors (M, D) fp32 of mentions."""

@@ -8,7 +8,7 @@ replaced has changed nothing; its files are removed by the next run.
 import json
 import shutil
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from elq.entities.assembly import PLAN
 from elq.entities.catalogue import Catalogue, write_catalogue
+from elq.entities.images import carry_images
 from elq.entities.manifest import (
     CATALOGUE,
     MANIFEST,
@@ -29,7 +30,7 @@ from elq.entities.manifest import (
     manifest_values,
 )
 from elq.entities.prior import typical_weights
-from elq.entities.segments import PLACE, REMOVED, Segment, write_removed
+from elq.entities.segments import IMAGE_PLACE, IMAGES, PLACE, REMOVED, Segment, write_removed
 from elq.errors import ElqError
 from elq.files import link_or_copy, replacing, write_json
 from elq.names.writing import collect, write_names
@@ -54,14 +55,15 @@ def load_manifest(folder: Path) -> Manifest:
 def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest. The decision of a model, which an older version wrote into it, stays there."""
     kept = {key: value for key, value in manifest_values(folder).items() if key in MOVED_TO_DECISION}
-    write_json(folder / MANIFEST, asdict(manifest) | kept)
+    write_json(folder / MANIFEST, manifest.values() | kept)
 
 
 def clean(folder: Path, manifest: Manifest) -> None:
     """Remove the files that the manifest does not name: those of earlier versions, and of runs that were killed."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
-            if PLACE.fullmatch(path.name) and path.name not in manifest.places:
+            known = PLACE.fullmatch(path.name) or IMAGE_PLACE.fullmatch(path.name)
+            if known and path.name not in (*manifest.places, manifest.images):
                 shutil.rmtree(path, ignore_errors=True)
             continue
         temporary = path.name.startswith((f".{MANIFEST}.", ".removed-")) and path.name.endswith(".tmp")
@@ -123,7 +125,7 @@ def grow(folder: Path, entities: Entities, new: Sequence[Entity], vectors: Array
 
 
 def _finish(folder: Path, manifest: Manifest) -> Manifest:
-    made = replace(manifest, files=file_sizes(folder, manifest.places, manifest.removed))
+    made = replace(manifest, files=file_sizes(folder, manifest.places, manifest.removed, manifest.images))
     save_manifest(folder, made)
     clean(folder, made)
     return made
@@ -159,9 +161,14 @@ def compact(folder: Path, entities: Entities) -> Manifest:
         _copy_table(entities.table, catalogue.removed, place / TABLE)
         _index(old, EntityTable.open(place / TABLE), place)
     names = write_names(collect(Catalogue(place / CATALOGUE).all_rows()), place / NAMES)
+    images = old.images
+    if images and not whole:
+        images = f"{IMAGES}-{1 + int(images.rpartition('-')[2])}"
+        carry_images(folder / old.images, folder / images, _new_rows(len(catalogue), catalogue.removed))
     made = replace(
         old,
         version=old.version + 1,
+        images=images,
         base=name,
         segments=(),
         removed="",
@@ -170,6 +177,13 @@ def compact(folder: Path, entities: Entities) -> Manifest:
         names_sha256=names,
     )
     return _finish(folder, made)
+
+
+def _new_rows(count: int, removed: Collection[int]) -> Array:
+    """The new number of each row when the removed ones are left out; −1 for those."""
+    kept = np.ones(count, bool)
+    kept[[*removed]] = False
+    return np.where(kept, np.cumsum(kept) - 1, -1)
 
 
 def _index(manifest: Manifest, table: EntityTable, place: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
-from elq.entities.segments import Segment, check_parts, read_removed
+from elq.entities.segments import IMAGE_FILES, Segment, check_parts, read_removed
 from elq.errors import AGAIN, ElqError
 from elq.files import write_json
 from elq.names.joined import JoinedNames
@@ -29,7 +29,6 @@ MANIFEST = "manifest.json"
 ENTITIES, ENTITY_ENCODER = "entities", "entity_encoder"  # in a model folder: the entities, and the encoder that made them
 CATALOGUE = "catalogue.arrow"
 TABLE = "table.npy"
-NAMES = "names.arrow"
 NAMES = "names.arrow"
 
 
@@ -61,6 +60,7 @@ class Manifest:
     segments: Sequence[Segment] = ()
     removed: str = ""  # the file with the numbers of the removed rows; "": none was removed
     removed_rows: int = 0
+    images: str = ""  # the folder of the image table in the entities folder; "": there is none
     files: dict[str, int]  # the size in bytes of all files but the manifest
     format: int = FORMAT
 
@@ -76,7 +76,7 @@ class Manifest:
         prior_columns(self.prior)
         if type(self.entities) is not int or not isinstance(self.files, dict):
             raise ElqError(f"{MANIFEST} has entities or files of a wrong type: {AGAIN}")
-        check_parts(self.version, self.places, self.removed, self.removed_rows)
+        check_parts(self.version, self.places, self.removed, self.removed_rows, self.images)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -93,9 +93,13 @@ class Manifest:
         """The number of rows of the base."""
         return self.rows - sum(segment.rows for segment in self.segments)
 
+    def values(self) -> dict[str, Any]:
+        """The values of the file. A folder without pictures has no key for them, as in older versions."""
+        return {name: value for name, value in asdict(self).items() if name != "images" or value}
+
     def save(self, folder: str | Path) -> None:
         """Write ``manifest.json`` into an entities folder."""
-        write_json(Path(folder) / MANIFEST, asdict(self))
+        write_json(Path(folder) / MANIFEST, self.values())
 
     @classmethod
     def load(cls, folder: str | Path) -> "Manifest":
@@ -148,16 +152,18 @@ def entity_files() -> tuple[str, ...]:
     return (CATALOGUE, TABLE, NAMES, *index_files())
 
 
-def file_sizes(folder: Path, places: Sequence[str] = ("",), removed: str = "") -> dict[str, int]:
+def file_sizes(folder: Path, places: Sequence[str] = ("",), removed: str = "", images: str = "") -> dict[str, int]:
     """The size in bytes of the files of an entities folder, without the manifest.
 
     Args:
         folder: the entities folder.
         places: the folders of its parts, see :attr:`Manifest.places`.
         removed: the file with the removed rows.
+        images: the folder of the image table.
     """
     names = [f"{place}/{name}" if place else name for place in places for name in entity_files()]
     names += [removed] if removed else []
+    names += [f"{images}/{name}" for name in IMAGE_FILES] if images else []
     return {name: (folder / name).stat().st_size for name in names if (folder / name).is_file()}
 
 
@@ -222,7 +228,7 @@ def refuse_changed(entities: Entities, what: str) -> None:
 
 def _open(folder: Path, manifest: Manifest) -> Entities:
     refuse_links_out(folder, [*manifest.places, *manifest.files])
-    if (sizes := file_sizes(folder, manifest.places, manifest.removed)) != manifest.files:
+    if (sizes := file_sizes(folder, manifest.places, manifest.removed, manifest.images)) != manifest.files:
         raise ElqError(f"{folder} has files of {sizes} bytes, but the manifest says {manifest.files}: {AGAIN}")
     base, *others = (folder / place for place in manifest.places)
     removed = read_removed(folder / manifest.removed, manifest.rows, manifest.removed_rows) if manifest.removed else frozenset()

@@ -12,6 +12,9 @@ from elq.files import replacing
 
 PLACE = re.compile(r"|base-[0-9]+|segment-[0-9]+")  # the folders in an entities folder that may hold a part
 REMOVED = re.compile(r"|removed-[0-9]+\.npy")
+IMAGES = "images"  # the begin of the name of the folder that has the image table, see elq/entities/images.py
+IMAGE_PLACE = re.compile(rf"|{IMAGES}-[0-9]+")
+IMAGE_FILES = ("images.json", "vectors.npy", "patches.npy", "rows.npy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class Segment:
             raise ElqError(f"a segment in the manifest is {self}, whose values have wrong types: {AGAIN}")
 
 
-def check_parts(version: object, places: Sequence[object], removed: object, removed_rows: object) -> None:
+def check_parts(version: object, places: Sequence[object], removed: object, removed_rows: object, images: object) -> None:
     """Check the values of a manifest that say what the parts of a folder are.
 
     Raises:
@@ -37,7 +40,8 @@ def check_parts(version: object, places: Sequence[object], removed: object, remo
     """
     numbers = all(type(number) is int and number >= 0 for number in (version, removed_rows))
     names = all(isinstance(name, str) and PLACE.fullmatch(name) for name in places) and len({*places}) == len(places)
-    if not (numbers and names and isinstance(removed, str) and REMOVED.fullmatch(removed)):
+    others = ((removed, REMOVED), (images, IMAGE_PLACE))
+    if not (numbers and names and all(isinstance(name, str) and form.fullmatch(name) for name, form in others)):
         raise ElqError(f"the manifest names parts that this version of elq does not know: {AGAIN}")
 
 

@@ -49,7 +49,8 @@ def evaluate_links(questions: Sequence[Question], links: Sequence[Sequence[Link]
 
 def known_questions(questions: Sequence[Question], catalogue: Catalogue) -> list[Question]:
     """The questions with null instead of gold entities that the catalogue lacks, because no linker can find them."""
-    ids = sorted({mention.entity for question in questions for mention in question.mentions if mention.entity is not None})
+    golds = {mention.entity for question in questions for mention in question.mentions} | {one.box_entity for one in questions}
+    ids = sorted(gold for gold in golds if gold is not None)
     lacking = {entity for entity, row in zip(ids, catalogue.rows(ids), strict=True) if row < 0}
     if lacking:
         log.warning(
@@ -58,7 +59,12 @@ def known_questions(questions: Sequence[Question], catalogue: Catalogue) -> list
             min(lacking),
         )
     return [
-        replace(q, mentions=tuple(replace(m, entity=None) if m.entity in lacking else m for m in q.mentions)) for q in questions
+        replace(
+            q,
+            mentions=tuple(replace(m, entity=None) if m.entity in lacking else m for m in q.mentions),
+            box_entity=None if q.box_entity in lacking else q.box_entity,
+        )
+        for q in questions
     ]
 
 

@@ -1,7 +1,8 @@
 """Given mentions: measures which entity a linker chooses for mentions that are given.
 
 Any object with ``link(texts, mentions=…, candidates=K)`` can be measured: a linker, a baseline or a bi-encoder. Only mentions
-whose entity is in the catalogue are counted; the others are linked too, since they may help those.
+whose entity is in the catalogue are counted; the others are linked too, since they may help those. A linker with the attribute
+``reads_pictures`` also gets the pictures of questions, and the boxes that no words name, which count as mentions.
 """
 
 import math
@@ -13,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from elq.evaluation.intervals import Ratio, interval, resampled
-from elq.evaluation.metrics import KS
 from elq.exchange.gold import GivenQuestion
 from elq.linking.document import LinksGiven
 from elq.progress import track
@@ -21,6 +21,7 @@ from elq.tensors import Array
 from elq.types import Link, Question
 
 CHUNK = 256  # texts of one call
+KS = (1, 3, 4, 5, 10, 16, 64, 128)  # numbers k for which recall at k is measured; other work calls it Hits@k
 K = max(KS)
 WORLDS = "given_accuracy_macro"  # the mean over worlds
 
@@ -34,6 +35,7 @@ class Choices:
     ranks: Sequence[Sequence[int]]  # of the entity of each mention among its candidates: 0 = the chosen one, −1 = not there
     worlds: Sequence[str]  # the world of each text; "" if it has none
     milliseconds: float  # for one mention
+    candidates: int = K  # the number of candidates of a mention; an entity that is not among them has a rank behind them
 
     def ratios(self, ks: Sequence[int] = KS) -> dict[str, Ratio]:
         """The figures that are ratios of sums over texts: name → ratio, with B terms above and below."""
@@ -44,6 +46,11 @@ class Choices:
         found["given_accuracy_macro_texts"] = Ratio(share, (number > 0).astype(np.float64))
         for k in ks:
             found[f"given_recall@{k}"] = Ratio(self._column(lambda ranks, k=k: sum(0 <= rank < k for rank in ranks)), number)
+        found["given_mrr"] = Ratio(self._column(lambda ranks: sum(1 / (rank + 1) for rank in ranks if rank >= 0)), number)
+        behind = self.candidates  # the least rank, counted from 0, of an entity that is not among the candidates
+        found["given_mean_rank"] = Ratio(
+            self._column(lambda ranks: sum((rank if rank >= 0 else behind) + 1 for rank in ranks)), number
+        )
         return found
 
     def world_ratios(self) -> dict[str, Ratio]:
@@ -93,20 +100,31 @@ def observe_given(
     """
     ranks: list[list[int]] = [[] for _ in questions]
     seconds, linked = 0.0, 0
-    for places in track([*_calls(questions, types)], "linking"):
+    pictured = bool(getattr(linker, "reads_pictures", False))
+    for places in track([*_calls(questions, types, pictured)], "linking"):
         texts = [questions[place].text for place in places]
         mentions = [_readable(questions[place]) for place in places]
         world = world_of(questions[places[0]])
         began = time.perf_counter()
-        more = {"types": world} if world in types else {}
+        more: dict[str, Any] = {"types": world} if world in types else {}
+        if pictured:
+            more |= {name: [getattr(questions[place], name) for place in places] for name in ("image", "box")}
         found = linker.link(texts, mentions=mentions, candidates=candidates, **more)
         seconds += time.perf_counter() - began
-        linked += sum(map(len, mentions))
+        linked += sum(map(len, found))
         for place, spans, links in zip(places, mentions, found, strict=True):
-            of_span = dict(zip(spans, links, strict=True))
-            golds = [mention for mention in questions[place].mentions if mention.entity is not None]
-            ranks[place] = [rank_of(of_span.get((one.start, one.end)), one.entity) for one in golds]
-    return Choices(ranks, [world_of(one) for one in questions], 1000 * seconds / linked if linked else math.nan)
+            ranks[place] = _ranks(questions[place], spans, links)
+    milliseconds = 1000 * seconds / linked if linked else math.nan
+    return Choices(ranks, [world_of(one) for one in questions], milliseconds, candidates)
+
+
+def _ranks(question: Question, spans: Sequence[tuple[int, int]], links: Sequence[Link]) -> list[int]:
+    """The rank of the entity of each mention that has one. A question without a span has one link, for its box."""
+    if not spans and links and question.box_entity is not None:
+        return [rank_of(links[0], question.box_entity)]
+    of_span = dict(zip(spans, links, strict=True))
+    golds = [mention for mention in question.mentions if mention.entity is not None]
+    return [rank_of(of_span.get((one.start, one.end)), one.entity) for one in golds]
 
 
 def rank_of(link: Link | None, entity: str | None) -> int:
@@ -127,11 +145,12 @@ def world_of(question: Question) -> str:
     return question.world if isinstance(question, GivenQuestion) else ""
 
 
-def _calls(questions: Sequence[Question], types: Collection[str]) -> Iterator[list[int]]:
-    """The places of the questions with a gold mention, in chunks; the questions of a chunk have the same types."""
+def _calls(questions: Sequence[Question], types: Collection[str], pictured: bool) -> Iterator[list[int]]:
+    """The places of the questions with a gold mention or box, in chunks; the questions of a chunk have the same types."""
     groups: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
-        if any(mention.entity is not None for mention in question.mentions):
+        boxed = pictured and question.box_entity is not None and not question.mentions
+        if boxed or any(mention.entity is not None for mention in question.mentions):
             world = world_of(question)
             groups.setdefault(world if world in types else "", []).append(place)
     for places in groups.values():

@@ -43,6 +43,9 @@ class Annotated:
     text: str
     mentions: tuple[tuple[int, int, Gold], ...]
     world: str = ""
+    image: str | None = None  # the path of its picture
+    box: tuple[float, float, float, float] | None = None  # the part of the picture that is meant
+    box_gold: Gold | None = None  # the entity in the box, where no mention names it
 
 
 class Answer(NamedTuple):
@@ -75,6 +78,7 @@ def questions_of(read: Iterable[Annotated], source: str, catalogue: "Catalogue |
     """
     texts = list(read)
     golds = [gold for one in texts for *_, gold in one.mentions]
+    golds += [one.box_gold for one in texts if one.box_gold is not None]
     answers = _named(golds) if catalogue is None else found_in(catalogue, golds)
     if catalogue is not None:
         _tell(source, golds, answers)
@@ -83,6 +87,9 @@ def questions_of(read: Iterable[Annotated], source: str, catalogue: "Catalogue |
             one.id,
             one.text,
             tuple(Mention(start, end, answers[gold].entity) for start, end, gold in one.mentions),
+            image=one.image,
+            box=one.box,
+            box_entity=None if one.box_gold is None else answers[one.box_gold].entity,
             given=tuple((start, end) for start, end, _ in one.mentions),
             world=one.world,
         )

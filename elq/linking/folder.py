@@ -21,6 +21,7 @@ from elq.encoding.pretrained import FILES, GENERAL, WEIGHTS
 from elq.entities.manifest import ENTITIES as ENTITIES
 from elq.entities.manifest import ENTITY_ENCODER as ENTITY_ENCODER
 from elq.entities.manifest import MANIFEST, entity_files, manifest_values, refuse_links_out
+from elq.entities.segments import IMAGE_FILES, IMAGES
 from elq.errors import ElqError
 from elq.model.config import refuse_other_kind
 
@@ -37,6 +38,7 @@ def all_files() -> tuple[str, ...]:
 def hub_files() -> tuple[str, ...]:
     """Patterns of the files that belong to a model folder on the Hub. Nothing else is downloaded."""
     parts = [f"{ENTITIES}/{part}/{name}" for part in ("base-*", "segment-*") for name in entity_files()]
+    parts += [f"{ENTITIES}/{IMAGES}-*/{name}" for name in IMAGE_FILES]
     encoder = [f"{ENTITY_ENCODER}/{name}" for name in FILES]
     return (*all_files(), *parts, f"{ENTITIES}/removed-*.npy", *encoder, METRICS, TRAINING)
 

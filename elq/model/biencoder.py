@@ -89,7 +89,10 @@ class BiEncoder(nn.Module):
 
     def context_vectors(self, rows: Rows) -> Tensor:
         """Vectors (B, D) fp32 of B contexts, times the scale."""
-        hidden: Tensor = self.context(rows.ids, rows.attention)  # (B, T, D)
+        return self.pooled(self.context(rows.ids, rows.attention), rows)  # (B, D)
+
+    def pooled(self, hidden: Tensor, rows: Rows) -> Tensor:
+        """The vectors (B, D) fp32 of B contexts from their token vectors (B, T, D), times the scale."""
         if self.config.pooling == "cls":
             return cls_vectors(hidden, rows.attention)  # (B, D)
         if self.config.pooling == "mean":

@@ -3,7 +3,7 @@
 File format: JSON lines, ``{"id", "text", "mentions": [{"start", "end", "entity"}], "other_entities": [id, …]}`` with
 character offsets (code points), end exclusive; ``entity`` is null if the gold entity is not in the catalogue. Only ``text``
 is required, and unknown keys are ignored. The file may be compressed, or one JSON array of such objects (.json). The questions
-of the released ELQ (EL4QA) can be read too.
+of the released ELQ (EL4QA) can be read too. A question may have a picture (elq/questions/pictures.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elq.errors import ElqError
+from elq.questions.pictures import with_picture, without_missing
 from elq.reading.ids import id_text
 from elq.reading.json_lines import read_jsonl
 from elq.reading.lines import format_of, require_file
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from elq.entities.catalogue import Catalogue
 
 
-def question_from_record(record: Mapping[str, Any], number: int) -> Question:
+def question_from_record(record: Mapping[str, Any], number: int, folder: Path | None = None) -> Question:
     """Check one raw record and convert it to a question. If it has no id, the id is ``number``; a whole number becomes text.
+
+    Args:
+        record: the record.
+        number: its number in its file.
+        folder: the folder of its file, to which the path of a picture is relative; None: the working folder.
 
     Raises:
         ElqError: a key is missing, a value has the wrong type, or a span is empty or outside the text.
@@ -44,7 +50,8 @@ def question_from_record(record: Mapping[str, Any], number: int) -> Question:
             f'other_entities is {others!r}, but must be a list of entity ids, such as ["Q90"]: correct it or remove it'
         )
     identity = id_text(record.get("id")) or str(number)
-    return Question(identity, text, tuple(_mention(m, text) for m in mentions), tuple(map(id_text, others)))
+    question = Question(identity, text, tuple(_mention(m, text) for m in mentions), tuple(map(id_text, others)))
+    return with_picture(question, record, folder)
 
 
 def _mention(record: object, text: str) -> Mention:
@@ -108,8 +115,12 @@ def _records(path: Path) -> Iterator[tuple[str, object]]:
     return read_json(path) if format_of(path) in JSON else ((f"line {line}", record) for line, record in read_jsonl(path))
 
 
-def question_of(record: object, number: int, catalogue: "Catalogue | None") -> Question:
+def question_of(record: object, number: int, catalogue: "Catalogue | None", folder: Path | None = None) -> Question:
     """Check one raw record, in our format or in that of the released questions (EL4QA), and convert it to a question.
+
+    Args:
+        record, number, folder: as in :func:`question_from_record`.
+        catalogue: the catalogue to whose rows a released question refers.
 
     Raises:
         ElqError: the record is bad, or is a released question and there is no catalogue.
@@ -117,7 +128,7 @@ def question_of(record: object, number: int, catalogue: "Catalogue | None") -> Q
     if not isinstance(record, dict):
         raise ElqError(f'the question is {record!r}, but must be an object with "text" and "mentions": correct it')
     if "label_id" not in record:
-        return question_from_record(record, number)
+        return question_from_record(record, number, folder)
     if catalogue is None:
         raise ElqError(
             "label_id is a row of a catalogue, but no catalogue was given: give a model or entities folder (--model)"
@@ -138,9 +149,9 @@ def read_questions(path: str | Path, catalogue: "Catalogue | None" = None) -> li
     questions = []
     for place, record in _records(Path(path)):
         try:
-            questions.append(question_of(record, int(place.rpartition(" ")[2]), catalogue))
+            questions.append(question_of(record, int(place.rpartition(" ")[2]), catalogue, Path(path).parent))
         except ElqError as error:
             raise ElqError(f"{path}, {place}: {error}") from None
     if not questions:
         raise ElqError(f"{path} contains no questions, but at least one is needed: give a file with one JSON object a line")
-    return questions
+    return without_missing(questions, str(path))

@@ -3,6 +3,7 @@
 from collections.abc import Container, Sequence
 from typing import Any
 
+from elq.questions.pictures import picture_record
 from elq.types import Question
 
 
@@ -19,7 +20,7 @@ def record_of(question: Question) -> dict[str, Any]:
 
 def annotated_record(question: Question) -> dict[str, Any]:
     """The object of an annotated question, with all that was annotated."""
-    record = record_of(question)
+    record = {**record_of(question), **picture_record(question)}
     if question.other_entities:
         record["other_entities"] = [*question.other_entities]
     return {**record, "partial": True} if question.partial else record

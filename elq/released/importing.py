@@ -25,6 +25,7 @@ from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.config import ELQConfig
 from elq.model.network import save_weights
 from elq.progress import track
+from elq.reading.torch_files import read_tensor, read_tensors
 from elq.released.formats import (
     CANDIDATES,
     ENTITY,
@@ -40,7 +41,6 @@ from elq.released.formats import (
     read_params,
     read_released_entities,
 )
-from elq.released.torch_files import read_tensor, read_tensors
 from elq.search.exact import ExactIndex
 from elq.search.faiss_files import read_graph
 from elq.search.hnsw import HNSW_FILE, HnswIndex

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 import elq
 from elq.errors import ElqError
-from elq.serving import about, entities, feedback, link, metrics, nif_routes, page_routes
+from elq.serving import about, entities, feedback, link, metrics, nif_routes, page_routes, pictures
 from elq.serving.answers import add_error_answers
 from elq.serving.batcher import Batcher
 from elq.serving.catalogues import catalogues_of, forget_garbage, open_all
@@ -21,7 +21,7 @@ from elq.serving.tracing import start_tracing
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "Says which characters of a question are a mention, and which entity of a catalogue they mean."
-ROUTERS = tuple(one.router for one in (link, about, metrics, entities, feedback, nif_routes, page_routes))
+ROUTERS = tuple(one.router for one in (link, about, metrics, entities, feedback, nif_routes, page_routes, pictures))
 
 
 def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
@@ -32,7 +32,7 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
         on_failure: is called, in the thread of the model, if the catalogues cannot be opened; ``State.failed`` says why.
 
     Raises:
-        ElqError: the names of the catalogues contradict each other.
+        ElqError: the names of the catalogues contradict each other, or a folder of pictures is given without a model for them.
     """
     state = make_state(settings)
     reloader = Reloader(state.catalogues, settings.opening, settings.reload_seconds, state.metrics.reloaded)
@@ -69,6 +69,8 @@ def make_app(settings: Settings, *, on_failure: Callable[[], None] = lambda: Non
 
 def make_state(settings: Settings) -> State:
     """The state of a server whose catalogues are not open yet."""
+    if settings.picture_files and not settings.pictures:
+        raise ElqError("--picture-files (ELQ_PICTURE_FILES) is given, but --pictures is not: give the model for pictures too")
     counted = metrics.Metrics()
     batcher = Batcher(
         max_queue=settings.max_queue,
@@ -77,7 +79,8 @@ def make_state(settings: Settings) -> State:
         observe=counted.batched,
     )
     counted.queue.set_function(lambda: batcher.length)
-    return State(settings, catalogues_of(settings), batcher, counted)
+    shown = pictures.Pictures(settings.pictures, settings.picture_files) if settings.pictures else None
+    return State(settings, catalogues_of(settings), batcher, counted, pictures=shown)
 
 
 def prepare(state: State, reloader: Reloader, on_failure: Callable[[], None]) -> None:
@@ -85,6 +88,8 @@ def prepare(state: State, reloader: Reloader, on_failure: Callable[[], None]) ->
     try:
         reloader.note()
         open_all(state.catalogues, state.settings.opening)
+        if state.pictures is not None:
+            state.pictures.open(state.settings.device)
     except Exception as error:
         state.failed = error
         if not isinstance(error, ElqError):

@@ -9,7 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from elq.serving.answers import RequestError
 from elq.serving.state import State
 
-OPEN_PATHS = ("/", "/health", "/ready")  # what needs no token: the probes, and the page, which asks for the token itself
+OPEN_PATHS = (
+    "/",
+    "/pictures",
+    "/health",
+    "/ready",
+)  # what needs no token: the probes, and the pages, which ask for it themselves
+WITH_PICTURE = "/pictures/link"  # a body of it may also have a picture
 OPEN_FOLDER = "/page/"  # the files of the page
 BODY_SECONDS = 20.0  # in which a body has to arrive
 DISCARDED = 64 * 1024 * 1024  # bytes of a body that is too large which are read, so that the client can read the answer
@@ -74,7 +80,7 @@ class Bodies:
         """The body; None if the client has left. Raises RequestError if it is too large."""
         declared = Headers(scope=scope).get("content-length", "")
         said = int(declared) if declared.isdecimal() else 0
-        most = self.state.settings.max_body
+        most, flag = self._most(scope)
         size, parts, more = 0, list[bytes](), max(said, 0) <= DISCARDED
         while more:
             message = await receive()
@@ -85,9 +91,16 @@ class Bodies:
                 parts.append(message.get("body", b""))
             more = message.get("more_body", False) and size <= DISCARDED
         if (size := max(size, said)) > most:
-            what = f"the body has {size} bytes or more, but may have {most} (--max-body): divide the request"
+            what = f"the body has {size} bytes or more, but may have {most} ({flag}): divide the request"
             raise RequestError(413, what, {"Connection": "close"})
         return b"".join(parts)
+
+    def _most(self, scope: Scope) -> tuple[int, str]:
+        """The largest body of a request, and the flag that changes it. In base64, 3 bytes of a picture have 4 characters."""
+        settings = self.state.settings
+        if scope.get("path", "") == WITH_PICTURE and self.state.pictures is not None:
+            return settings.max_body + 4 * -(-settings.max_picture // 3), "--max-picture"
+        return settings.max_body, "--max-body"
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -46,6 +46,10 @@ class Settings:
     catalogue: tuple[str, ...] = _flag(
         (), "serve this catalogue file with the general model; may be repeated, with a name for each", "[NAME=]FILE"
     )
+    pictures: str = _flag("", "serve this model for mentions with pictures too, at /pictures", "DIR")
+    picture_files: str = _flag(
+        "", "folder of the catalogue file with the entities' pictures, so that the page shows them", "DIR"
+    )
     host: str = _flag("127.0.0.1", "address to listen at; one that other machines reach needs a token")
     port: int = _flag(8080, "port to listen at; 0 takes a free one")
     token: str = _flag("", "token that each request must bring (Authorization: Bearer …); better in ELQ_TOKEN", shown=False)
@@ -54,6 +58,7 @@ class Settings:
     max_wait_ms: float = _flag(4.0, "longest time for which a question waits for others of its batch", "MS")
     timeout: float = _flag(30.0, "longest time for an answer; after it the answer is 504", "SECONDS")
     max_body: int = _flag(1_048_576, "largest body of a request", "BYTES")
+    max_picture: int = _flag(8_388_608, "largest file of a picture in a request", "BYTES")
     max_questions: int = _flag(1000, "largest number of questions in one request", "N")
     max_text: int = _flag(10_000, "longest text of a question", "CHARACTERS")
     reload_seconds: float = _flag(5.0, "how often to look for a changed model folder or catalogue; 0: never", "SECONDS")

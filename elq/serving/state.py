@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
@@ -15,6 +15,9 @@ from elq.serving.catalogues import Opened, Served
 from elq.serving.jobs import Job, Linked, LinkOptions
 from elq.serving.metrics import Metrics
 from elq.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from elq.serving.pictures import Pictures
 
 SOON = {"Retry-After": "2"}
 MENTIONS = 10_000  # given mentions of one request; each costs a search, and memory for its candidates
@@ -36,6 +39,7 @@ class State:
         metrics: counts and times.
         ready: whether all catalogues are open and warm.
         stopping: whether the server is about to stop.
+        pictures: the model for mentions with pictures; None: there is none.
         failed: why the catalogues could not be opened; None if they could.
         span: opens a span of the trace of a request, with a name and attributes.
     """
@@ -47,6 +51,7 @@ class State:
     ready: bool = False
     stopping: bool = False
     failed: Exception | None = None
+    pictures: "Pictures | None" = None
     span: Callable[..., AbstractContextManager[Any]] = no_span
 
     @property

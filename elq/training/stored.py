@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, overload
@@ -118,7 +119,7 @@ class StoredQuestions(Questions):
         if self.silver is None:
             return question
         [found] = with_silver([question], self.silver) if question.other_entities else [question]
-        return Question(found.id, found.text, found.mentions, found.other_entities, partial=True)
+        return replace(found, partial=True)
 
     def question(self, place: int) -> Question:
         """The question at a place, read from the file."""

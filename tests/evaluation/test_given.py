@@ -10,8 +10,7 @@ import pytest
 
 from elq import Candidate, Disambiguator, Link, Linker, Mention
 from elq.commands import run
-from elq.evaluation.given import observe_given, rank_of
-from elq.evaluation.metrics import KS
+from elq.evaluation.given import KS, Choices, K, observe_given, rank_of
 from elq.exchange.gold import GivenQuestion
 from elq.names.baseline import FamousName
 from elq.names.dictionary import Dictionary
@@ -66,6 +65,32 @@ def test_the_figures_are_those_of_a_slow_count():
     assert (values["given_mentions"], values["given_texts"]) == (5, 3)
     assert values["given_ms_per_mention"] > 0
     assert choices.by_world() == {"v": 0, "w": 1 / 4}
+
+
+def test_mean_rank_and_mean_reciprocal_rank_are_those_of_a_slow_count():
+    ranks, candidates = [[0, 3], [], [-1], [6, 1, -1]], 8
+    places, reciprocals = [], []
+    for of_text in ranks:
+        for rank in of_text:
+            if rank == -1:  # not among the 8 candidates: its rank is 9 or more, and its reciprocal counts nothing
+                places.append(9)
+                reciprocals.append(0.0)
+            else:
+                places.append(rank + 1)
+                reciprocals.append(1 / (rank + 1))
+    choices = Choices(ranks, [""] * 4, 1.0, candidates)
+    values = choices.values()
+    assert values["given_mean_rank"] == pytest.approx(sum(places) / 6) == pytest.approx(32 / 6)
+    assert values["given_mrr"] == pytest.approx(sum(reciprocals) / 6)
+    low, high = choices.bounds()["given_mean_rank"]
+    assert low < values["given_mean_rank"] < high
+
+
+def test_an_entity_that_is_no_candidate_has_the_rank_behind_the_number_of_candidates_that_was_asked_for():
+    values = observe_given(Fixed(), questions(), candidates=2).values()
+    assert values["given_mean_rank"] == pytest.approx((1 + 2 + 3 + 3 + 2) / 5)
+    assert {f"given_recall@{k}" for k in (1, 3, 5, 10)} <= values.keys()
+    assert observe_given(Fixed(), questions()).candidates == K
 
 
 def test_candidates_beyond_k_are_not_seen_and_the_chosen_one_counts_without_candidates():

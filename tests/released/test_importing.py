@@ -21,8 +21,8 @@ from elq.entities.manifest import TABLE, Manifest
 from elq.errors import ElqError
 from elq.linking.folder import ENTITIES
 from elq.model.network import ELQ
+from elq.reading.torch_files import read_tensor, read_tensors
 from elq.released.formats import ENTITY_TEXT, ReleasedParams, bert_tokenizer, read_params, read_released_entities
-from elq.released.torch_files import read_tensor, read_tensors
 from elq.types import Entity
 from tests.conftest import write_lines
 from tests.releases import ROWS, WIDTH, flags, save

@@ -20,9 +20,9 @@ from elq.linking.folder import ENTITIES, ENTITY_ENCODER
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans, mean_of_spans
 from elq.questions.annotated import read_questions
+from elq.reading.torch_files import read_tensor
 from elq.released.formats import ENTITY_TEXT
 from elq.released.importing import Release, import_release
-from elq.released.torch_files import read_tensor
 from elq.tensors import Spans
 from elq.training.losses import mention_loss
 from elq.training.released_losses import released_in_batch_loss, released_loss, released_negatives

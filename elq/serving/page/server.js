@@ -34,9 +34,10 @@ function token() {
 // The address of a path of the server, also where a proxy serves the page below a folder.
 export const address = (path) => new URL(path, document.baseURI).href;
 
+export const headersOf = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
+
 export async function ask(path, { body, signal } = {}) {
-  const headers = {};
-  if (token()) headers.Authorization = `Bearer ${token()}`;
+  const headers = headersOf();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer, text;
   try {

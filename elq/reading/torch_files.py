@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from elq.errors import ElqError
-from elq.tensors import Array
 
+Array = npt.NDArray[Any]
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DTYPES = {
     "DoubleStorage": "<f8",

@@ -1,0 +1,97 @@
+"""Features of mentions and of entities in all modalities, as units read them. What no unit reads is not made."""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from elq.multimodal.features import ModalityFeatures
+from elq.multimodal.letters import letters_of
+from elq.multimodal.picture_features import EntityPictures, MentionPictures
+from elq.multimodal.text_features import TextTower, TextVectors, stacked
+
+ROOM = 50_000  # entities whose words are kept in memory
+
+
+def of_parts(
+    texts: tuple[Tensor, Tensor, Tensor], names: Sequence[str], pictures: tuple[Tensor, Tensor, Tensor], needs: Collection[str]
+) -> ModalityFeatures:
+    """The features of B texts with their pictures.
+
+    Args:
+        texts: vectors (B, D), words (B, T, D), and their mask (B, T).
+        names: the names whose letters are read.
+        pictures: vectors (B, I, V), patches (B, I, P, V), and their mask (B, I).
+        needs: the parts that are read; the others may be empty.
+    """
+    whole, words, mask = texts
+    if "words" not in needs:
+        words, mask = words[:, :0], mask[:, :0]
+    letters = letters_of(names if "characters" in needs else [""] * len(names))
+    return ModalityFeatures(whole, words, mask, letters, pictures[0], pictures[1], pictures[2])
+
+
+class MentionFeatures:
+    """The features of M mentions.
+
+    Args:
+        texts: the vectors of their texts.
+        names: their words.
+        pictures: their pictures.
+        needs: what units read.
+    """
+
+    def __init__(self, texts: TextVectors, names: Sequence[str], pictures: MentionPictures, needs: Collection[str]) -> None:
+        self.texts, self.names, self.pictures, self.needs = texts, names, pictures, needs
+
+    def at(self, numbers: Sequence[int]) -> ModalityFeatures:
+        """The features of the mentions with these numbers."""
+        texts = self.texts.at(torch.tensor(numbers, dtype=torch.int64))
+        shown = self.pictures.at(numbers, patches="patches" in self.needs)
+        return of_parts(texts, [self.names[number] for number in numbers], shown, self.needs)
+
+
+class EntityFeatures:
+    """The features of entities; the words of those that were asked for once are kept in memory.
+
+    Args:
+        tower: gives the vectors of texts.
+        pictures: the pictures of the entities.
+        needs: what units read.
+    """
+
+    def __init__(self, tower: TextTower, pictures: EntityPictures, needs: Collection[str]) -> None:
+        self.tower, self.pictures, self.needs = tower, pictures, needs
+        self._words: dict[int, Tensor] = {}  # (T, D) fp16
+
+    def keep(self, rows: Sequence[int], texts: TextVectors) -> None:
+        """Keep the words of entities that were computed before."""
+        starts = [0, *texts.ends.tolist()]
+        self._words |= {row: texts.words[starts[place] : starts[place + 1]] for place, row in enumerate(rows)}
+
+    def at(self, rows: Tensor, *, patches: bool = True) -> ModalityFeatures:
+        """The features of the entities in catalogue rows (U,).
+
+        Args:
+            rows: the rows.
+            patches: whether words and patches are wanted; else there are none.
+        """
+        numbers = rows.tolist()
+        table = self.tower.base.entities.table.gather(rows)[:, : self.tower.width]  # (U, D)
+        if "words" in self.needs and patches:
+            texts = self._with_words(numbers, table)
+        else:
+            texts = (table, torch.zeros(len(rows), 0, self.tower.width), torch.zeros(len(rows), 0, dtype=torch.bool))
+        names = [""] * len(numbers)
+        if "characters" in self.needs:
+            records = self.tower.base.entities.catalogue.records(numbers)
+            names = [records[number].label for number in numbers]
+        return of_parts(texts, names, self.pictures.at(rows, patches="patches" in self.needs and patches), self.needs)
+
+    def _with_words(self, numbers: Sequence[int], table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if lacking := [number for number in dict.fromkeys(numbers) if number not in self._words]:
+            if len(self._words) > ROOM:
+                self._words.clear()
+                lacking = [*dict.fromkeys(numbers)]
+            self.keep(lacking, self.tower.entities(lacking))
+        return stacked([*table], [self._words[number] for number in numbers]).at(torch.arange(len(numbers)))

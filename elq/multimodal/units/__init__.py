@@ -1,0 +1,1 @@
+"""The units of multimodal systems, each a score between a mention and its candidates."""
