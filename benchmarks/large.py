@@ -77,7 +77,7 @@ def make(given: argparse.Namespace) -> None:
         maker="the clustered table",
         dtype="float16",
         index="pq4",
-        index_options={"least_recall": 0.0},
+        index_options={"least_recall": 0.0, "shortlist": given.shortlist},
         facts={**facts, "source_sha256": "synthetic"},
     )
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=REAL, help="entities folder of a real catalogue")
     parser.add_argument("--questions", type=Path, default=Path("../shared/questions/webqsp_dev.jsonl"))
     parser.add_argument("--texts", type=int, default=200, help="questions that are linked one by one")
+    parser.add_argument("--shortlist", type=int, default=2_000, help="the option of `pq4`")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--dtype", default="fp32")
     parser.add_argument("--count", type=int, default=1_000, help="entities that are added")
