@@ -149,7 +149,8 @@ class Bench:
         material = self.tests[kind]
         entities = EntityFeatures(TextTower(self.data.base), self.data.pictures, network.needs | {"words"})
         entities._words = self.data.entities._words
-        return Measured(network, self.data, material, range(len(material.rows)), linking.nearest, entities)
+        nearest = linking.nearest if "dxr" in network.config.units else replace(linking.nearest, joint=0)
+        return Measured(network, self.data, material, range(len(material.rows)), nearest, entities)
 
 
 def without_unit(network: MultimodalNetwork, name: str) -> MultimodalNetwork:

@@ -8,6 +8,8 @@ Only flags of svg-country-flags (MIT) and of Noto Emoji (flags in the public dom
 import argparse
 import json
 import random
+import textwrap
+import unicodedata
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -25,6 +27,11 @@ def fitted(path: str | Path, side: int = SIDE) -> Image.Image:
     return picture
 
 
+def plain(text: str) -> str:
+    """A text without accents, which the font of Pillow lacks."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
 def row(link: Link, question: dict, pictures: dict[str, str], folder: Path, font: ImageFont.FreeTypeFont) -> Image.Image:
     """One question with its candidates; the right one has a green frame."""
     made = Image.new("RGB", (LEFT + SIDE + FIRST * 170, ROW), "white")
@@ -34,14 +41,14 @@ def row(link: Link, question: dict, pictures: dict[str, str], folder: Path, font
     if question["mentions"]:
         start, end = (question["mentions"][0][side] for side in ("start", "end"))
         words = f"{words[:start]}[{words[start:end]}]{words[end:]}"
-    lines = [words[at : at + 44] for at in range(0, len(words), 44)]
+    lines = textwrap.wrap(words, 40)
     draw.multiline_text((8, 12), "\n".join(lines[:4]), fill="black", font=font)
     made.paste(fitted(folder / question["image"]), (LEFT - 40, 8))
     for place, candidate in enumerate(link.candidates[:FIRST]):
         left = LEFT + SIDE + place * 170
         if candidate.entity in pictures:
             made.paste(fitted(folder / pictures[candidate.entity], 60), (left, 8))
-        label = f"{candidate.title[:22]}\np {2.718281828**candidate.score:.2f}"
+        label = f"{plain(candidate.title)[:22]}\np {2.718281828**candidate.score:.2f}"
         draw.multiline_text((left, 66), label, fill="green" if candidate.entity == gold else "black", font=font)
         if candidate.entity == gold:
             draw.rectangle((left - 4, 4, left + 64, 64), outline="green", width=3)
