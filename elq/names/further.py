@@ -68,11 +68,7 @@ class FurtherNames:
     def find(self, key: str) -> Further:
         """The names that words may mean in a further form, if they match no name in a usual way."""
         words = key.split()
-        if (
-            len(key) < 3
-            or not key.isascii()
-            or any(word in self._silent and word not in WORDS for word in (words[0], words[-1]))
-        ):
+        if len(key) < 3 or not key.isascii() or self._is_silent(words[0]) or self._is_silent(words[-1]):
             return NOTHING
         spelled: dict[str, None] = {}
         ending: dict[str, None] = {}
@@ -88,6 +84,10 @@ class FurtherNames:
             return Further([*spelled], (), [*ending], [*beginning])
         misspelt = self._short(key) if len(words) == 1 else self._cut(words)
         return Further(misspelt=misspelt) if misspelt else NOTHING
+
+    def _is_silent(self, word: str) -> bool:
+        """Whether a word is a function word, and no misspelling of a word such as "quiet"."""
+        return word in self._silent and word not in WORDS
 
     def _others(self, key: str, words: Sequence[str]) -> Iterator[tuple[str, bool, bool, bool]]:
         """Yield other words for the words, and whether they may be a whole name, its end, and its beginning."""
@@ -112,9 +112,10 @@ class FurtherNames:
         if before[-1] == "the" and len(before) > 1 and last in RANKS:  # "charles the fifth"
             yield " ".join([*before[:-1], RANKS[last]])
         for place, word in enumerate(words):
-            forms = (*other_words(word), *(FIRST_NAMES.get(word, ()) if place == 0 else ()))
-            rest = [*words[:place], *words[place + 1 :]]
-            if forms and self._longer.says_something(" ".join(rest)):
+            forms = other_words(word)
+            if place == 0:
+                forms += FIRST_NAMES.get(word, ())
+            if forms and self._longer.says_something(" ".join([*words[:place], *words[place + 1 :]])):
                 yield from (" ".join([*words[:place], form, *words[place + 1 :]]) for form in forms)
 
     def _short(self, word: str) -> list[str]:
@@ -134,12 +135,11 @@ class FurtherNames:
         if len(words) > LONG_PART:
             return []
         found: list[str] = []
-        head, last = " ".join(words[:-1]), words[-1]
-        if may_be_cut(last) and self._misspellings.fixed(head):
+        first, last = words[0], words[-1]
+        if may_be_cut(last) and self._misspellings.fixed(head := " ".join(words[:-1])):
             names = self._longer.beginning(head, MOST_NAMES)
             found += [name for name in names if name.startswith(f"{head} {last}") and " " not in name[len(head) + 1 :]]
-        first, tail = words[0], " ".join(words[1:])
-        if may_be_cut(first) and self._misspellings.fixed(tail):
+        if may_be_cut(first) and self._misspellings.fixed(tail := " ".join(words[1:])):
             names = self._longer.ending(tail, MOST_NAMES)
             found += [name for name in names if name.startswith(first) and " " not in name[: -len(tail) - 1]]
         return found

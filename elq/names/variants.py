@@ -6,9 +6,11 @@ first names, and honorifics. They take and return folded words (elq/names/words.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from elq.names.spelling import ROMAN
 
+CACHED = 1_024  # words whose other forms are kept
 HONORIFICS = frozenset("dr doctor prof professor mr mrs ms miss mx sir dame".split())
 SIBILANTS = ("ches", "shes", "xes", "sses", "zzes", "zes", "ses", "oes")  # the ends of plurals with "es"
 
@@ -75,6 +77,7 @@ SPOKEN = {word: str(number) for number, word in enumerate(CARDINALS, 1)} | {
 RANKS = {word: str(number) for number, word in enumerate(ORDINALS, 1)}
 
 
+@lru_cache(CACHED)
 def other_words(word: str) -> tuple[str, ...]:
     """What people say for a word of a name: numbers in digits or in words, numbers with zeros or without, abbreviations.
 
