@@ -101,7 +101,7 @@ def remove_entities(folder: str | Path, ids: Iterable[str]) -> Change:
         ElqError: an id is unknown, no entity would be left, or a file cannot be written.
     """
     wanted = list(dict.fromkeys(ids))
-    return _change(folder, lambda old: _Difference((), (), [_row(old, one) for one in wanted]))
+    return _change(folder, lambda old: _Difference((), (), _rows(old, wanted)))
 
 
 def edit_entity(
@@ -117,7 +117,7 @@ def edit_entity(
         raise ElqError(f"entity {identity} cannot get the field {unknown[0]!r}: the fields are {known}")
 
     def plan(old: Catalogue) -> _Difference:
-        before = old[_row(old, identity)]
+        before = old[_rows(old, [identity])[0]]
         record = {name: getattr(before, name) for name in Entity.__slots__} | fields
         if "title" in fields and "label" not in fields and before.label == before.title:
             record["label"] = fields["title"]  # a record without a label has its title as its label
@@ -193,10 +193,14 @@ def _told(opened: Entities, difference: _Difference, manifest: Manifest) -> Chan
     return Change(new, gone, changed, manifest.entities, manifest.version)
 
 
-def _row(catalogue: Catalogue, identity: str) -> int:
-    if (row := int(catalogue.rows([identity])[0])) < 0:
+def _rows(catalogue: Catalogue, ids: Sequence[str]) -> list[int]:
+    """The rows of entities, looked up together, since each search reads all ids of the catalogue."""
+    rows = catalogue.rows(ids)
+    if (unknown := rows < 0).any():
+        identity = ids[int(unknown.argmax())]
         raise ElqError(f"entity {identity} is not in the catalogue: give the id of one of its entities")
-    return row
+    found: list[int] = rows.tolist()
+    return found
 
 
 def _refuse_twice(entities: Sequence[Entity]) -> None:
