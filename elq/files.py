@@ -143,6 +143,14 @@ def need_room(target: Path, size: int) -> None:
         raise ElqError(f"{target} needs {size:,} more bytes, but the disk has {free:,}: free space or give another --output")
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a path leads to a file. A path that no file can have, such as one that is too long, leads to none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Make a hard link to a file, which needs no disk space; copy the file if the file system has no hard links."""
     try:

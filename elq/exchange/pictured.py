@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 from elq.errors import ElqError
 from elq.exchange.gold import Annotated, Gold
+from elq.files import is_file
 from elq.reading.ids import id_text
 from elq.reading.records import listing, read_json
 from elq.vision.boxes import checked_box
@@ -141,4 +142,4 @@ def _found(names: Sequence[str], folders: Sequence[Path]) -> str | None:
     """The path of the first of some names that is a file in a folder; else its path in the first folder, which is missing."""
     names = [name for name in names if name and "\0" not in name]
     paths = [folder / name for name in names for folder in folders]
-    return str(next((path for path in paths if path.is_file()), paths[0])) if paths else None
+    return str(next((path for path in paths if is_file(path)), paths[0])) if paths else None

@@ -56,10 +56,10 @@ def shifted(score: float, nil_score: float, shift: float) -> float:
 
     Args:
         score: a joint score, or log p(entity | mention).
-        nil_score: log p(NIL | mention) before.
+        nil_score: log p(NIL | mention) before; it may be rounded to a number above 0, which counts as 0.
         shift: the number that is added to the score of NIL.
 
     >>> round(math.exp(shifted(math.log(0.3), math.log(0.5), -math.inf)), 6)
     0.6
     """
-    return score - math.log1p(math.exp(nil_score) * math.expm1(shift))
+    return score - math.log1p(math.exp(min(nil_score, 0.0)) * math.expm1(shift))

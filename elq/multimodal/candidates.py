@@ -131,15 +131,19 @@ class Finder:
         unit = self.network.units["dxr"] if self.network is not None and "dxr" in self.network.units else None
         if not isinstance(unit, DXR) or self.entities is None:
             raise ElqError(f"{self.nearest.joint} candidates by a joint index are asked for, but only the preset dxr has one")
+        device = next(unit.parameters()).device
         if self._joint is None:
-            every = torch.arange(len(self.base.entities.catalogue))
+            catalogue = self.base.entities.catalogue
+            every = torch.tensor([row for row in range(len(catalogue)) if row not in catalogue.removed], dtype=torch.int64)
             blocks = [every[at : at + BLOCK] for at in range(0, len(every), BLOCK)]
-            parts = [unit.joint_rows(self.entities.at(block, patches=False)) for block in blocks]
-            owners = [part.entities + at * BLOCK for at, part in enumerate(parts)]
+            parts = [unit.joint_rows(self.entities.at(block, patches=False).to(device)) for block in blocks]
+            owners = [block[part.entities.cpu()] for block, part in zip(blocks, parts, strict=True)]
             self._joint = JointRows(
-                torch.cat([part.vectors for part in parts]), torch.cat(owners), torch.cat([part.pictures for part in parts])
+                torch.cat([part.vectors.cpu() for part in parts]),
+                torch.cat(owners),
+                torch.cat([part.pictures.cpu() for part in parts]),
             )
-        vectors, there = unit.rows(features.at(numbers))  # (M, 1 + I, H), (M, 1 + I)
+        vectors, there = (part.cpu() for part in unit.rows(features.at(numbers).to(device)))  # (M, 1 + I, H), (M, 1 + I)
         cosines = (vectors @ self._joint.vectors.T).masked_fill(~there.unsqueeze(-1), -2.0).amax(-2)  # (M, R)
         most = min(cosines.shape[-1], 4 * self.nearest.joint)
         return first_of_each(self._joint.entities[cosines.topk(most, -1).indices], self.nearest.joint)
@@ -160,6 +164,6 @@ def by_words(base: Disambiguator, examples: Sequence[PicturedMention], k: int) -
 
 @lru_cache(maxsize=2)
 def words_of(base: Disambiguator) -> BM25:
-    """The words of the texts of the entities."""
-    text = settings_of(base.entities.manifest).text
-    return BM25(text(entity) for entity in base.entities.catalogue.all_rows())
+    """The words of the texts of the entities. A removed entity has none, so no search finds it."""
+    text, catalogue = settings_of(base.entities.manifest).text, base.entities.catalogue
+    return BM25("" if row in catalogue.removed else text(entity) for row, entity in enumerate(catalogue.all_rows()))

@@ -49,9 +49,10 @@ class PictureLinking:
 
     def __post_init__(self) -> None:
         for name in ("named", "boxed", "fitted"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-            if len(getattr(self, name)) != 2 or not all(type(each) in (int, float) for each in getattr(self, name)):
-                raise ElqError(f"{name} in {FILE} is {getattr(self, name)!r}, but must be two numbers: put a whole copy there")
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(each) in (int, float) for each in value):
+                raise ElqError(f"{name} in {FILE} is {value!r}, but must be two numbers: put a whole copy there")
+            object.__setattr__(self, name, tuple(value))
         if self.prompt not in PROMPTS:
             raise ElqError(f"prompt is {self.prompt!r}, but must be one of {', '.join(PROMPTS)}: choose one")
         if self.decoding not in ("rank", "matching"):

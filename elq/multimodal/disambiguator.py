@@ -5,8 +5,10 @@ A model folder is that of a bi-encoder (elq/disambiguation/export.py), whose ent
 a picture are linked by the bi-encoder alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, overload
 
@@ -40,6 +42,25 @@ from elq.vision.tower import ImageTower
 
 PICTURES = "pictures"  # the folder in a model folder
 TOGETHER = 64  # mentions whose candidates are looked for together
+
+
+def in_parts(places: Sequence[int], documents: Sequence[int], size: int = TOGETHER) -> Iterator[list[int]]:
+    """The places of mentions in parts of at most ``size``. The mentions of a text, which are matched together, are not divided.
+
+    A text with more mentions is a part of its own.
+
+    >>> [*in_parts([0, 1, 2, 3, 4], [7, 7, 8, 8, 8], size=4)]
+    [[0, 1], [2, 3, 4]]
+    """
+    part: list[int] = []
+    for _, of_text in groupby(zip(documents, places, strict=True), key=itemgetter(0)):
+        own = [place for _, place in of_text]
+        if part and len(part) + len(own) > size:
+            yield part
+            part = []
+        part += own
+    if part:
+        yield part
 
 
 class MultimodalDisambiguator:
@@ -158,8 +179,10 @@ class MultimodalDisambiguator:
         Raises:
             ElqError: a mention is not in its text, a box has no picture, or there is neither a mention nor a box.
         """
-        calls = called(texts, mentions, image, box)
-        found = self._links(calls, candidates or self.base.ranking.candidates)
+        calls, k = called(texts, mentions, image, box), candidates or self.base.ranking.candidates
+        if k < 1:
+            raise ElqError(f"candidates is {k}, but must be at least 1: give a larger number")
+        found = self._links(calls, k)
         return found[0] if isinstance(texts, str) else found
 
     def _links(self, calls: Sequence[Call], k: int) -> list[list[Link]]:
@@ -170,7 +193,10 @@ class MultimodalDisambiguator:
                 examples.append(boxed_mention(call.text, call.image, call.box, document=number))
             examples += [PicturedMention(call.text, *span, -1, call.image, call.box, document=number) for span in own]
         links = self._linked(examples, k)
-        return [[link for link, one in zip(links, examples, strict=True) if one.document == b] for b in range(len(calls))]
+        found: list[list[Link]] = [[] for _ in calls]
+        for link, one in zip(links, examples, strict=True):
+            found[one.document].append(link)
+        return found
 
     def _linked(self, examples: Sequence[PicturedMention], k: int) -> list[Link]:
         store = MemoryStore(self.tower) if self.store is None else self.store
@@ -183,8 +209,7 @@ class MultimodalDisambiguator:
             found = self.base.link([examples[place].text for place in plain], of_text, candidates=k)
             made |= {place: link for place, [link] in zip(plain, found, strict=True)}
         with_picture = [place for place, there in enumerate(pictured) if there]
-        for at in range(0, len(with_picture), TOGETHER):
-            places = with_picture[at : at + TOGETHER]
+        for places in in_parts(with_picture, [examples[place].document for place in with_picture]):
             rows, scores = self.scored([examples[place] for place in places], shown.of(places))
             made |= dict(zip(places, self._best([examples[place] for place in places], rows, scores, k), strict=True))
         return [self._boxed(made[place], one) for place, one in enumerate(examples)]

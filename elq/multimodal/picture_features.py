@@ -128,6 +128,7 @@ class EntityPictures:
         self.whole, self.patches, self.most = whole, patches, most
         self.numbers = np.flatnonzero(rows >= 0)  # (R',) of the pictures that count
         self.rows = torch.from_numpy(np.array(rows[self.numbers], np.int64))  # (R',)
+        self._owners = torch.cat([self.rows, torch.tensor([-2])])  # (R' + 1,) the last one is nobody's
 
     @property
     def width(self) -> int:
@@ -143,9 +144,8 @@ class EntityPictures:
         """
         first = torch.searchsorted(self.rows, rows)  # (U,)
         places = first.unsqueeze(-1) + torch.arange(self.most)  # (U, I)
-        inside = places.clamp_max(len(self.rows) - 1)
-        mask = (places < len(self.rows)) & (self.rows[inside] == rows.unsqueeze(-1))  # (U, I)
-        there = self.numbers[inside[mask].numpy()]
+        mask = self._owners[places.clamp_max(len(self.rows))] == rows.unsqueeze(-1)  # (U, I)
+        there = self.numbers[places[mask].numpy()]
         whole = torch.zeros(*mask.shape, self.width)
         whole[mask] = torch.from_numpy(np.array(self.whole[there], np.float32))
         parts = torch.zeros(*mask.shape, self.patches.shape[1] if patches else 0, self.width)
@@ -166,7 +166,7 @@ class EntityPictures:
         most = min(len(self.rows), k * self.most_shared)
         blocks = (self.whole[self.numbers[at : at + BLOCK]] for at in range(0, len(self.rows), BLOCK))
         tables = (torch.nn.functional.normalize(torch.from_numpy(np.array(block, np.float32)), dim=-1) for block in blocks)
-        cosines = torch.cat([unit @ table.T for table in tables], -1)  # (M, R)
+        cosines = torch.cat([unit[:, :0], *(unit @ table.T for table in tables)], -1)  # (M, R)
         found = self.rows[cosines.topk(most, -1).indices]  # (M, most)
         return first_of_each(found.masked_fill(~mask.any(-1, keepdim=True), -1), k)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from elq.errors import ElqError
+from elq.files import is_file
 from elq.reading.ids import id_text
 from elq.types import Question
 from elq.vision.boxes import checked_box
@@ -57,13 +58,13 @@ def without_missing(questions: Sequence[Question], source: str) -> list[Question
         questions: the questions.
         source: the name of their file, for the log.
     """
-    known = {image: Path(image).is_file() for image in {one.image for one in questions} if image is not None}
+    known = {image: is_file(image) for image in {one.image for one in questions} if image is not None}
     missing = [one.image for one in questions if one.image is not None and not known[one.image]]
     if missing:
         total = sum(one.image is not None for one in questions)
         log.warning(
             "%s: %s of %s pictures do not exist, such as %s: these questions count as having no picture",
-            *(source, f"{len(missing):,}", f"{total:,}", missing[0]),
+            *(source, f"{len(missing):,}", f"{total:,}", missing[0][:200]),
         )
     return [one if one.image is None or known[one.image] else replace(one, image=None) for one in questions]
 

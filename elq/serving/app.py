@@ -79,7 +79,7 @@ def make_state(settings: Settings) -> State:
         observe=counted.batched,
     )
     counted.queue.set_function(lambda: batcher.length)
-    shown = pictures.Pictures(settings.pictures, settings.picture_files) if settings.pictures else None
+    shown = pictures.Pictures(settings.pictures, settings.picture_files, settings.max_picture) if settings.pictures else None
     return State(settings, catalogues_of(settings), batcher, counted, pictures=shown)
 
 

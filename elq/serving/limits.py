@@ -81,7 +81,8 @@ class Bodies:
         declared = Headers(scope=scope).get("content-length", "")
         said = int(declared) if declared.isdecimal() else 0
         most, flag = self._most(scope)
-        size, parts, more = 0, list[bytes](), max(said, 0) <= DISCARDED
+        read = max(DISCARDED, most)
+        size, parts, more = 0, list[bytes](), said <= read
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -89,7 +90,7 @@ class Bodies:
             size += len(message.get("body", b""))
             if max(size, said) <= most:
                 parts.append(message.get("body", b""))
-            more = message.get("more_body", False) and size <= DISCARDED
+            more = message.get("more_body", False) and size <= read
         if (size := max(size, said)) > most:
             what = f"the body has {size} bytes or more, but may have {most} ({flag}): divide the request"
             raise RequestError(413, what, {"Connection": "close"})

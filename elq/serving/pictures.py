@@ -4,7 +4,6 @@ The model is opened beside the catalogues. It answers one request at a time, in 
 """
 
 import base64
-import binascii
 import io
 import logging
 import threading
@@ -16,12 +15,15 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from elq.errors import ElqError
+from elq.files import is_file
 from elq.serving.answers import RequestError, json_response, read_record
 from elq.serving.contract import CANDIDATES, LinkAnswer, Record, Span
 from elq.serving.link import ERRORS, plain_link
 from elq.serving.page_routes import HEADERS, page_file
 from elq.serving.state import SOON, check_mentions, check_texts, state_of
 from elq.types import BoxLink, Link
+from elq.vision.pictures import LIMITS, open_picture
+from elq.vision.problems import PictureProblem
 
 if TYPE_CHECKING:
     from elq.multimodal.disambiguator import MultimodalDisambiguator
@@ -63,9 +65,11 @@ class Pictures:
     Args:
         folder: its model folder.
         files: the folder to which the paths of the entities' pictures are relative; empty: their pictures are not shown.
+        most: the largest number of bytes of a picture in a request.
     """
 
-    def __init__(self, folder: str, files: str = "") -> None:
+    def __init__(self, folder: str, files: str = "", most: int = LIMITS.bytes) -> None:
+        self.most = most
         self.folder, self.files = folder, Path(files).resolve() if files else None
         self.model: MultimodalDisambiguator | None = None
         self._lock, self._places = threading.Lock(), threading.BoundedSemaphore(WAITING)
@@ -89,14 +93,18 @@ class Pictures:
         return self.model
 
     def link(self, asked: PicturesRequest) -> list[Link]:
-        """The links of a request. Raises RequestError if too many wait (429), and ElqError if the request is wrong."""
-        model, picture = self.opened(), None if asked.image is None else decoded(asked.image)
+        """The links of a request. Raises RequestError if too many wait (429), and ElqError if the request is wrong.
+
+        One picture is opened at a time, since each may take hundreds of megabytes of memory.
+        """
+        model = self.opened()
         mentions = None if asked.mentions is None else [(start, end) for start, end in asked.mentions]
         box = None if asked.box is None else asked.box
         if not self._places.acquire(blocking=False):
             raise RequestError(429, f"{WAITING} requests with pictures wait already: send the request again in 2 seconds", SOON)
         try:
             with self._lock:
+                picture = None if asked.image is None else decoded(asked.image, self.most)
                 return model.link(asked.text, mentions, image=picture, box=box, candidates=asked.candidates)  # type: ignore[arg-type]
         finally:
             self._places.release()
@@ -108,26 +116,29 @@ class Pictures:
         if self.files is None:
             return []
         record = self.opened().entities.catalogue.by_id([entity]).get(entity)
-        found = [] if record is None else [(self.files / path).resolve() for path in paths_of(record)]
-        return [path for path in found if path.is_relative_to(self.files) and path.is_file()]
+        named = [] if record is None else [path for path in paths_of(record) if "\0" not in path]
+        found = [(self.files / path).resolve() for path in named]
+        return [path for path in found if path.is_relative_to(self.files) and is_file(path)]
 
 
-def decoded(text: str) -> Any:
+def decoded(text: str, most: int = LIMITS.bytes) -> Any:
     """The opened picture of a text in base64, also of one that begins as a data URL does.
 
     Raises:
-        RequestError: it is not base64, or not a picture that can be used (400).
+        RequestError: it is not base64, or not a picture that can be used (400), or has more than ``most`` bytes (413).
     """
-    from elq.vision.pictures import open_picture
-    from elq.vision.problems import PictureProblem
-
     head, comma, rest = text.partition(",")
     data = rest if comma and head.startswith("data:") else text
     try:
-        return open_picture(base64.b64decode(data, validate=True))
+        file = base64.b64decode(data, validate=True)
+        if len(file) > most:
+            raise RequestError(
+                413, f"the picture has {len(file)} bytes, but may have {most} (--max-picture): send a smaller one"
+            )
+        return open_picture(file)
     except PictureProblem as problem:
         raise RequestError(400, f"the {problem}: send another picture") from None
-    except binascii.Error:
+    except ValueError:  # also a letter that is not ASCII
         raise RequestError(400, "image is not base64: send the bytes of a picture file in base64") from None
 
 
@@ -181,9 +192,6 @@ def small(path: Path) -> bytes:
     Raises:
         RequestError: the file cannot be used (404).
     """
-    from elq.vision.pictures import open_picture
-    from elq.vision.problems import PictureProblem
-
     try:
         opened = open_picture(path)
     except PictureProblem as problem:

@@ -24,7 +24,10 @@ def checked_box(value: Any) -> Box:
         ElqError: there are not four finite numbers, or the box is empty.
     """
     listed = list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else []
-    numbers = [float(one) for one in listed if isinstance(one, int | float) and not isinstance(one, bool)]
+    try:
+        numbers = [float(one) for one in listed if isinstance(one, int | float) and not isinstance(one, bool)]
+    except OverflowError:  # a whole number with hundreds of digits
+        numbers = []
     if len(listed) != 4 or len(numbers) != 4 or not all(map(math.isfinite, numbers)):
         raise ElqError(f"box is {value!r}, but must be four numbers of pixels, left, top, right and bottom: correct it")
     left, top, right, bottom = numbers

@@ -1,8 +1,9 @@
 """Encoding: the vectors of many pictures, from the store or, the first time, from the tower."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from elq.progress import track
 from elq.tensors import Array
 from elq.vision.boxes import Box, draw_box
-from elq.vision.pictures import LIMITS, Limits, Source, content_key, name_of, open_picture, read_source
+from elq.vision.pictures import LIMITS, Limits, Source, content_key, decode, name_of, open_picture, read_source
 from elq.vision.problems import PictureProblem, Problems
 from elq.vision.store import FeatureStore
 from elq.vision.tower import PictureVectors
@@ -65,9 +66,10 @@ def encode_pictures(
     """
     problems, before = (Problems(), 0) if problems is None else (problems, problems.count)
     keys: list[bytes] = []
+    known: dict[object, bytes | PictureProblem] = {}
     todo: dict[bytes, list[View]] = {}  # pictures with the same content are encoded once
     for view in track(views, "reading pictures"):
-        key = b"" if view is None else _key(view, problems, limits)
+        key = b"" if view is None else _key(view, known, problems, limits)
         if view is not None and key and store.rows([key])[0] < 0:
             todo.setdefault(key, []).append(view)
         keys.append(key)
@@ -78,28 +80,48 @@ def encode_pictures(
     return store.rows(keys)
 
 
-def _key(view: View, problems: Problems, limits: Limits) -> bytes:
-    """The key of a view; empty if its picture cannot be read."""
-    try:
-        return content_key(read_source(view.source, limits), view.box, view.drawn)
-    except PictureProblem as problem:
-        problems.add(problem)
+def _key(view: View, known: MutableMapping[object, bytes | PictureProblem], problems: Problems, limits: Limits) -> bytes:
+    """The key of a view; empty if its picture cannot be read. ``known`` has what was found of earlier views.
+
+    So the picture of a text with many mentions is read once.
+    """
+    source = view.source if isinstance(view.source, str | Path) else id(view.source)
+    place = (source, view.box and (*view.box,), view.drawn)
+    if place not in known:
+        try:
+            data = read_source(view.source, limits)
+            if not isinstance(data, bytes):
+                data = decode(data, None, limits)  # Pillow may not have read its pixels yet, which may be damaged
+            known[place] = content_key(data, view.box, view.drawn)
+        except PictureProblem as problem:
+            known[place] = problem
+    found = known[place]
+    if isinstance(found, PictureProblem):
+        problems.add(found)
         return b""
+    return found
 
 
 def _encode(chunk: Sequence[tuple[bytes, list[View]]], store: FeatureStore, problems: Problems, limits: Limits) -> None:
     """Encode some pictures, and add them to the store."""
-    opened: dict[bytes, Image] = {}
+    keys: list[bytes] = []
+    parts: list[PictureVectors] = []
+    for batch in batched(_opened(chunk, problems, limits), BATCH):
+        keys += [key for key, _ in batch]
+        parts.append(store.tower.encode([picture for _, picture in batch]))
+    if parts:
+        whole, patches = (torch.cat([part[place] for part in parts]) for place in (0, 1))
+        store.add(keys, PictureVectors(whole, patches))
+
+
+def _opened(chunk: Sequence[tuple[bytes, list[View]]], problems: Problems, limits: Limits) -> Iterator[tuple[bytes, "Image"]]:
+    """The keys and pictures of a chunk. A picture is opened when it is asked for: one of a telephone takes 36 MB of memory."""
     for key, views in chunk:
         try:
-            opened[key] = open_view(views[0], limits)
+            yield key, open_view(views[0], limits)
         except PictureProblem as problem:
             for view in views:
                 problems.add(PictureProblem(name_of(view.source), problem.reason))
-    parts = [store.tower.encode(batch) for batch in batched(opened.values(), BATCH)]
-    if parts:
-        whole, patches = (torch.cat([part[place] for part in parts]) for place in (0, 1))
-        store.add([*opened], PictureVectors(whole, patches))
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

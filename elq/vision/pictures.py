@@ -41,8 +41,14 @@ def read_source(source: Source, limits: Limits = LIMITS) -> "bytes | Image":
 
     Raises:
         PictureProblem: there is no such file, it cannot be read, or it has too many bytes.
+        ElqError: it is neither a path, nor bytes, nor a picture of Pillow.
     """
     if not isinstance(source, str | Path | bytes):
+        if not isinstance(source, require_pillow().Image):
+            kind = type(source).__name__
+            raise ElqError(
+                f"a picture is of the type {kind}, but must be a path, bytes, or a picture of Pillow: give one of them"
+            )
         return source
     path = Path() if isinstance(source, bytes) else Path(source)
     if isinstance(source, bytes):

@@ -104,3 +104,10 @@ def test_a_bad_record_is_one_sentence_with_its_place(form, record, said, tmp_pat
     file.write_text(json.dumps([record]))
     with pytest.raises(ElqError, match=rf"a\.json, record 1: .*{said}"):
         read_given(file, form)
+
+
+def test_a_path_that_is_too_long_is_a_missing_picture(tmp_path):
+    file = tmp_path / "long.json"
+    file.write_text(json.dumps([{**WIKIMEL[0], "imgPath": "a" * 300}]))
+    [found] = read_given(file, "melbench")
+    assert found.image == str(tmp_path / ("a" * 300))

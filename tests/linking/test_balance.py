@@ -61,6 +61,7 @@ def test_the_shift_of_a_link_equals_a_new_search(folder):
     for place in plain.keys() & found.keys():
         assert found[place].score == pytest.approx(shifted(plain[place].score, plain[place].nil_score, -1.5), abs=1e-4)
     assert shifted(-1.0, -0.5, 0.0) == -1.0
+    assert shifted(-30.0, 1e-6, -20.0) == pytest.approx(-10.0, abs=1e-3)  # log p(NIL) that was rounded to a number above 0
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])

@@ -164,6 +164,14 @@ def test_the_pictures_of_entities_are_those_of_a_slow_loop(entity_pictures):
             assert torch.equal(patches[place, number], torch.from_numpy(entity_pictures.patches[picture]).float())
 
 
+def test_pictures_of_removed_entities_alone_are_no_pictures():
+    none = EntityPictures(np.ones((2, 4), np.float16), np.ones((2, 3, 4), np.float16), np.array([-1, -1], np.int32))
+    whole, patches, mask = none.at(torch.tensor([0, 1]))
+    assert not mask.any()
+    assert (whole.abs().sum(), patches.abs().sum()) == (0, 0)
+    assert none.nearest(torch.ones(1, 1, 4), torch.tensor([[True]]), 2).tolist() == [[-1, -1]]
+
+
 def test_the_nearest_pictures_are_those_of_a_slow_loop(entity_pictures):
     torch.manual_seed(1)
     pictures, mask = torch.randn(4, 2, 4), torch.tensor([[True, True], [True, False], [False, False], [True, True]])

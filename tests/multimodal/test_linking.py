@@ -150,6 +150,7 @@ def test_a_box_without_words_is_a_link_whose_mention_is_the_box(disambiguator):
         ({"texts": ["paris"], "mentions": [[(0, 5)]], "image": [None, None]}, "image is"),
         ({"texts": "paris", "mentions": [(0, 9)]}, "must lie in its 5 characters"),
         ({"texts": [1], "mentions": [[]]}, "a text is no string"),
+        ({"texts": "paris", "mentions": [(0, 5)], "candidates": -1, "image": drawn("red", "circle")}, "candidates is -1"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(arguments, said, disambiguator):
@@ -190,6 +191,7 @@ def test_the_settings_of_linking_are_saved_and_checked(tmp_path):
         ({"format": 9}, "not of format 1"),
         ({"more": 1}, "not of format 1"),
         ({"named": [1]}, "named in linking.json"),
+        ({"named": 5}, "named in linking.json"),
         ({"prompt": "x"}, "prompt is 'x'"),
         ({"decoding": "x"}, "decoding is 'x'"),
         ({"nearest": {"text": 0}}, "candidates by text are 0"),

@@ -2,10 +2,12 @@
 
 import copy
 import json
+import shutil
 
 import pytest
 import torch
 
+from elq.commands import run
 from elq.commands.train import fit
 from elq.errors import ElqError
 from elq.multimodal.candidates import Finder, Nearest, by_words
@@ -62,6 +64,32 @@ def test_candidates_of_the_joint_index_are_those_of_a_slow_loop(disambiguator):
         )
 
 
+def test_removed_entities_are_no_candidates(pictured_run, tmp_path):
+    shutil.copytree(pictured_run / "model", tmp_path / "model")
+    mention = PicturedMention("the queen square", 4, 9, -1, drawn("gold", "square"))
+
+    def found() -> tuple[list[int], list[int]]:
+        model = MultimodalDisambiguator.from_pretrained(tmp_path / "model")
+        torch.manual_seed(0)
+        network = PRESETS["dxr"].network(Sizes(text=model.texts.width, picture=model.pictures.width)).eval()
+        shown = pictures_of([mention], MemoryStore(model.tower))
+        features = MentionFeatures(model.texts.mentions([mention]), [mention.mention], shown, network.needs)
+        entities = EntityFeatures(model.texts, model.pictures, network.needs)
+        finder = Finder(model.base, model.pictures, Nearest(text=1, picture=0, joint=9), entities, network)
+        whole, _, mask = shown.at([0], patches=False)
+        joint = finder.find([mention], (whole, mask), features, [0])[0][0].tolist()
+        return by_words(model.base, [mention], 9)[0].tolist(), joint
+
+    words, joint = found()
+    row = words[0]
+    assert row in joint
+    model = MultimodalDisambiguator.from_pretrained(tmp_path / "model")
+    assert run("remove", [str(tmp_path / "model"), model.entities.catalogue[row].id]) == 0
+    for before, after in zip((words, joint), found(), strict=True):
+        assert row not in after
+        assert {*before} - {row, -1} <= {*after}
+
+
 @pytest.mark.parametrize("name", ["twitter", "hq", "dxr", "mkb", "m3el_movie"])
 def test_a_preset_with_its_own_ways_trains_and_its_folder_links_as_it_was_measured(
     name, pictured_values, pictured_folder, tmp_path
@@ -102,4 +130,9 @@ def test_no_two_mentions_of_a_text_mean_the_same_entity_if_they_are_matched(disa
     one, other = MultimodalDisambiguator(*parts).link(text, spans, image=picture)
     assert one.entity != other.entity
     assert {one.entity, other.entity} <= {candidate.entity for candidate in first.candidates}
+    many = MultimodalDisambiguator(*parts).link(
+        ["paris", *[text] * 40], [[(0, 5)], *[spans] * 40], image=[picture] * 41
+    )  # more than one part
+    assert all({link.entity for link in links} == {one.entity, other.entity} for links in many[1:])
+    assert len({links[0].entity for links in many[1:]}) == 1
     assert isinstance(disambiguator.network, MultimodalNetwork)

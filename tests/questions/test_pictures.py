@@ -45,6 +45,7 @@ def test_old_records_are_read_as_before():
         ({"box": [1, 2, 3]}, "box is"),
         ({"box": [30, 2, 1, 40]}, "box is"),
         ({"box": "all"}, "box is"),
+        ({"box": [0, 0, 10**400, 4]}, "box is"),
         ({"box": [0, 0, float("nan"), 4]}, "box is"),
         ({"entity": ["Q5"]}, "entity is"),
         ({"entity": " "}, "entity is"),
@@ -68,6 +69,12 @@ def test_a_missing_picture_counts_as_none_and_is_counted(tmp_path, caplog):
     assert [one.image is None for one in found] == [False, True, True, True]
     assert found[2].box_entity == "Q5"
     assert "2 of 3 pictures do not exist, such as" in caplog.text
+
+
+def test_a_picture_whose_path_is_too_long_is_missing(tmp_path):
+    file = tmp_path / "questions.jsonl"
+    write_lines(file, [{"text": "who?", "image": "data:image/png;base64," + "A" * 5000}])
+    assert read_questions(file)[0].image is None
 
 
 def test_an_annotated_record_keeps_the_picture(tmp_path):

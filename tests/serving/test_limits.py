@@ -1,6 +1,7 @@
 """Limits: sizes, times and the token, tried with sockets that behave badly."""
 
 import asyncio
+import json
 import socket
 import time
 from dataclasses import replace
@@ -53,6 +54,15 @@ def talk(server, parts, pause=0.0, wait=10.0):
                 break
             found += part
     return found
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_body_that_is_allowed_is_read_whole_although_less_of_a_refused_one_would_be(server, monkeypatch, in_chunks):
+    monkeypatch.setattr(limits, "DISCARDED", 100)
+    body = json.dumps({**QUESTION, "candidates": 1}).encode() + b" " * 5000
+    content = iter([body[:150], body[150:]]) if in_chunks else body
+    answer = httpx.post(f"{server.url}/link", content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["question"]) == (200, QUESTION["question"]), answer.text
 
 
 def test_headers_that_arrive_a_byte_at_a_time_are_ended(server, hurry):

@@ -12,7 +12,7 @@ from PIL import Image
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
 from elq.serving.app import make_state
-from elq.serving.pictures import SIDE
+from elq.serving.pictures import SIDE, WAITING
 from elq.serving.settings import Settings
 from tests.multimodal.conftest import pictured_folder, pictured_run, pictured_values, tower_folder
 from tests.multimodal.pictured import drawn, entities
@@ -88,7 +88,9 @@ def test_the_pictures_of_entities_are_counted_and_shown(served, pictured_folder)
 def test_only_files_in_the_folder_of_the_pictures_are_shown(served, pictured_folder, monkeypatch):
     outside = pictured_folder.parent / "secret.png"
     drawn("red", "circle").save(outside)
-    monkeypatch.setattr("elq.entities.image_build.paths_of", lambda entity: ("../secret.png", str(outside), "Q10.png"))
+    monkeypatch.setattr(
+        "elq.entities.image_build.paths_of", lambda entity: ("../secret.png", str(outside), "\0", "a" * 300, "Q10.png")
+    )
     assert served.state.pictures.paths("Q10") == [(pictured_folder / "Q10.png").resolve()]
 
 
@@ -96,6 +98,8 @@ def test_only_files_in_the_folder_of_the_pictures_are_shown(served, pictured_fol
     ("body", "status", "words"),
     [
         ({"text": TEXT, "mentions": [[9, 14]], "image": "###"}, 400, "image is not base64"),
+        ({"text": TEXT, "mentions": [[9, 14]], "image": "é"}, 400, "image is not base64"),
+        ({"text": TEXT, "mentions": [[9, 14]], "image": in_base64(bytes(100_001))}, 413, "--max-picture"),
         ({"text": TEXT, "mentions": [[9, 14]], "image": in_base64(b"no picture")}, 400, "in none of the formats"),
         ({"text": TEXT, "mentions": [[9, 14]], "image": in_base64(png()[:90])}, 400, "is damaged"),
         ({"text": TEXT}, 400, "neither mentions nor a box"),
@@ -109,6 +113,19 @@ def test_only_files_in_the_folder_of_the_pictures_are_shown(served, pictured_fol
 def test_a_wrong_request_is_one_sentence(served, body, status, words):
     said = ask(served, status=status, **body)["error"]
     assert words in said
+
+
+def test_a_picture_is_opened_when_its_turn_comes(served):
+    pictures = served.state.pictures
+    damaged = {"text": TEXT, "mentions": [[9, 14]], "image": in_base64(b"no picture")}
+    for _ in range(WAITING):
+        assert pictures._places.acquire(blocking=False)
+    try:
+        assert "wait already" in ask(served, status=429, **damaged)["error"]  # it was not opened
+    finally:
+        for _ in range(WAITING):
+            pictures._places.release()
+    assert "in none of the formats" in ask(served, status=400, **damaged)["error"]
 
 
 def test_a_picture_that_is_not_there_is_404(served):

@@ -1,5 +1,7 @@
 """The feature store: what was stored comes back, whoever is killed, and whoever writes beside."""
 
+import gc
+import io
 import json
 import os
 import signal
@@ -14,7 +16,8 @@ import torch
 from PIL import Image
 
 from elq.errors import ElqError
-from elq.vision.encoding import CHUNK, View, encode_pictures, open_view
+from elq.vision.encoding import BATCH, CHUNK, View, encode_pictures, open_view
+from elq.vision.pictures import content_key
 from elq.vision.problems import Problems
 from elq.vision.store import KEYS, VECTORS, FeatureStore
 from elq.vision.tower import ImageTower, PictureVectors
@@ -188,6 +191,45 @@ def test_the_rows_are_those_of_the_pictures(tmp_path):
     again = encode_pictures(views, FeatureStore(tmp_path / "store", tower))
     assert again.tolist() == rows.tolist()
     assert tower.encoded == 5  # nothing was encoded again
+
+
+def test_few_opened_pictures_are_in_memory_at_once(tmp_path):
+    alive = []
+
+    class Counting(Mean):
+        def encode(self, pictures):
+            alive.append(sum(type(one) is Image.Image for one in gc.get_objects()))
+            return super().encode(pictures)
+
+    paths = folder_of_pictures(tmp_path / "pictures", CHUNK)
+    gc.collect()
+    before = sum(type(one) is Image.Image for one in gc.get_objects())
+    encode_pictures([View(path) for path in paths], FeatureStore(tmp_path / "store", Counting()))
+    assert len(alive) == CHUNK // BATCH
+    assert max(alive) - before <= 3 * BATCH
+
+
+def test_the_picture_of_many_mentions_is_read_once(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("elq.vision.encoding.content_key", lambda *what: read.append(what) or content_key(*what))
+    opened, [path], problems = noise(1), folder_of_pictures(tmp_path / "pictures", 1), Problems()
+    views = [View(opened), View(path), View(path, (0, 0, 9, 9)), View(tmp_path / "absent")] * 5
+    rows = encode_pictures(views, FeatureStore(tmp_path / "store", Mean()), problems=problems)
+    assert len(read) == 3
+    assert rows.tolist() == rows[:4].tolist() * 5
+    assert problems.count == 5  # each mention lacks its picture
+
+
+def test_what_is_no_whole_picture_is_reported(tmp_path):
+    stream, problems = io.BytesIO(), Problems()
+    noise(3).resize((300, 300)).save(stream, "JPEG")
+    damaged = Image.open(io.BytesIO(stream.getvalue()[:2000]))  # Pillow reads the pixels later
+    store = FeatureStore(tmp_path, Mean())
+    assert encode_pictures([View(damaged)], store, problems=problems).tolist() == [-1]
+    assert "is damaged" in str(problems.found[0])
+    for wrong in (np.zeros((9, 9, 3), np.uint8), bytearray(stream.getvalue()), ["a.png"]):
+        with pytest.raises(ElqError, match=f"of the type {type(wrong).__name__}, but must be a path, bytes"):
+            encode_pictures([View(wrong)], store)
 
 
 def test_no_pictures_at_all(tmp_path):
