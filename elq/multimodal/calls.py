@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from elq.errors import ElqError
@@ -28,7 +29,8 @@ def called(texts: str | Sequence[str], mentions: Any, image: Any, box: Any) -> l
         mentions, image, box: as the caller gave them; None or one for each text.
 
     Raises:
-        ElqError: there is not one for each text, a box has no picture or is bad, or there is neither a mention nor a box.
+        ElqError: there is not one for each text, a box has no picture or is bad, an image is no picture, or there is
+            neither a mention nor a box.
     """
     if isinstance(texts, str):
         texts, mentions, image, box = [texts], None if mentions is None else [mentions], [image], [box]
@@ -41,7 +43,7 @@ def called(texts: str | Sequence[str], mentions: Any, image: Any, box: Any) -> l
     calls = []
     for place, text in enumerate(texts):
         own = () if mentions is None or mentions[place] is None else mentions[place]
-        picture = None if image is None else image[place]
+        picture = None if image is None else _checked_image(image[place], place)
         part = None if box is None or box[place] is None else checked_box(box[place])
         if part is not None and picture is None:
             raise ElqError(
@@ -54,3 +56,9 @@ def called(texts: str | Sequence[str], mentions: Any, image: Any, box: Any) -> l
             )
         calls.append(Call(text, own, picture, part))
     return calls
+
+
+def _checked_image(image: Any, place: int) -> "Source | None":
+    if image is None or isinstance(image, str | Path | bytes) or hasattr(image, "getexif"):
+        return image  # type: ignore[no-any-return]
+    raise ElqError(f"the image of text {place} is {image!r}: give a path, the bytes of a file, or a picture of Pillow")
