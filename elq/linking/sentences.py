@@ -9,6 +9,8 @@ SENTENCES = 1  # of a window
 LONG = 250  # characters up to which a text is read as a whole; nearly all questions are shorter
 ENDS = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[”’」』）]*|\n\s*\n")
 WORD = re.compile(r"[^\s(\[{\"“‘'«]+\Z")
+COMMA = re.compile(r"[,;、，；](?:\s+|(?=\D))")
+ITEM, ITEMS = 20, 10  # a list: the most characters of its items in the mean, and the fewest items
 BEHIND = 24  # characters before an end in which the word before it is looked for
 WIDE = "。！？"  # they end a sentence without a blank behind them
 # After these words a full stop ends no sentence: titles, parts of names, and other short forms.
@@ -78,5 +80,21 @@ def windows(text: str, sentences: int = SENTENCES) -> list[tuple[int, int]]:
     for start, end in zip((0, *chosen), chosen, strict=False):
         part = text[start:end]
         if part.strip():
-            found.append((start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())))
+            found += list_parts(text, start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip()))
     return found or [(0, len(text))]
+
+
+def list_parts(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The items of a window [start, end) that is long and lists many short items, with their commas. Another stays whole.
+
+    The words around an item of a long list say nothing about it, and a model links few of so many items together.
+
+    >>> text = "oslo, rome, lima, bern, kyiv, baku, doha, male, suva, riga, bonn, " * 5
+    >>> [text[first:after] for first, after in list_parts(text, 0, len(text))][:2]
+    ['oslo,', 'rome,']
+    """
+    cuts = [match.end() for match in COMMA.finditer(text, start, end) if match.end() < end]
+    if end - start <= LONG or len(cuts) < ITEMS or end - start > ITEM * len(cuts):
+        return [(start, end)]
+    parts = [(at, at + len(text[at:after].rstrip())) for at, after in zip((start, *cuts), (*cuts, end), strict=True)]
+    return [part for part in parts if part[0] < part[1]]

@@ -49,7 +49,8 @@ def read_source(source: Source, limits: Limits = LIMITS) -> "bytes | Image":
             raise ElqError(
                 f"a picture is of the type {kind}, but must be a path, bytes, or a picture of Pillow: give one of them"
             )
-        return source
+        opened: Image = source
+        return opened
     path = Path() if isinstance(source, bytes) else Path(source)
     if isinstance(source, bytes):
         size = len(source)

@@ -1,5 +1,6 @@
 """Long texts are read in windows of sentences; names are never cut, and short texts stay as they were."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -127,3 +128,21 @@ def test_the_released_elq_and_a_conversation_read_the_text_as_before(linker, mon
     assert linker.link(TEXT, context=["i watch films"]) == whole
     assert linker.link([TEXT, "paris"]) != []
     assert torch.is_inference_mode_enabled() is False
+
+
+def test_every_name_of_a_long_list_is_linked():
+    from elq.linking.general import STARTER
+
+    records = [json.loads(line) for line in STARTER.read_text(encoding="utf-8").splitlines()]
+    cities = dict.fromkeys(one["label"] for one in records if "city" in str(one.get("types")).lower())
+    text = ", ".join(cities)
+    links = Linker.from_pretrained("elq/general").link(text)
+    starts = {link.start for link in links}
+    places = [len(", ".join([*cities][:number])) + 2 * (number > 0) for number in range(len(cities))]
+    assert len(cities) > 100
+    assert sum(place in starts for place in places) == len(cities)
+
+
+@pytest.mark.parametrize("text", ["one, two and three. " * 20, "a part of a sentence, which has few commas, and ends " * 12])
+def test_a_text_that_is_no_list_is_not_cut_at_commas(text):
+    assert [text[start:end] for start, end in windows(text)] == sentences(text)
