@@ -1,6 +1,7 @@
 """The image table: it has the vectors of the pictures of each entity, survives changes of the folder, and leaves text alone."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -280,7 +281,8 @@ def test_the_command_makes_and_shows_the_pictures(catalogue, encoder_folder, tmp
         (["--images", "photo"], 'no entity of .* has a picture: give the paths in a column "photo"'),
     ],
 )
-def test_bad_options_end_with_one_sentence(catalogue, encoder_folder, tmp_path, capsys, options, message):
+def test_bad_options_end_with_one_sentence(catalogue, encoder_folder, tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # one of an earlier test may write into a file that is closed
     command = ["--catalogue", str(catalogue), "--output", str(tmp_path / "made"), "--encoder", str(encoder_folder)]
     assert run("build", [*command, *options]) == 2
     said = capsys.readouterr().err
