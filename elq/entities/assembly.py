@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from elq.entities.catalogue import Catalogue, write_catalogue
-from elq.entities.manifest import CATALOGUE, NAMES, TABLE, Manifest, file_sizes, manifest_values
+from elq.entities.manifest import CATALOGUE, MANIFEST, NAMES, TABLE, Manifest, file_sizes, manifest_values
 from elq.entities.parts import claimed_parts, lock_of, open_parts
 from elq.entities.prior import typical_weights
 from elq.errors import ElqError
@@ -93,7 +93,8 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
     Several processes may make the same folder: they share the work, and all return when it is done.
 
     Raises:
-        ElqError: the catalogue is bad, the disk has too little free space, or a vector contains NaN or Inf.
+        ElqError: the catalogue is bad, the disk has too little free space, a vector contains NaN or Inf, or the folder would be
+            replaced by one of other input although its entities were changed.
     """
     work, locks = (output.with_name(f".{output.name}.{ending}") for ending in ("building", "locks"))
     alone = lock_of(output)  # another process may want the same folder
@@ -103,6 +104,8 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
             return Manifest.load(output)
         if output.exists() and not (output / PLAN).is_file():
             raise ElqError(f"{output} exists and was not made by `elq build`: choose another --output or remove the folder")
+        if not holds(output, recipe.plan):
+            _refuse_edited(output)
         source = recipe.vectors()
         _prepare(work, recipe, source.width)
         # the files are opened while the lock is held: later another process may rename the folder
@@ -117,6 +120,15 @@ def assemble(output: Path, recipe: Recipe) -> Manifest:
             log.info("%s is complete: it contains %s entities", output, f"{len(table):,}")
         shutil.rmtree(locks, ignore_errors=True)
     return Manifest.load(output)
+
+
+def _refuse_edited(output: Path) -> None:
+    """Refuse to replace a folder of other input whose entities somebody has changed, since the changes are nowhere else."""
+    if (output / MANIFEST).is_file() and (version := manifest_values(output).get("version")):
+        raise ElqError(
+            f"{output} was changed by `elq add`, `edit`, `remove` or `update` (version {version}), and a build would lose that:"
+            " choose another folder, bring it up to date with `elq update`, or remove it"
+        )
 
 
 def _prepare(work: Path, recipe: Recipe, width: int) -> None:

@@ -476,3 +476,12 @@ def test_the_commands(folder, tmp_path, capsys, quiet):
     ):
         assert run(command[0], command[1:]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_build_does_not_replace_a_folder_that_was_changed(folder, made, tmp_path):
+    remove_entities(folder, [RECORDS[0]["id"]])
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    other = write_lines(tmp_path / "other.jsonl", RECORDS[:2])
+    with pytest.raises(ElqError, match=r"\(version 1\), and a build would lose that: choose another folder"):
+        build_entities(other, folder, made[0])
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
