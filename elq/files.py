@@ -78,6 +78,22 @@ def continuing(path: str | Path, plan: dict[str, Any], chunk: int) -> Iterator[t
         about.unlink()
 
 
+def read_json_file(path: Path, remedy: str) -> Any:
+    """The JSON value in a file.
+
+    Args:
+        path: the file.
+        remedy: what the user should do if it cannot be read.
+
+    Raises:
+        ElqError: the file is missing, or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ElqError(f"{path} cannot be read ({error}): {remedy}") from None
+
+
 def holds_json(path: Path, value: object) -> bool:
     """Whether a file contains this JSON value; False if the file is missing or is not JSON."""
     try:

@@ -7,7 +7,6 @@ fitted on training mentions by maximum likelihood.
 File format: ``ranking.json`` in the model folder, the fields of :class:`Ranking`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from elq.entities.prior import prior_columns
 from elq.errors import ElqError
-from elq.files import write_json
+from elq.files import read_json_file, write_json
 from elq.model.heads import START_BONUS
 from elq.types import NAME_KINDS
 
@@ -67,10 +66,7 @@ class Ranking:
             ElqError: the file is missing, or is not of this format.
         """
         path = Path(folder) / RANKING
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ElqError(f"{path} cannot be read ({error}): give the folder of a bi-encoder, such as runs/…/model") from None
+        values = read_json_file(path, "give the folder of a bi-encoder, such as runs/…/model")
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or values.get("format") != FORMAT or not values.keys() <= known:
             raise ElqError(f"{path} is not a ranking of format {FORMAT}: put a whole copy of the file in its place")

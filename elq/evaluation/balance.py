@@ -147,7 +147,9 @@ def choose_balance(scores: Mapping[Balance, Scores], *, folds: int = FOLDS, seed
     """
     order = [*range(len(scores[AS_LEARNED]))]
     if len(order) < folds:
-        raise ElqError(f"there are {len(order)} questions, but the balance is chosen on {folds} parts of them: give more")
+        raise ElqError(
+            f"there are {len(order)} questions, but the balance is chosen on {folds} parts of them: give at least {folds}"
+        )
     random.Random(seed).shuffle(order)
     pooled = {True: Counts(0, 0, 0), False: Counts(0, 0, 0)}  # whether the balance is chosen
     for fold in range(folds):

@@ -13,9 +13,9 @@ address, or, as in the published folder, the md5 sum of this name with its suffi
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from elq.errors import ElqError
@@ -26,6 +26,8 @@ from elq.reading.records import listing, read_json
 from elq.vision.boxes import checked_box
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 FOLDERS = ("", "images", "mentionImage", "wikinewsImgs")  # beside the file, in which pictures are looked for
 BOXES = ("box", "bbox")
@@ -43,18 +45,25 @@ def read_melbench(path: str | Path, pictures: str | Path | None = None) -> Itera
         ElqError: the file is missing, or a record is bad.
     """
     lost = total = 0
-    for place, record in read_json(Path(path)):
-        try:
-            found, unnamed = _melbench_text(record, int(place.rpartition(" ")[2]), _folders(path, pictures))
-        except ElqError as error:
-            raise ElqError(f"{path}, {place}: {error}") from None
+    for found, unnamed in _made(path, pictures, _melbench_text):
         lost, total = lost + unnamed, total + unnamed + len(found.mentions)
         yield found
     if lost:
         log.warning("%s: %d of %d names do not stand in their sentences, and are left out", path, lost, total)
 
 
-def _melbench_text(record: object, number: int, folders: Sequence[Path]) -> tuple[Annotated, int]:
+def _made(path: str | Path, pictures: str | Path | None, make: Callable[[object, str, Sequence[Path]], Made]) -> Iterator[Made]:
+    """What a function makes of each record, of its number in the file, and of the folders of pictures."""
+    folders = _folders(path, pictures)
+    for place, record in read_json(Path(path)):
+        try:
+            made = make(record, place.rpartition(" ")[2], folders)
+        except ElqError as error:
+            raise ElqError(f"{path}, {place}: {error}") from None
+        yield made
+
+
+def _melbench_text(record: object, number: str, folders: Sequence[Path]) -> tuple[Annotated, int]:
     """One record as a text, and how many of its names are not in the text."""
     text = record.get("sentence") if isinstance(record, Mapping) else None
     if not isinstance(record, Mapping) or not isinstance(text, str):
@@ -68,7 +77,7 @@ def _melbench_text(record: object, number: int, folders: Sequence[Path]) -> tupl
         spans = [(place, text.find(name), len(name)) for place, name in enumerate(names) if name]
     mentions = tuple((start, start + size, golds[place]) for place, start, size in spans if start >= 0)
     box = next((checked_box(record[key]) for key in BOXES if record.get(key) is not None), None)
-    identity = id_text(record.get("id")) or str(number)
+    identity = id_text(record.get("id")) or number
     lost = len(spans) - len(mentions) if box is None else 0
     return Annotated(identity, text, mentions, image=image, box=box, box_gold=golds[0] if box and not mentions else None), lost
 
@@ -105,11 +114,7 @@ def read_wikidiverse(path: str | Path, pictures: str | Path | None = None) -> It
     Raises:
         ElqError: the file is missing, or a record is bad.
     """
-    for place, record in read_json(Path(path)):
-        try:
-            yield _wikidiverse_text(record, place.rpartition(" ")[2], _folders(path, pictures))
-        except ElqError as error:
-            raise ElqError(f"{path}, {place}: {error}") from None
+    yield from _made(path, pictures, _wikidiverse_text)
 
 
 def _wikidiverse_text(record: object, number: str, folders: Sequence[Path]) -> Annotated:

@@ -1,6 +1,5 @@
 """The configuration of a bi-encoder: its settings, and their file config.json."""
 
-import json
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from elq.encoding.marked import BLINK, CHINESE
 from elq.errors import ElqError
+from elq.files import read_json_file
 
 KIND, FORMAT = "biencoder", 1
 MARKERS = {"blink": BLINK, "chinese": CHINESE}
@@ -70,10 +70,7 @@ def read_config(folder: str | Path) -> BiEncoderConfig:
         ElqError: the file is missing, is not that of a bi-encoder, or has unknown keys or values that are not allowed.
     """
     path = Path(folder) / CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ElqError(f"{path} cannot be read ({error}): give the folder of a bi-encoder, such as runs/…/model") from None
+    values = read_json_file(path, "give the folder of a bi-encoder, such as runs/…/model")
     if not isinstance(values, dict) or values.get("kind") != KIND or values.get("format") != FORMAT:
         raise ElqError(
             f"{path} is not the configuration of a bi-encoder of format {FORMAT}: give a folder that `elq train"

@@ -35,7 +35,8 @@ def called(texts: str | Sequence[str], mentions: Any, image: Any, box: Any) -> l
     if isinstance(texts, str):
         texts, mentions, image, box = [texts], None if mentions is None else [mentions], [image], [box]
     if not all(isinstance(text, str) for text in texts):
-        raise ElqError("a text is no string: give a text, or a list of texts")
+        wrong = next(text for text in texts if not isinstance(text, str))
+        raise ElqError(f"a text is no string but of the type {type(wrong).__name__}: give a text, or a list of texts")
     wanted = {"mentions": mentions, "image": image, "box": box}
     for name, given in wanted.items():
         if given is not None and (isinstance(given, str | bytes) or not hasattr(given, "__len__") or len(given) != len(texts)):

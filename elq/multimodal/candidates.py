@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from elq.multimodal.retrieval import BM25
 from elq.multimodal.units.dxr import DXR, JointRows
 
 TOGETHER = 256  # mentions whose candidates are looked for together
+_WORDS: WeakKeyDictionary[Disambiguator, BM25] = WeakKeyDictionary()
 BLOCK = 4_096  # entities whose rows in the joint index are made together
 
 
@@ -130,7 +131,10 @@ class Finder:
         """The catalogue rows (M, k) of the entities whose text or picture is nearest to the text or picture of a mention."""
         unit = self.network.units["dxr"] if self.network is not None and "dxr" in self.network.units else None
         if not isinstance(unit, DXR) or self.entities is None:
-            raise ElqError(f"{self.nearest.joint} candidates by a joint index are asked for, but only the preset dxr has one")
+            raise ElqError(
+                f"{self.nearest.joint} candidates by a joint index are asked for, but only the preset dxr has one:"
+                " choose model.preset=dxr, or leave out data.nearest.joint"
+            )
         device = next(unit.parameters()).device
         if self._joint is None:
             catalogue = self.base.entities.catalogue
@@ -162,8 +166,10 @@ def by_words(base: Disambiguator, examples: Sequence[PicturedMention], k: int) -
     return torch.tensor([[*rows, *[-1] * (k - len(rows))] for rows in found], dtype=torch.int64).view(len(examples), k)
 
 
-@lru_cache(maxsize=2)
 def words_of(base: Disambiguator) -> BM25:
-    """The words of the texts of the entities. A removed entity has none, so no search finds it."""
+    """The words of the texts of the entities, kept as long as the bi-encoder. A removed one has none, so no search finds it."""
+    if (known := _WORDS.get(base)) is not None:
+        return known
     text, catalogue = settings_of(base.entities.manifest).text, base.entities.catalogue
-    return BM25("" if row in catalogue.removed else text(entity) for row, entity in enumerate(catalogue.all_rows()))
+    rows = enumerate(catalogue.all_rows())
+    return _WORDS.setdefault(base, BM25("" if row in catalogue.removed else text(entity) for row, entity in rows))

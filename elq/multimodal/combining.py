@@ -1,6 +1,5 @@
 """Combining: the scores of texts and those of a multimodal network become one score of each candidate."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elq.errors import ElqError
-from elq.files import write_json
+from elq.files import read_json_file, write_json
 from elq.multimodal.candidates import Nearest
 from elq.multimodal.features import UnitScores
 from elq.multimodal.picture_features import PROMPTS
@@ -51,7 +50,9 @@ class PictureLinking:
         for name in ("named", "boxed", "fitted"):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(each) in (int, float) for each in value):
-                raise ElqError(f"{name} in {FILE} is {value!r}, but must be two numbers: put a whole copy there")
+                raise ElqError(
+                    f"{name} in {FILE} is {value!r}, but must be two numbers: put a whole copy of the file in its place"
+                )
             object.__setattr__(self, name, tuple(value))
         if self.prompt not in PROMPTS:
             raise ElqError(f"prompt is {self.prompt!r}, but must be one of {', '.join(PROMPTS)}: choose one")
@@ -70,10 +71,7 @@ class PictureLinking:
             ElqError: the file is missing, or is not of this format.
         """
         path = Path(folder) / FILE
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ElqError(f"{path} cannot be read ({error}): give the folder of a model with pictures") from None
+        values = read_json_file(path, "give the folder of a model with pictures")
         known = {each.name for each in fields(cls)}
         if (
             not isinstance(values, dict)
@@ -92,7 +90,10 @@ class PictureLinking:
 def _nearest(values: object, path: Path) -> Nearest:
     known = {each.name for each in fields(Nearest)}
     if not isinstance(values, Mapping) or not values.keys() <= known:
-        raise ElqError(f"nearest in {path} is {values!r}, but must have {', '.join(sorted(known))}: put a whole copy there")
+        raise ElqError(
+            f"nearest in {path} is {values!r}, but must have {', '.join(sorted(known))}: put a whole copy of the file"
+            " in its place"
+        )
     chosen: dict[str, Any] = dict(values)
     return Nearest(**chosen)
 

@@ -1,12 +1,12 @@
 """The configuration of a multimodal network: its units and the widths of its features, and their file config.json."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from elq.errors import ElqError
+from elq.files import read_json_file
 from elq.multimodal.noise import NoiseSettings
 from elq.multimodal.unit import check_numbers
 
@@ -67,10 +67,7 @@ def read_config(folder: str | Path) -> NetworkConfig:
         ElqError: the file is missing, is not that of a multimodal network, or has keys or values that are not allowed.
     """
     path = Path(folder) / CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ElqError(f"{path} cannot be read ({error}): give the folder of a multimodal network") from None
+    values = read_json_file(path, "give the folder of a multimodal network")
     if not isinstance(values, dict) or values.get("kind") != KIND or values.get("format") != FORMAT:
         raise ElqError(f"{path} is not the configuration of a multimodal network of format {FORMAT}: give the folder of one")
     known = {each.name for each in fields(NetworkConfig)}

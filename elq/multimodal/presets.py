@@ -115,5 +115,5 @@ def preset(name: str) -> Preset:
         ElqError: there is no preset of this name.
     """
     if name not in PRESETS:
-        raise ElqError(f"there is no preset {name!r}: choose of {', '.join(PRESETS)}")
+        raise ElqError(f"there is no preset {name!r}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]

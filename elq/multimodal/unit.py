@@ -81,6 +81,21 @@ class UnitSettings:
             raise ElqError(f"hidden is {self.hidden}, but must be even: set it to 96, the default")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScaledSettings(UnitSettings):
+    """The settings of a unit with a cosine.
+
+    Args:
+        scale: the factor of the cosine at the start; it is learned.
+    """
+
+    scale: float = 20.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "scale")
+
+
 class Look(NamedTuple):
     """What a unit has computed for a batch, so that its loss need not compute it again."""
 

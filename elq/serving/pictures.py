@@ -21,7 +21,7 @@ from elq.serving.contract import CANDIDATES, LinkAnswer, Record, Span
 from elq.serving.link import ERRORS, plain_link
 from elq.serving.page_routes import HEADERS, page_file
 from elq.serving.state import SOON, check_mentions, check_texts, state_of
-from elq.types import BoxLink, Link
+from elq.types import BoxLink, Entity, Link
 from elq.vision.pictures import LIMITS, open_picture
 from elq.vision.problems import PictureProblem
 
@@ -111,13 +111,16 @@ class Pictures:
 
     def paths(self, entity: str) -> list[Path]:
         """The files of the pictures of an entity that are in the folder of the pictures."""
+        record = self.opened().entities.catalogue.by_id([entity]).get(entity)
+        return [] if record is None else self.paths_in(record)
+
+    def paths_in(self, record: Entity) -> list[Path]:
+        """The same for a record that was looked up: each lookup reads all ids of the catalogue."""
         from elq.entities.image_build import paths_of
 
         if self.files is None:
             return []
-        record = self.opened().entities.catalogue.by_id([entity]).get(entity)
-        named = [] if record is None else [path for path in paths_of(record) if "\0" not in path]
-        found = [(self.files / path).resolve() for path in named]
+        found = [(self.files / path).resolve() for path in paths_of(record) if "\0" not in path]
         return [path for path in found if path.is_relative_to(self.files) and is_file(path)]
 
 
@@ -174,7 +177,8 @@ def answer_of(pictures: Pictures, text: str, links: list[Link]) -> dict[str, Any
     ids = {one.entity for each in links for one in each.candidates} | {each.entity for each in links}
     records = pictures.opened().entities.catalogue.by_id(ids)
     plain = [plain_link(each, records) | ({"box": [*each.box]} if isinstance(each, BoxLink) else {}) for each in links]
-    return {"text": text, "links": plain, "pictures": {identity: len(pictures.paths(identity)) for identity in sorted(ids)}}
+    shown = {one: len(pictures.paths_in(records[one])) if one in records else 0 for one in sorted(ids)}
+    return {"text": text, "links": plain, "pictures": shown}
 
 
 @router.get("/pictures/entities/{number}/{entity:path}", responses=ERRORS, summary="A picture of an entity")

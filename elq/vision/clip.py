@@ -4,7 +4,6 @@ Source: CLIP (Radford et al., ICML 2021) and SigLIP (Zhai et al., ICCV 2023). A 
 ``config.json``, ``preprocessor_config.json`` and ``model.safetensors``. Its tower for texts is not read.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from elq.errors import ElqError
-from elq.files import digest_of
+from elq.files import digest_of, read_json_file
 from elq.vision.preparing import Preparation, pixels_of
 from elq.vision.tower import ImageTower, PictureVectors
 
@@ -37,10 +36,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ElqError: the file is missing, or has no JSON object.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ElqError(f"{path} cannot be read ({error}): give a folder of CLIP or SigLIP with its {CONFIG}") from None
+    values = read_json_file(path, f"give a folder of CLIP or SigLIP with its {CONFIG}")
     if not isinstance(values, dict):
         raise ElqError(f"{path} has no JSON object: give a folder of CLIP or SigLIP with its {CONFIG}")
     return values

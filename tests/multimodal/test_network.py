@@ -179,7 +179,7 @@ def test_settings_that_are_not_allowed_are_refused():
         [(name, value)] = values.items()
         with pytest.raises(ElqError, match=f"{name} is {value!r}, but"):
             settings_of(unit, **values)
-    with pytest.raises(ElqError, match="there is no preset 'best': choose of text, "):
+    with pytest.raises(ElqError, match="there is no preset 'best': choose one of text, "):
         preset("best")
     assert unit_class("tglu").name == "tglu"
 

@@ -3,27 +3,21 @@
 from dataclasses import dataclass
 
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Parts, Sizes, Unit, UnitSettings, check_numbers, unit_scores
+from elq.multimodal.unit import Parts, ScaledSettings, Sizes, Unit, unit_scores
 from elq.multimodal.units.parts import Adapter, Scale, best_pair, has_text, project, unit_norm
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSettings(UnitSettings):
+class TextSettings(ScaledSettings):
     """The settings of :class:`TextUnit`.
 
     Args:
         cosine: whether vectors are compared by their cosine. If not, by their inner product, as those of a bi-encoder are.
-        scale: the factor of the cosine or inner product at the start.
         learned: whether the factor is learned. With False and a scale of 1 the unit has no parameters.
     """
 
     cosine: bool = True
-    scale: float = 20.0
     learned: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_numbers(self, "scale")
 
 
 class TextUnit(Unit):
@@ -53,7 +47,7 @@ class TextUnit(Unit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureSettings(UnitSettings):
+class PictureSettings(ScaledSettings):
     """The settings of :class:`PictureUnit`; ``hidden`` is the rank of the change of the vectors.
 
     Args:
@@ -61,10 +55,6 @@ class PictureSettings(UnitSettings):
     """
 
     scale: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_numbers(self, "scale")
 
 
 class PictureUnit(Unit):

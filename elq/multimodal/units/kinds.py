@@ -27,7 +27,7 @@ def unit_class(name: str) -> type[Unit]:
         ElqError: there is no unit of this name.
     """
     if name not in UNITS:
-        raise ElqError(f"there is no unit {name!r}: choose of {', '.join(UNITS)}")
+        raise ElqError(f"there is no unit {name!r}: choose one of {', '.join(UNITS)}")
     return UNITS[name]
 
 

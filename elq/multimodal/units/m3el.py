@@ -10,9 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Look, Parts, Sizes, Unit, UnitSettings, check_numbers, cross_entropy, unit_scores
+from elq.multimodal.unit import (
+    Look,
+    Parts,
+    ScaledSettings,
+    Sizes,
+    Unit,
+    UnitSettings,
+    check_numbers,
+    cross_entropy,
+    unit_scores,
+)
 from elq.multimodal.units.losses import same_entity
-from elq.multimodal.units.mimic import ScaledSettings
 from elq.multimodal.units.parts import (
     Adapter,
     Scale,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from elq.multimodal.features import ModalityFeatures, UnitScores
-from elq.multimodal.unit import Parts, Sizes, Unit, UnitSettings, check_numbers, unit_scores
+from elq.multimodal.unit import Parts, ScaledSettings, Sizes, Unit, UnitSettings, unit_scores
 from elq.multimodal.units.parts import (
     Adapter,
     Scale,
@@ -24,21 +24,6 @@ from elq.multimodal.units.parts import (
     project,
     unit_norm,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaledSettings(UnitSettings):
-    """The settings of a unit with a cosine.
-
-    Args:
-        scale: the factor of the cosine at the start; it is learned.
-    """
-
-    scale: float = 20.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_numbers(self, "scale")
 
 
 class TGLU(Unit):

@@ -4,7 +4,8 @@ import { get, make, own, say } from "./dom.js";
 import { detailsOf } from "./details.js";
 import { Feedback } from "./feedback.js";
 import { curlOf, directionOf, lowestFields, needsOwn, percent, ruleFields, shownLinks, unitPlaces } from "./links.js";
-import { address, ask, Failure, hasToken, keepToken } from "./server.js";
+import { address, ask, Failure, hasToken } from "./server.js";
+import { askForToken, onToken } from "./token.js";
 
 const TYPING = 350; // milliseconds after the last key, before the server is asked
 const AGAIN = 2000; // milliseconds until a server that starts is asked again
@@ -35,23 +36,13 @@ function fail(error) {
   if (error.name === "AbortError") return;
   if (!(error instanceof Failure)) console.error(error);
   if (error.status === 401) {
-    const wrong = hasToken();
-    get("token-form").hidden = false;
-    get("token-why").textContent = wrong
-      ? "The server does not accept this token. Whoever runs the server can give you another."
-      : "This server asks for a token. Whoever runs the server can give it to you.";
-    say(get("problem"), "");
-    get("token").focus();
+    askForToken();
     return;
   }
   say(get("problem"), error instanceof Failure ? error.message : "The page has made a mistake. Load it again.");
 }
 
-get("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  keepToken(get("token").value.trim());
-  get("token").value = "";
-  get("token-form").hidden = true;
+onToken(() => {
   get("question").focus();
   start();
 });

@@ -2,19 +2,15 @@
 
 import { get, make, own, say } from "./dom.js";
 import { codePoints, exponential, percent } from "./links.js";
-import { address, ask, Failure, headersOf, keepToken } from "./server.js";
+import { address, ask, Failure, headersOf } from "./server.js";
+import { askForToken, onToken } from "./token.js";
 
 let picture = null; // the file that was chosen
 let box = null; // left, top, right, bottom in pixels of the picture
 let running = null; // stops a request that is no longer wanted
 const SIDES = ["left", "top", "right", "bottom"];
 
-get("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  keepToken(get("token").value);
-  get("token-form").hidden = true;
-  link();
-});
+onToken(link);
 
 get("ask").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -157,8 +153,8 @@ async function link() {
   } catch (error) {
     if (error.name === "AbortError" || running !== mine) return;
     get("answer").hidden = true;
-    say(get("problem"), error.message);
-    if (error.status === 401) get("token-form").hidden = false;
+    if (error.status === 401) askForToken();
+    else say(get("problem"), error.message);
   }
 }
 
