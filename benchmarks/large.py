@@ -4,8 +4,11 @@
     python benchmarks/large.py measure --folder FOLDER                     opening, memory, search and links
     python benchmarks/large.py add --folder FOLDER --count 1000            adds entities by `elq add`, and removes them
     python benchmarks/large.py kill --folder FOLDER --turns 20             kills `elq add`, and checks what is left
+    python benchmarks/large.py widen --folder WIDE --source FOLDER --model MODEL      the same ones, wide, without names
 
-The records are those of `synthetic.py catalogue`, the vectors those of a clustered table, and the model is elq/general.
+The records are those of `synthetic.py catalogue`, the vectors those of a clustered table, and the model is elq/general. A wide
+folder has the model of `whole_link.py` (BERT-large, random weights). Its vectors are those of the narrow folder, turned into a
+random subspace of 1,024 dimensions. So they have the same inner products, and every column is used.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +34,13 @@ from synthetic import BLOCK, REAL, ClusteredTable, mention_vectors, near_pairs, 
 from elq.encoding.pretrained import GENERAL, resolve_encoder
 from elq.entities.assembly import Recipe, assemble
 from elq.entities.catalogue import Catalogue
-from elq.entities.manifest import open_entities
+from elq.entities.manifest import CATALOGUE, TABLE, file_sizes, open_entities
 from elq.linking.linker import Linker
+from elq.model.config import read_config
 from elq.questions.annotated import read_questions
 from elq.search.exact import ExactIndex
+from elq.search.kinds import build_index
+from elq.search.table import EntityTable, allocate_table
 from elq.tensors import Array
 
 FACTS = ("encoder", "pooling", "text", "max_tokens", "precision", "prior", "encoder_sha256")
@@ -89,6 +96,36 @@ def make(given: argparse.Namespace) -> None:
     print(f"{time.time() - began:.0f} s, {time.process_time() - used:.0f} s of the processor; {sizes}")
 
 
+def basis(width: int, wide: int) -> Array:
+    """Orthonormal rows (width, wide) at random."""
+    return np.linalg.qr(np.random.default_rng(0).standard_normal((wide, width)))[0].T.astype(np.float32)
+
+
+def widen(given: argparse.Namespace) -> None:
+    """Make the folder of the same entities with vectors of the width of a model, without names."""
+    source, (own, began) = open_entities(given.source / "entities"), (given.folder / "entities", time.time())
+    own.mkdir(parents=True)
+    for name in WEIGHTS:
+        if (given.model / name).is_file():
+            os.link(given.model / name, given.folder / name)
+    os.link(given.source / "entities" / CATALOGUE, own / CATALOGUE)
+    narrow, wide = source.table.base, read_config(given.model / "config.json").encoder["hidden_size"]
+    turned = torch.from_numpy(basis(narrow.width, wide))
+    allocate_table(own / TABLE, len(narrow), wide, "float16")
+    table = np.lib.format.open_memmap(own / TABLE, "r+")
+    for start in range(0, len(narrow), BLOCK):
+        table[start : start + BLOCK] = (narrow.tensor(start, start + BLOCK) @ turned).numpy()
+    table.flush()
+    print(f"table: {time.time() - began:.0f} s", flush=True)
+    options = {"columns": given.columns, "dimensions": given.dimensions, "shortlist": given.shortlist, "least_recall": 0.0}
+    build_index("pq4", EntityTable.open(own / TABLE), options).save(own)
+    facts = {"prior": (), "text": {}, "names_sha256": "", "segments": (), "removed": "", "removed_rows": 0, "images": ""}
+    replace(
+        source.manifest, entities=len(narrow), width=wide, index_options=options, files=file_sizes(own), version=0, **facts
+    ).save(own)  # fmt: skip
+    print(f"{time.time() - began:.0f} s; {file_sizes(own)}")
+
+
 def milliseconds(call: Any, arguments: Any) -> str:
     """The median and the 95th percentile of calls, one for each argument."""
     times = []
@@ -113,6 +150,8 @@ def measure(given: argparse.Namespace) -> None:
     print("private {:,.0f} MB, mapped {:,.0f} MB".format(*(size / 1e6 for size in memory_of(os.getpid()))))
     table, index = linker.entities.table, linker.entities.index
     mentions = mention_vectors(Linker.over(resolve_encoder(GENERAL), open_entities(given.real)), texts)
+    if table.width != mentions.shape[1]:
+        mentions = mentions @ torch.from_numpy(basis(mentions.shape[1], table.width))
     one = milliseconds(lambda at: index.search(mentions[at : at + 1], 10), range(100))
     print(f"search of one of {len(mentions)} vectors {one}")
     exact, found = ExactIndex(table).search(mentions, 10), index.search(mentions, 10)
@@ -180,20 +219,24 @@ def kill(given: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["make", "measure", "add", "kill"])
+    parser.add_argument("what", choices=["make", "measure", "add", "kill", "widen"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--entities", type=int, default=5_900_000)
     parser.add_argument("--real", type=Path, default=REAL, help="entities folder of a real catalogue")
     parser.add_argument("--questions", type=Path, default=Path("../shared/questions/webqsp_dev.jsonl"))
     parser.add_argument("--texts", type=int, default=200, help="questions that are linked one by one")
     parser.add_argument("--shortlist", type=int, default=2_000, help="the option of `pq4`")
+    parser.add_argument("--columns", type=int, default=3, help="the option of `pq4` of a wide folder")
+    parser.add_argument("--dimensions", type=int, default=390, help="the option of `pq4` of a wide folder")
+    parser.add_argument("--source", type=Path, help="the narrow folder of a wide one")
+    parser.add_argument("--model", type=Path, help="the model of a wide folder")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--dtype", default="fp32")
     parser.add_argument("--count", type=int, default=1_000, help="entities that are added")
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--longest", type=float, default=15.0, help="seconds after which a command is killed at the latest")
     given = parser.parse_args()
-    {"make": make, "measure": measure, "add": add, "kill": kill}[given.what](given)
+    {"make": make, "measure": measure, "add": add, "kill": kill, "widen": widen}[given.what](given)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def compare_estimates(table: EntityTable, vectors: Tensor) -> None:
         "log-normal, as many above the worst as there are": head.logaddexp(log_normal(table, vectors, worst, matched=True)),
     }
     for size in (1_024, 4_096, ROWS, 16_384):
-        estimates[f"sample of {size:,} rows"] = Normaliser(table, rows=size)(vectors, scores, rows, worst)
+        normaliser = Normaliser(table, rows=size)
+        estimates[f"sample of {size:,} rows"] = normaliser(normaliser.products(vectors), scores, rows, worst)
     share = (head - exact).exp().quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
     shares = " / ".join(f"{value:.2f}" for value in share)
     print(f"{len(vectors):,} spans, N = {len(table):,}; share of the shortlist in the sum, 5% / 50% / 95%: {shares}")

@@ -3,6 +3,7 @@
     python benchmarks/whole_link.py --folder FOLDER                       BERT-large shapes, 154,212 x 1,024
     python benchmarks/whole_link.py --folder FOLDER --way dtype=bf16  with further arguments of Linker.from_pretrained
     python benchmarks/whole_link.py --folder FOLDER --way index=pq4,backend=openvino,dtype=bf16       with another index
+    python benchmarks/whole_link.py --folder FOLDER --way index=pq4:columns@2:shortlist@1000,dtype=bf16       and its options
     python benchmarks/whole_link.py --folder FOLDER --layers 2 --rows 10000 --texts 128
 
 The weights of the encoder are random. The bias of its last layer norm is chosen so that the mean of all token vectors is 0 (the
@@ -51,6 +52,14 @@ SPANS = 8.0  # spans of a question that are searched
 LENGTH = 20.0  # of a mention vector
 THRESHOLD = -4.5
 LARGE = {"hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 4096, "vocab_size": 30_522, "model_type": "bert"}
+LARGE |= {
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "pad_token_id": 0,
+    "layer_norm_eps": 1e-12,
+    "hidden_act": "gelu",
+}
+LARGE |= {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}  # a whole configuration needs no transformers
 Link = Callable[[Sequence[str]], list[list[tuple[int, int, str, float]]]]
 
 
@@ -118,14 +127,15 @@ def make_folder(folder: Path, texts: Sequence[str], rows: int, layers: int, stat
 
 def linker_of(folder: Path, arguments: dict[str, Any]) -> Linker:
     """A linker with an index of a kind, which is built beside the entities if it is not there yet."""
-    kind = arguments.pop("index", "exact")
+    kind, *pairs = arguments.pop("index", "exact").split(":")
     if kind == "exact":
         return Linker.from_pretrained(folder, **arguments)
-    entities, own = open_entities(folder / "entities"), folder / f"index_{kind}"
+    options = {name: int(value) for name, value in (pair.split("@") for pair in pairs)}
+    entities, own = open_entities(folder / "entities"), folder / "_".join(["index", kind, *pairs])
     if not own.is_dir():
         own.mkdir()
-        build_index(kind, entities.table).save(own)
-    return Linker.over(folder, replace(entities, index=open_index(kind, entities.table, own)), **arguments)
+        build_index(kind, entities.table, options).save(own)
+    return Linker.over(folder, replace(entities, index=open_index(kind, entities.table, own, options)), **arguments)
 
 
 def opened(way: str, folder: Path) -> Link:

@@ -14,7 +14,7 @@ import elq
 PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
     ("types", "errors", "progress", "collector"),
-    ("tensors", "files", "configuration", "cache", "reading", "threads", "links"),
+    ("tensors", "files", "configuration", "cache", "reading", "threads", "beside", "links"),
     ("search", "encoding", "transfer", "vision"),
     ("names", "downloads"),
     ("entities",),

@@ -1,8 +1,12 @@
-"""Smooth scales: moves large values from the inputs of linear layers into their weights, before both become 8-bit numbers.
+"""Prepares linear layers whose weights and inputs become 8-bit numbers: a few columns of an input have very large values.
 
-A few columns of an input have values many times as large as the others. With one scale for the whole input, the others would
-have few steps. Each column is divided by a scale, and the weights of the column are multiplied by it, which changes no result
-in fp32 (Xiao et al., "SmoothQuant", 2023). The scales are those of the largest inputs of given texts.
+They are many times as large as the others, which would have few steps with one scale for the whole input. Neither of the two
+remedies changes a result in fp32. Both look at the largest inputs of given texts.
+
+- **Smooth scales.** Each column is divided by a scale, and the weights of the column are multiplied by it (Xiao et al.,
+  "SmoothQuant", 2023).
+- **Outliers.** In the second layers of the feed-forward blocks, a part of the columns is multiplied apart from the others, and
+  stays fp32 (Dettmers et al., "LLM.int8()", 2022).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +19,7 @@ from elq.tensors import TokenBatch
 
 ALPHA = 0.75  # 0 leaves the inputs as they are; 1 makes all columns of the input equally large
 LEAST = 1e-4  # smaller values count as this one
+APART = 24  # of so many columns of a layer with more inputs than outputs, one is an outlier
 
 
 class SmoothLinear(nn.Module):
@@ -34,6 +39,31 @@ class SmoothLinear(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """The output (…, E) of the layer for the input (…, D)."""
         return nn.functional.linear(values * self.inverse, self.weight, self.bias)
+
+
+class OutlierLinear(nn.Module):
+    """A linear layer (…, D) → (…, E) of whose input some columns are multiplied apart from the others.
+
+    Args:
+        linear: the layer.
+        outliers: (O,) int64, the columns.
+    """
+
+    outliers: Tensor
+
+    def __init__(self, linear: nn.Linear, outliers: Tensor) -> None:
+        super().__init__()
+        weight = linear.weight.detach()  # (E, D)
+        self.register_buffer("outliers", outliers)
+        self.others = nn.Parameter(torch.ones(weight.shape[1]).index_fill(0, outliers, 0))  # (D,)
+        self.weight = nn.Parameter(weight.index_fill(1, outliers, 0))  # (E, D)
+        self.apart = nn.Parameter(weight[:, outliers])  # (E, O)
+        self.bias = linear.bias
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The output (…, E) of the layer for the input (…, D)."""
+        found = nn.functional.linear(values * self.others, self.weight, self.bias)  # (…, E)
+        return found + nn.functional.linear(values.index_select(-1, self.outliers), self.apart)
 
 
 def linear_layers(encoder: Encoder) -> dict[str, nn.Linear]:
@@ -64,7 +94,7 @@ def largest_inputs(encoder: Encoder, batches: Sequence[TokenBatch]) -> dict[str,
 
 
 def smooth(encoder: Encoder, largest: Mapping[str, Tensor]) -> None:
-    """Replace the linear layers of an encoder by smooth ones with the same results.
+    """Replace the linear layers of an encoder by such with smooth scales or outliers, and the same results.
 
     Args:
         encoder: the encoder, which is changed.
@@ -72,7 +102,14 @@ def smooth(encoder: Encoder, largest: Mapping[str, Tensor]) -> None:
     """
     for name, layer in linear_layers(encoder).items():
         if name in largest:
-            columns = layer.weight.detach().abs().amax(0).clamp_min(LEAST)  # (D,)
-            scales = largest[name].clamp_min(LEAST) ** ALPHA / columns ** (1 - ALPHA)  # (D,)
             parent, _, own = name.rpartition(".")
-            setattr(encoder.get_submodule(parent), own, SmoothLinear(layer, scales / scales.mean()))
+            setattr(encoder.get_submodule(parent), own, _prepared(layer, largest[name]))
+
+
+def _prepared(layer: nn.Linear, largest: Tensor) -> nn.Module:
+    """A layer with outliers if it has more inputs than outputs, else with smooth scales, from its largest inputs (D,)."""
+    if layer.in_features > layer.out_features:
+        return OutlierLinear(layer, largest.topk(layer.in_features // APART).indices.sort().values)
+    columns = layer.weight.detach().abs().amax(0).clamp_min(LEAST)  # (D,)
+    scales = largest.clamp_min(LEAST) ** ALPHA / columns ** (1 - ALPHA)  # (D,)
+    return SmoothLinear(layer, scales / scales.mean())

@@ -136,8 +136,9 @@ class Catalogue:
         self._firsts = [*accumulate((batch.num_rows for batch in self._batches), initial=0)]  # rows, and the number of all
         # rows of segments; the buffer as it is, see `records`
         self._added = np.array([row for row in range(self._base_rows, len(self)) if row not in removed], np.int64)
-        places = pa.Array.from_buffers(pa.int64(), len(self._added), [None, pa.py_buffer(self._added)])
-        self._added_ids = self._table.column("id").take(places)
+        inside = self._added - self._base_rows
+        places = pa.Array.from_buffers(pa.int64(), len(inside), [None, pa.py_buffer(inside)])
+        self._added_ids = self._table.column("id").slice(self._base_rows).take(places)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from elq.beside import together
 from elq.entities.catalogue import Catalogue
 from elq.entities.prior import prior_columns
 from elq.entities.segments import IMAGE_FILES, Segment, check_parts, read_removed
@@ -232,23 +234,31 @@ def _open(folder: Path, manifest: Manifest) -> Entities:
         raise ElqError(f"{folder} has files of {sizes} bytes, but the manifest says {manifest.files}: {AGAIN}")
     base, *others = (folder / place for place in manifest.places)
     removed = read_removed(folder / manifest.removed, manifest.rows, manifest.removed_rows) if manifest.removed else frozenset()
-    catalogue = Catalogue(base / CATALOGUE, *(place / CATALOGUE for place in others), removed=removed)
-    catalogue.folder = folder  # the base may be a folder in it
     table = EntityTable.open(base / TABLE, *(place / TABLE for place in others))
+    _agree(folder, (f"{TABLE} rows", len(table), manifest.rows), (f"{TABLE} width", table.width, manifest.width))
+    _agree(folder, (f"{TABLE} dtype", table.dtype, manifest.dtype))
+    digests = (manifest.names_sha256, *(segment.names_sha256 for segment in manifest.segments))
+    named = zip((base, *others), digests, table.firsts, strict=True) if manifest.names_sha256 else ()
+    catalogue, index, *names = together(  # each reads a file from its first byte to its last
+        partial(Catalogue, *(place / CATALOGUE for place in (base, *others)), removed=removed),
+        partial(open_index, manifest.index, table, base, manifest.index_options, removed),
+        *(partial(open_names, place / NAMES, digest, first=first, removed=removed) for place, digest, first in named),
+    )
+    catalogue.folder = folder  # the base may be a folder in it
     hashes = [manifest.catalogue_sha256, *(segment.catalogue_sha256 for segment in manifest.segments)]
-    for what, actual, expected in (
-        (f"{CATALOGUE} rows", len(catalogue), manifest.rows),
-        (f"{CATALOGUE} content", ", ".join(catalogue.hashes), ", ".join(hashes)),
-        (f"{TABLE} rows", len(table), manifest.rows),
-        (f"{TABLE} width", table.width, manifest.width),
-        (f"{TABLE} dtype", table.dtype, manifest.dtype),
-    ):
+    content = (f"{CATALOGUE} content", ", ".join(catalogue.hashes), ", ".join(hashes))
+    _agree(folder, (f"{CATALOGUE} rows", len(catalogue), manifest.rows), content)
+    if names:
+        catalogue.names = names[0] if len(names) == 1 else JoinedNames(names)
+    return Entities(manifest, catalogue, table, index)
+
+
+def _agree(folder: Path, *facts: tuple[str, object, object]) -> None:
+    """Refuse a folder of whose facts (what, its value, the value in the manifest) the two values differ.
+
+    Raises:
+        ElqError: two values differ.
+    """
+    for what, actual, expected in facts:
         if actual != expected:
             raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: {AGAIN}")
-    if manifest.names_sha256:
-        parts, digests = [], (manifest.names_sha256, *(segment.names_sha256 for segment in manifest.segments))
-        for place, digest, first in zip((base, *others), digests, table.firsts, strict=True):
-            parts.append(open_names(place / NAMES, digest, first=first, removed=removed))
-        catalogue.names = parts[0] if len(parts) == 1 else JoinedNames(parts)
-    index = open_index(manifest.index, table, base, manifest.index_options, removed)
-    return Entities(manifest, catalogue, table, index)

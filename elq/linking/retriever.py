@@ -1,12 +1,13 @@
 """Retrieval: finds the candidates of mentions, in the index and by their names."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from elq.beside import begun
 from elq.entities.manifest import Entities
 from elq.errors import ElqError
 from elq.linking.balance import AS_LEARNED, Balance
@@ -109,8 +110,9 @@ class Retriever:
         vectors = self.model.mention_vectors(hidden, there)  # (Q, D)
         searched = self.model.search_vectors(vectors, hidden, tokens.text_mask.to(hidden.device), there)  # (Q, D)
         near = searched.float().cpu()  # (Q, D)
+        sampled = begun(partial(self.normaliser.products, near)) if score_mode == "shortlist" else None  # while it searches
         matched = self._name_matches(texts, tokens, spans, near)
-        scores, rows, normaliser = self._search(near, k, score_mode, matched)  # (Q, K) twice, (Q,)
+        scores, rows, normaliser = self._search(near, k, score_mode, matched, sampled)  # (Q, K) twice, (Q,)
         if matched is not None:
             scores, rows = with_name_matches(scores, rows, *matched)
             if normaliser is not None:
@@ -170,13 +172,18 @@ class Retriever:
         named = self.entities.table.gather(found.rows.clamp_min(0))  # (Q, E, D)
         return torch.einsum("qd,qed->qe", near, named), found.rows, self.balance.of_bonus(bonus)
 
-    def _search(self, near: Tensor, k: int, score_mode: str, matched: Matched | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Scores and rows (Q, K) of the nearest entities, and log Σ exp over all, (Q,), if the score mode needs it."""
+    def _search(
+        self, near: Tensor, k: int, score_mode: str, matched: Matched | None, sampled: Callable[[], Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Scores and rows (Q, K) of the nearest entities, and log Σ exp over all, (Q,), if the score mode needs it.
+
+        For score mode ``shortlist``, ``sampled`` waits for the inner products (Q, S) with the rows of the sample.
+        """
         index = self.entities.index
         if score_mode == "table":
             return index.search_normalised(near, k)
-        if score_mode != "shortlist":
+        if sampled is None:
             return *index.search(near, k), None
         scores, rows = index.search(near, max(k, self.shortlist))  # (Q, S)
         listed = shortlisted(scores[:, : self.shortlist], rows[:, : self.shortlist], *(matched or ())[:2])
-        return scores[:, :k], rows[:, :k], self.normaliser(near, *listed)
+        return scores[:, :k], rows[:, :k], self.normaliser(sampled(), *listed)

@@ -65,11 +65,12 @@ class Scorer:
     ) -> None:
         self.model, self.tokenizer, self.retriever, self.reranker = model, tokenizer, retriever, reranker
         self.score_mode, self.max_mentions = score_mode, max_mentions
+        self._parameter = next(model.parameters())  # to find it anew for each question takes longer than it should
 
     @property
     def device(self) -> torch.device:
         """The device on which the encoder runs."""
-        return next(self.model.parameters()).device
+        return self._parameter.device
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
         """The tokens of B questions. If the model uses names, they also say which spans are names."""

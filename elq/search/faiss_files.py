@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from elq.errors import AGAIN, ElqError
+from elq.tensors import Array
 
 REGISTER = 16  # numbers that a processor computes together
 
@@ -69,21 +70,31 @@ def read_codes(path: str | Path, rows: int, width: int) -> Any:
     return index
 
 
-def read_fast_scan(path: str | Path, rows: int, width: int) -> Any:
+def read_fast_scan(path: str | Path, rows: int, width: int) -> tuple[Any, Any, Array | None]:
     """Read the file of product codes of 4 bits of a table, whose last code may have columns of zeros.
 
     Args:
         path: the file.
         rows, width: N and D of the table.
 
+    Returns:
+        The index in the file, which owns the others; its codes; and the rotation (D, P) that vectors need before, or None.
+
     Raises:
         ElqError: the file is unreadable, or the index has another kind, metric or size, or is damaged.
     """
     import faiss
 
-    index = codes = _opened(path, faiss.IO_FLAG_READ_ONLY, rows * width // 128)  # a code has at most 64 columns
-    if type(index) is not faiss.IndexPQFastScan or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexPQFastScan: {AGAIN}")
+    index: Any = _opened(path, faiss.IO_FLAG_READ_ONLY, rows)  # a code has at least a byte
+    codes: Any = index
+    rotation = None
+    if type(index) is faiss.IndexPreTransform:
+        turn, codes = _rotated(path, index, width)
+        width, rotation = turn.d_out, faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in).T  # (D, P)
+        _check(path, bool(np.isfinite(rotation).all()))
+    kind: Any = type(codes)
+    if kind is not faiss.IndexPQFastScan or codes.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise ElqError(f"{path} contains a {type(codes).__name__}, but must contain an IndexPQFastScan: {AGAIN}")
     parts = codes.pq
     _check(path, parts.nbits == 4 and parts.M == codes.M > 0 and parts.d == codes.d == parts.M * parts.dsub)
     _check_size(path, codes, rows, -(-width // parts.dsub) * parts.dsub)
@@ -91,7 +102,7 @@ def read_fast_scan(path: str | Path, rows: int, width: int) -> Any:
     stored = -(-rows // 32) * 32  # the codes of 32 rows are stored together
     _check(path, (codes.bbs, codes.ntotal2, codes.codes.size()) == (32, stored, stored * codes.M2 // 2))
     codes.implem, codes.qbs, codes.skip = 0, 0, 0  # how it is searched: faiss chooses
-    return codes
+    return index, codes, rotation
 
 
 def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any:
@@ -112,12 +123,9 @@ def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any
     inner = width
     wanted: type[Any] = faiss.IndexIVFPQ if rotated else faiss.IndexIVFScalarQuantizer
     if rotated:
-        if type(index) is not faiss.IndexPreTransform or lists.chain.size() != 1:
-            raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexPreTransform: {AGAIN}")
-        turn: Any = faiss.downcast_VectorTransform(lists.chain.at(0))
-        lists, inner = faiss.downcast_index(lists.index), turn.d_out
-        sound = isinstance(turn, faiss.LinearTransform) and turn.d_in == width and turn.A.size() == width * inner
-        _check(path, sound and not turn.have_bias and lists.ntotal == rows)
+        turn, lists = _rotated(path, index, width)
+        inner = turn.d_out
+        _check(path, lists.ntotal == rows)
     if type(lists) is not wanted:
         raise ElqError(f"{path} contains a {type(lists).__name__}, but must contain an {wanted.__name__}: {AGAIN}")
     if not rotated and lists.d == whole_registers(width):  # an older file may have no columns of zeros
@@ -135,6 +143,20 @@ def read_lists(path: str | Path, rows: int, width: int, *, rotated: bool) -> Any
         _check(path, lists.code_size == inner and _is_quantiser(lists.sq, inner))
     stored.prefetch_nthread = 0  # otherwise every search starts threads that read the lists beforehand
     return index
+
+
+def _rotated(path: str | Path, index: Any, width: int) -> tuple[Any, Any]:
+    """The rotation of an index over rotated vectors, and the index that gets them."""
+    import faiss
+
+    kind: Any = type(index)
+    if kind is not faiss.IndexPreTransform or index.chain.size() != 1:
+        raise ElqError(f"{path} contains a {type(index).__name__}, but must contain an IndexPreTransform: {AGAIN}")
+    turn: Any = faiss.downcast_VectorTransform(index.chain.at(0))
+    inner: Any = faiss.downcast_index(index.index)
+    sound = isinstance(turn, faiss.LinearTransform) and turn.d_in == width and turn.A.size() == width * turn.d_out
+    _check(path, sound and not turn.have_bias)
+    return turn, inner
 
 
 def _opened(path: str | Path, flag: int, least: int) -> Any:

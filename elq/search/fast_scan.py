@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from elq.search.faiss_files import read_fast_scan
 from elq.search.lists import sample_rows
@@ -29,8 +30,27 @@ class Pq4Options:
     """The options of the index ``pq4``."""
 
     columns: int = option(3, "columns with one code of 4 bits: fewer find more entities, but are slower", least=1, most=64)
+    dimensions: int = option(
+        0,
+        "columns to which wide vectors are rotated before they are coded, so that fewer codes do; 0: none",
+        least=0,
+        most=9_999,
+    )
     shortlist: int = shortlist_option(256)
     least_recall: float = floor_option()
+
+
+def principal(table: EntityTable, dimensions: int) -> Tensor:
+    """The rotation (D, P) of vectors to P dimensions that keeps most of their inner products.
+
+    These are the principal axes of the rows, not centred, in a random order and mixture: otherwise the first code would have
+    the largest values, and the last ones none (Jégou et al. 2010, "Aggregating local descriptors into a compact image
+    representation").
+    """
+    rows = table.gather(sample_rows(table, TRAINED))  # (S, D)
+    axes: Tensor = torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -min(dimensions, table.width) :]  # (D, P)
+    mixed: Tensor = torch.linalg.qr(torch.randn(axes.shape[1], axes.shape[1], generator=torch.Generator().manual_seed(0))).Q
+    return (axes @ mixed).contiguous()
 
 
 def part_of(codes: Any, first: int, after: int) -> Any:
@@ -67,6 +87,7 @@ class Pq4Index(ShortlistIndex):
         table: the entity table.
         index: the faiss index over the rows of the table, with columns of zeros behind them so that all codes are whole.
         shortlist: the entities whose scores are computed.
+        rotation: (D, P) that was applied to the rows before they were coded; None: they were coded as they are.
         parts: the number of parts; with more than one, the index cannot be saved.
     """
 
@@ -74,41 +95,61 @@ class Pq4Index(ShortlistIndex):
     options = Pq4Options
     raising = ("shortlist", "columns")
 
-    def __init__(self, table: EntityTable, index: Any, shortlist: int, parts: int = 1) -> None:
+    def __init__(
+        self, table: EntityTable, index: Any, shortlist: int, parts: int = 1, *, rotation: Tensor | None = None
+    ) -> None:
         super().__init__(table, index, shortlist)
+        self._rotation, self._owner = rotation, index  # the codes of an opened file belong to another faiss index
         self._parts = {0: index}
         if parts > 1:
             self._parts, self._faiss = divided(index, parts), None  # the codes are in memory only once
 
     @classmethod
     def disk_bytes(cls, rows: int, width: int, options: Pq4Options) -> int:
-        """Half a byte for each code, and the values of the codes in fp32."""
-        parts = -(-width // options.columns)
+        """Half a byte for each code, and the values of the codes and the rotation in fp32."""
+        coded = min(width, options.dimensions or width)
+        parts = -(-coded // options.columns)
         stored = -(-rows // TOGETHER) * TOGETHER * -(-parts // 2)
-        return HEADER_BYTES + stored + 4 * CODES * parts * options.columns
+        rotation = HEADER_BYTES + 4 * width * coded if options.dimensions else 0
+        return HEADER_BYTES + stored + 4 * CODES * parts * options.columns + rotation
 
     @classmethod
     def build_with(cls, table: EntityTable, options: Pq4Options, prior: int) -> Self:
         """Find the values of the codes with a part of the rows, then encode all rows."""
         import faiss
 
-        parts = -(-table.width // options.columns)
+        rotation = principal(table, options.dimensions) if options.dimensions else None
+        parts = -(-(table.width if rotation is None else rotation.shape[1]) // options.columns)
         codes = faiss.IndexPQFastScan(parts * options.columns, parts, 4, faiss.METRIC_INNER_PRODUCT)
         rows = sample_rows(table, TRAINED)
-        codes.train(padded(table.gather(rows.repeat(-(-FEWEST // len(rows)))).numpy(), codes.d))
+        codes.train(_coded(table.gather(rows.repeat(-(-FEWEST // len(rows)))), rotation, codes.d))
         for start in range(0, len(table), BLOCK):
-            codes.add(padded(table.tensor(start, start + BLOCK).numpy(), codes.d))
-        return cls(table, codes, options.shortlist)
+            codes.add(_coded(table.tensor(start, start + BLOCK), rotation, codes.d))
+        return cls(table, codes, options.shortlist, rotation=rotation)
 
     @classmethod
     def open(cls, table: EntityTable, folder: Path, chosen: Mapping[str, Value]) -> Self:
         """Open ``index.faiss``, which is then in memory."""
-        codes = read_fast_scan(folder / FILE, len(table), table.width)
-        return cls(table, codes, cls.values(chosen).shortlist, min(torch.get_num_threads(), len(table) // DIVIDED))
+        index, codes, rotation = read_fast_scan(folder / FILE, len(table), table.width)
+        parts = min(torch.get_num_threads(), len(table) // DIVIDED)
+        turned = None if rotation is None else torch.from_numpy(rotation.copy())
+        made = cls(table, codes, cls.values(chosen).shortlist, parts, rotation=turned)
+        made._owner = index if made._faiss is codes else None
+        return made
+
+    def _whole(self) -> Any:
+        import faiss
+
+        if self._rotation is None:
+            return self._faiss
+        turn: Any = faiss.LinearTransform(*self._rotation.shape, False)  # type: ignore[call-arg]
+        faiss.copy_array_to_vector(self._rotation.T.numpy().ravel(), turn.A)
+        turn.is_trained = True
+        return faiss.IndexPreTransform(turn, self._faiss)
 
     def _nearest(self, vectors: Array, size: int, k: int) -> Array:
         width = next(iter(self._parts.values())).d
-        queries, found = padded(vectors, width), dict[int, tuple[Array, Array]]()
+        queries, found = _coded(torch.from_numpy(vectors), self._rotation, width), dict[int, tuple[Array, Array]]()
 
         def search(first: int) -> None:
             scores, rows = self._parts[first].search(queries, size)  # (Q, S) twice
@@ -125,3 +166,8 @@ class Pq4Index(ShortlistIndex):
             return rows
         best = np.argpartition(-scores, size - 1, axis=1)[:, :size]  # (Q, S)
         return np.take_along_axis(rows, best, axis=1)
+
+
+def _coded(vectors: Tensor, rotation: Tensor | None, width: int) -> Array:
+    """Vectors (Q, D) as faiss gets them, (Q, width): rotated, with columns of zeros behind them."""
+    return padded((vectors if rotation is None else vectors @ rotation).numpy(), width)

@@ -38,11 +38,15 @@ class Normaliser:
         self._rows = torch.from_numpy(drawn)  # (S,) ascending
         self._vectors = table.gather(self._rows)  # (S, D)
 
-    def __call__(self, vectors: Tensor, scores: Tensor, rows: Tensor, worst: Tensor) -> Tensor:
+    def products(self, vectors: Tensor) -> Tensor:
+        """The inner products (Q, S) of mention vectors (Q, D) on the CPU, fp32, with the rows of the sample."""
+        return vectors @ self._vectors.T
+
+    def __call__(self, products: Tensor, scores: Tensor, rows: Tensor, worst: Tensor) -> Tensor:
         """The estimates of Q mentions, (Q,) fp32.
 
         Args:
-            vectors: (Q, D) mention vectors on the CPU, fp32.
+            products: (Q, S) what :meth:`products` returned for them; it is overwritten.
             scores: (Q, E) inner products of the entities that count exactly, −inf where there is none.
             rows: (Q, E) their rows, each at most once, −1 where there is none.
             worst: (Q,) a limit of the inner products of the other entities. An approximate search may miss better ones: in the
@@ -50,7 +54,6 @@ class Normaliser:
         """
         places = torch.searchsorted(self._rows, rows.contiguous()).clamp_max_(len(self._rows) - 1)  # (Q, E)
         twice = self._rows[places] == rows  # (Q, E)
-        products = vectors @ self._vectors.T  # (Q, S)
         query, entity = twice.nonzero(as_tuple=True)
         products[query, places[query, entity]] = -math.inf
         counted = len(self._rows) - twice.sum(-1)  # (Q,)

@@ -17,7 +17,7 @@ from elq.search.table import EntityTable
 from elq.tensors import Array
 
 FILE = "index.faiss"
-GATHERED = 16_384  # rows of the table that are in memory as fp32 at a time
+GATHERED = 2**21  # values of the table that are in memory as fp32 at a time; larger blocks of memory are not given back
 FLOOR = 0.99  # the least recall@1 of a compressed kind, by default
 
 
@@ -54,7 +54,7 @@ def rescored(table: EntityTable, vectors: Tensor, rows: Tensor, k: int) -> tuple
         Scores (Q, K), best first, and rows (Q, K); −inf and −1 where there is no row. Among equals the earlier row comes first.
     """
     found = []
-    step = max(1, GATHERED // rows.shape[1])
+    step = max(1, GATHERED // (table.width * rows.shape[1]))
     for queries, some in zip(torch.split(vectors, step), torch.split(rows.sort(dim=-1).values, step), strict=True):
         scores = torch.einsum("qd,qsd->qs", queries, table.gather(some.clamp_min(0)))  # (Q, S)
         scores, order = scores.masked_fill(some < 0, -torch.inf).sort(dim=-1, descending=True, stable=True)
@@ -123,4 +123,8 @@ class ShortlistIndex(EntityIndex):
 
         # if faiss opened the file itself, it would ignore an error in the last write
         with replacing(folder / FILE, "wb") as stream:
-            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
+            faiss.write_index(self._whole(), faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
+
+    def _whole(self) -> Any:
+        """The faiss index that is written to the file."""
+        return self._faiss

@@ -17,7 +17,7 @@ from elq.commands import run
 from elq.encoding import runtimes
 from elq.encoding.computing import Computing
 from elq.encoding.pretrained import load_tokenizer
-from elq.encoding.smooth import largest_inputs, linear_layers, smooth
+from elq.encoding.smooth import APART, largest_inputs, linear_layers, smooth
 from elq.linking.decision import Decision
 from elq.linking.exporting import export_encoder
 from elq.linking.exports import EXPORTS, exported_file, open_network
@@ -229,6 +229,27 @@ def test_smooth_layers_have_the_same_results_and_smaller_largest_inputs(tmp_path
     one = before[next(name for name in names if name.endswith("layer.0.attention.self.query"))]
     after = one * first.inverse
     assert one.max() / one.median() > 3 * after.max() / after.median()
+    second = encoder.transformer.encoder.layer[0].output.dense
+    large = before[next(name for name in names if name.endswith("layer.0.output.dense"))]
+    assert len(second.outliers) == len(large) // APART > 0
+    assert large[second.outliers].min() >= large[second.others.bool()].max()  # the others are never larger
+    assert float(second.weight.numpy(force=True)[:, second.outliers.numpy()].max()) == 0.0
+
+
+def test_outliers_stay_fp32_in_an_int8_file(folder):
+    """The products of outliers have fp32 weights, one for each second layer of a feed-forward block; all others are int8."""
+    import onnx
+
+    graph = onnx.load(folder / "encoder.int8.onnx").graph
+    weights = {weight.name: weight for weight in graph.initializer}
+    kinds = {node.op_type: [] for node in graph.node}
+    for node in graph.node:
+        kinds[node.op_type] += [weights[name] for name in node.input if name in weights and len(weights[name].dims) == 2]
+    layers = ELQ.from_pretrained(folder).encoder.transformer.encoder.layer
+    inside = layers[0].output.dense.in_features // APART
+    assert [tuple(weight.dims) for weight in kinds["MatMul"]] == [(inside, layers[0].output.dense.out_features)] * len(layers)
+    assert {weight.data_type for weight in kinds["MatMulInteger"]} == {onnx.TensorProto.INT8}
+    assert len(kinds["MatMulInteger"]) == 6 * len(layers)
 
 
 def test_the_commands(folder, tmp_path, capsys):

@@ -10,7 +10,7 @@ from elq.entities.manifest import TABLE, open_entities
 from elq.errors import ElqError
 from elq.search.exact import ExactIndex
 from elq.search.faiss_files import read_lists
-from elq.search.fast_scan import Pq4Index
+from elq.search.fast_scan import Pq4Index, principal
 from elq.search.kinds import INDEX_KINDS, build_index, open_index
 from elq.search.lists import find_lists, limits
 from elq.search.mentions import mention_like
@@ -86,6 +86,60 @@ def test_fewer_columns_to_a_code_raise_the_recall(queries):
     table = EntityTable(np.random.default_rng(0).standard_normal((SIZE, 24)).astype(np.float16))
     recalls = [recall(build_index("pq4", table, {"columns": n, "shortlist": 4}), queries).ten for n in (12, 4, 1)]
     assert recalls[0] < recalls[1] < recalls[2]
+
+
+@pytest.fixture
+def flat():
+    """A table of rank 12 whose vectors use all of 48 columns."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((SIZE, 12)) * 1.3 ** np.arange(12) @ random.standard_normal((12, 48))
+    return EntityTable(rows.astype(np.float32)), torch.from_numpy(random.standard_normal((40, 48)).astype(np.float32))
+
+
+def test_a_rotation_keeps_the_inner_products_of_a_table_of_low_rank(flat):
+    table, queries = flat
+    rotation = principal(table, 12)
+    torch.testing.assert_close(rotation.T @ rotation, torch.eye(12), rtol=0, atol=1e-5)
+    rows = table.tensor()
+    torch.testing.assert_close((queries @ rotation) @ (rows @ rotation).T, queries @ rows.T, rtol=1e-3, atol=1e-3)
+    energy = (rows @ rotation).square().mean(0)
+    assert energy.max() < 6 * energy.median()  # mixed: without that, the axes have the eigenvalues in order
+    assert principal(table, 100).shape == (48, 48)
+
+
+def test_a_rotation_finds_more_with_the_same_number_of_codes(flat, tmp_path):
+    table, queries = flat
+    plain = build_index("pq4", table, {"columns": 4, "shortlist": 20})
+    chosen = {"columns": 1, "dimensions": 12, "shortlist": 20}
+    rotated = build_index("pq4", table, chosen)
+    assert rotated._faiss.M == plain._faiss.M == 12
+    assert recall(rotated, queries).ten > recall(plain, queries).ten + 0.1
+    rotated.save(tmp_path)
+    for found, expected in zip(
+        open_index("pq4", table, tmp_path, chosen).search(queries, 5), rotated.search(queries, 5), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
+def test_a_rotation_of_another_table_or_with_a_shift_is_refused(flat, tmp_path):
+    table, _ = flat
+    built = build_index("pq4", table, {"columns": 1, "dimensions": 12})
+    built.save(tmp_path)
+    with pytest.raises(ElqError, match="parts that do not fit each other"):
+        open_index("pq4", EntityTable(table.vectors[:, :40].copy()), tmp_path)
+    whole = built._whole()
+    turn = faiss.downcast_VectorTransform(whole.chain.at(0))
+    turn.have_bias = True
+    faiss.copy_array_to_vector(np.ones(12, np.float32), turn.b)
+    faiss.write_index(whole, str(tmp_path / FILE))
+    with pytest.raises(ElqError, match="parts that do not fit each other"):
+        open_index("pq4", table, tmp_path)
+    other = faiss.IndexPreTransform(faiss.OPQMatrix(48, 1, 12), faiss.IndexFlatIP(12))
+    other.train(table.vectors)
+    other.add(table.vectors)
+    faiss.write_index(other, str(tmp_path / FILE))
+    with pytest.raises(ElqError, match="contains a IndexFlatIP, but must contain an IndexPQFastScan"):
+        open_index("pq4", table, tmp_path)
 
 
 @pytest.mark.parametrize("kind", INVERTED)

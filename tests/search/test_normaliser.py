@@ -18,7 +18,11 @@ def exact(table, queries, removed=()):
 
 def estimates(table, queries, k, removed=(), **sample):
     scores, rows = ExactIndex(table, removed=removed).search(queries, k)
-    return Normaliser(table, removed, **sample)(queries, scores, rows, scores[:, -1])
+    return estimate(Normaliser(table, removed, **sample), queries, scores, rows, scores[:, -1])
+
+
+def estimate(normaliser, queries, *found):
+    return normaliser(normaliser.products(queries), *found)
 
 
 def near(found, expected):
@@ -58,7 +62,7 @@ def test_entities_that_were_found_count_once(table, queries):
         torch.nn.functional.pad(scores[:, order], (0, 3), value=-torch.inf),
         torch.nn.functional.pad(rows[:, order], (0, 3), value=-1),
     )
-    near(Normaliser(table)(queries, *padded, worst), exact(table, queries))
+    near(estimate(Normaliser(table), queries, *padded, worst), exact(table, queries))
 
 
 def test_an_entity_that_the_search_missed_does_not_stand_for_many(queries):
@@ -66,6 +70,6 @@ def test_an_entity_that_the_search_missed_does_not_stand_for_many(queries):
     vectors[500] = queries[0].numpy()  # by far the best one
     table = EntityTable(vectors)
     scores, rows = ExactIndex(table).search(queries[:1], 21)
-    limited = Normaliser(table, rows=1_000)(queries[:1], scores[:, 1:], rows[:, 1:], scores[:, -1])
+    limited = estimate(Normaliser(table, rows=1_000), queries[:1], scores[:, 1:], rows[:, 1:], scores[:, -1])
     truth = exact(EntityTable(np.delete(vectors, 500, 0)), queries[:1])
     assert float((limited - truth).abs()) < 0.1 < float(exact(table, queries[:1]) - truth) - 10
