@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.names.dictionary import Dictionary, span_texts
 from elq.tensors import Batch, Spans, TokenBatch
+from elq.training.nouns import GenericNouns
 from elq.types import Question
 
 POOL = 8  # batches that are sorted together; with many, copies of a question would come into one batch
@@ -62,6 +63,7 @@ class Collator:
         names: whether the model uses names: the spans that are names, and the entities that a mention's name may mean.
         wrong_names: the largest number of names in a question that are no mentions and that become NIL mentions of the
             disambiguation loss.
+        nouns: finds the generic nouns, which are no unsure spans; None: they are.
     """
 
     def __init__(
@@ -73,9 +75,10 @@ class Collator:
         dictionary: Dictionary | None = None,
         names: bool = True,
         wrong_names: int = 0,
+        nouns: GenericNouns | None = None,
     ) -> None:
         self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
-        self.dictionary, self.names, self.wrong_names = dictionary, names, wrong_names
+        self.dictionary, self.names, self.wrong_names, self.nouns = dictionary, names, wrong_names, nouns
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch. A gold mention that has more than L tokens, or that was cut off, has no part in the losses.
@@ -105,6 +108,8 @@ class Collator:
         unsure = None
         if named is not None and self.dictionary is not None:
             unsure = unsure_spans(self.dictionary.whole_names(named), mentions, partial)
+        if unsure is not None and self.nouns is not None:
+            unsure = self.nouns.without(unsure, texts, tokens)
         name_matches, wrong = None, 0
         if named is not None and self.wrong_names:
             more = wrong_names(named, mentions, unsure, self.wrong_names, [question.id for question in questions])

@@ -32,6 +32,7 @@ class LossSettings:
         name_dropout: probability that the bonus of the entities that a name may mean is hidden in a question, so that the words
             around the mention must decide between them. They remain candidates. It needs model.names.
         unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
+        sure_nouns: generic nouns without annotation, such as "actor" (elq/training/nouns.py), are full negatives there.
         type_weight: factor of the loss of types in the sum of the losses, if ``model.types`` is not none. The factor rises
             from 0 to this value in the training (elq/training/type_loss.py).
         positive_types, negative_types: weights of the types that an entity has and of those that it has not, in that loss.
@@ -42,6 +43,7 @@ class LossSettings:
     table_sharding: bool = False
     mention_weight: float = 20.0
     unsure_weight: float = 0.0
+    sure_nouns: bool = False
     wrong_names: int = 0
     name_dropout: float = 0.0
     type_weight: float = 1.0
