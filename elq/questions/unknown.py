@@ -79,7 +79,7 @@ class Unknown:
                 labels.append((row, names[0]))
         there = {*self.places}
         self.things = [
-            (row, before, place_name, behind)
+            (row, before, behind)
             for row, label in labels
             for before, place_name, behind in named_after(label)
             if place_name in there
@@ -121,9 +121,8 @@ class Unknown:
         """The name of something with another place in it."""
         if not self.things:
             return None
-        row, before, own, behind = _early(self.things, draws)
-        other = self.places[int(draws.random() ** FAME * len(self.places))]
-        return None if other == own else (row, f"{before}{other}{behind}")
+        row, before, behind = _early(self.things, draws)
+        return row, f"{before}{self.places[int(draws.random() ** FAME * len(self.places))]}{behind}"
 
 
 def _is_plain(name: str) -> bool:

@@ -133,7 +133,7 @@ class QuestionData(LightningDataModule):
         sources = [source for part in self.stages for source in part.sources]
         fitted = stage == "fit" and any(source.partial for source in sources)  # only training reads sources
         self.dictionary = self.dictionary or (
-            Dictionary(self.entities.catalogue, fine=self.settings.fine_names) if self.settings.names or fitted else None
+            Dictionary(self.entities.catalogue, fine=self.settings.fine_names) if fitted or self.settings.needs_names else None
         )
         if self.settings.types != NO_TYPES and self.typed is None:
             self.typed = types_of(self.entities.catalogue, self.types)
@@ -293,7 +293,7 @@ class QuestionData(LightningDataModule):
 
     def _collator(self, dictionary: Dictionary | None) -> Collator:
         nouns = None
-        if dictionary is not None and self.settings.sure_nouns:
+        if dictionary is not None and self.settings.noun_weight:
             nouns = GenericNouns(self.entities.catalogue, dictionary)
         return Collator(
             self.tokenizer,

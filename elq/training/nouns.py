@@ -1,4 +1,4 @@
-"""Generic nouns: finds the nouns of a partially annotated question that are no mentions unless somebody annotated them.
+"""Generic nouns: finds the nouns of a question, which are no mentions unless somebody annotated them.
 
 In a partially annotated question, a name without annotation may be a mention that nobody annotated. That is rarely so for
 generic nouns, such as "actor" in "which actor died in a car". They are in many questions, and where a question is about one, it
@@ -7,6 +7,7 @@ is the annotated mention.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from elq.encoding.tokens import token_finder
@@ -40,18 +41,12 @@ class GenericNouns:
             self._concepts[row] = is_concept(self.catalogue[row], cased=self.cased)
         return self._concepts[row]
 
-    def without(self, unsure: Tensor, texts: Sequence[str], tokens: TokenBatch) -> Tensor:
-        """The unsure spans (B, T, L) bool of B texts without those that are generic nouns.
-
-        Args:
-            unsure: spans that may be mentions without an annotation.
-            texts: the texts of the questions.
-            tokens: their tokens.
-        """
-        kept = unsure.clone()  # (B, T, L)
-        for b in unsure.flatten(1).any(-1).nonzero().flatten().tolist():
-            find = token_finder(tokens.offsets[b], tokens.text_mask[b].tolist())
-            spans = (find(start, end) for start, end in self.spans(texts[b]))
-            for first, after in (span for span in spans if span is not None and span[1] - span[0] <= unsure.shape[-1]):
-                kept[b, first, after - first - 1] = False
-        return kept
+    def marked(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
+        """The spans of at most L tokens that are generic nouns: B texts and their tokens → (B, T, L) bool."""
+        grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.bool)  # (B, T, L)
+        for b, (text, mask) in enumerate(zip(texts, tokens.text_mask.tolist(), strict=True)):
+            find = token_finder(tokens.offsets[b], mask)
+            for first, after in (span for start, end in self.spans(text) if (span := find(start, end)) is not None):
+                if after - first <= max_tokens:
+                    grid[b, first, after - first - 1] = True
+        return grid

@@ -1,4 +1,4 @@
-"""Generic nouns of partially annotated questions: found as a slow search finds them, and full negatives with the setting."""
+"""Generic nouns of questions: found as a slow search finds them, and negatives with a weight of their own."""
 
 import copy
 
@@ -8,8 +8,11 @@ import torch
 from elq.linking.concepts import is_concept, is_lower
 from elq.names.words import folded
 from elq.questions.silver import dictionary_of
+from elq.tensors import Spans
+from elq.training.losses import mention_loss
 from elq.training.nouns import GenericNouns
 from elq.training.parser import ELQCLI
+from elq.training.processes import Processes
 from elq.types import Entity
 from tests.conftest import write_lines
 
@@ -50,41 +53,78 @@ def test_generic_nouns_are_found_as_by_a_slow_search():
     assert [slow_spans(text) for text in TEXTS[2:4]] == [[(8, 13), (14, 19)], []]
 
 
-def test_they_are_no_unsure_spans(tokenizer):
+def test_their_spans_are_marked(tokenizer):
     with dictionary_of(RECORDS) as dictionary:
-        nouns, tokens = GenericNouns(dictionary.catalogue, dictionary), tokenizer(TEXTS)
-        unsure = torch.ones(*tokens.text_mask.shape, 2, dtype=torch.bool)
-        unsure[2] = False
-        kept = nouns.without(unsure, TEXTS, tokens)
+        tokens = tokenizer(TEXTS)
+        marked = GenericNouns(dictionary.catalogue, dictionary).marked(TEXTS, tokens, 2)
     for b, text in enumerate(TEXTS):
         spans, inside = slow_spans(text), tokens.text_mask[b].nonzero().flatten().tolist()
-        gone = {
-            (t, n)
-            for t in inside
-            for n in range(2)
-            if t + n in inside and (tokens.offsets[b][t][0], tokens.offsets[b][t + n][1]) in spans
-        }
-        slow = [[bool(unsure[b, t, n]) and (t, n) not in gone for n in range(2)] for t in range(kept.shape[1])]
-        assert kept[b].tolist() == slow, text
-    assert unsure[0].all()  # the argument stays as it was
-    assert not kept[0].all()
+        slow = [
+            [
+                t in inside and t + n in inside and (tokens.offsets[b][t][0], tokens.offsets[b][t + n][1]) in spans
+                for n in range(2)
+            ]
+            for t in range(marked.shape[1])
+        ]
+        assert marked[b].tolist() == slow, text
+    assert marked.any()
 
 
-@pytest.mark.parametrize("sure", [False, True])
-def test_the_setting_reaches_the_batches(sure, values, tmp_path):
-    """In the test catalogue, the first entity named "queen" is a band; "song" is a noun of another catalogue."""
+def test_the_loss_gives_them_a_weight_of_their_own_but_never_a_gold_one():
+    torch.manual_seed(0)
+    logits, gold = torch.randn(1, 3, 1), Spans(torch.tensor([0]), torch.tensor([1]), torch.tensor([2]))
+    nouns, unsure = torch.tensor([[[True], [True], [False]]]), torch.tensor([[[True], [False], [True]]])
+    total, weight = mention_loss(logits, gold, unsure, 0.25, nouns, 2.5)
+    minus, plus, odd = logits.flatten().unbind()
+    softplus = torch.nn.functional.softplus
+    torch.testing.assert_close(total, 2.5 * softplus(minus) + softplus(-plus) + 0.25 * softplus(odd))
+    assert weight == 2.5 + 1 + 0.25
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("weight", [0.0, 2.5])
+def test_the_setting_reaches_the_batches(weight, partial, values, tmp_path):
+    """The film "Song" comes first, so "song" is no generic noun here; "queen" in a mention is none either."""
     records = [
         {"id": record.id, "title": record.title, "label": record.label, "types": list(record.types)} for record in RECORDS
     ]
     catalogue = write_lines(tmp_path / "c.jsonl", records)
-    question = {"text": "is the queen song in paris", "mentions": [{"start": 21, "end": 26, "entity": "Q1"}]}
+    question = {"text": "is the queen song in queen paris", "mentions": [{"start": 21, "end": 32, "entity": "Q1"}]}
     changed = copy.deepcopy(values)
-    changed["model"] |= {"sure_nouns": sure}
+    changed["model"] |= {"noun_weight": weight}
     file = str(write_lines(tmp_path / "q.jsonl", [question]))
     changed["data"] |= {"catalogue": str(catalogue), "entities": str(tmp_path / "entities"), "dev": file}
-    changed["data"]["train"] = [{"epochs": 1, "sources": [{"file": file, "partial": True}]}]
+    changed["data"]["train"] = [{"epochs": 1, "sources": [{"file": file, "partial": partial}]}]
     data = ELQCLI(changed, run=False).datamodule
     data.prepare_data()
     data.setup("fit")
     [batch] = [*data.train_dataloader()]
-    assert batch.unsure.sum() == (1 if sure else 2)  # the film "Song" comes first, and "queen" is a title
+    batch = batch.to("cpu")
+    assert (None if batch.nouns is None else batch.nouns.sum()) == (1 if weight else None)
+    assert (None if batch.unsure is None else batch.unsure.sum()) == ((1 if weight else 2) if partial else None)
+
+
+def test_the_weight_changes_a_training_step(values, tmp_path):
+    """With "queen" as a generic noun, a larger weight gives its span a larger share of the mention loss."""
+    found = []
+    for weight in (1.0, 1.0, 5.0):
+        changed = copy.deepcopy(values)
+        changed["model"] |= {"noun_weight": weight}
+        record = {"text": "is the queen song in paris", "mentions": [{"start": 21, "end": 26, "entity": "Q1"}]}
+        records = [{"id": one.id, "title": one.title, "label": one.label, "types": list(one.types)} for one in RECORDS]
+        file = str(write_lines(tmp_path / "q.jsonl", [record]))
+        catalogue = str(write_lines(tmp_path / "c.jsonl", records))
+        changed["data"] |= {"catalogue": catalogue, "entities": str(tmp_path / "entities"), "dev": file}
+        changed["data"]["train"] = [{"epochs": 1, "sources": [{"file": file}]}]
+        made = ELQCLI(changed, run=False)
+        module, data = made.model.eval(), made.datamodule
+        data.prepare_data()
+        data.setup("fit")
+        module._trainer, made.trainer.datamodule = made.trainer, data
+        module.setup("fit")
+        module.entity_loss.prepare(data.entities, torch.device("cpu"), Processes())
+        module.log_dict = lambda *_, **__: None
+        with torch.no_grad():
+            found.append(float(module.training_step(next(iter(data.train_dataloader())), 0)))
+    assert found[0] == found[1]
+    assert abs(found[0] - found[2]) > 1e-3
