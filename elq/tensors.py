@@ -94,9 +94,10 @@ class Batch:
         part: the part of the catalogue that exists for this batch; None: all of it.
         wrong: number of spans at the end of ``mentions`` that are no gold mentions, but names that mean no entity there: only
             the disambiguation loss uses them, as NIL.
+        nouns: (B, T, L) bool, True for spans that are generic nouns and touch no gold mention; None if they count as others.
     """
 
-    __slots__ = ("mentions", "name_matches", "part", "questions", "rows", "tokens", "unsure", "wrong")
+    __slots__ = ("mentions", "name_matches", "nouns", "part", "questions", "rows", "tokens", "unsure", "wrong")
 
     def __init__(
         self,
@@ -108,8 +109,9 @@ class Batch:
         name_matches: NameMatches | None = None,
         part: Part | None = None,
         wrong: int = 0,
+        nouns: Tensor | None = None,
     ) -> None:
-        self.tokens, self.mentions, self.rows, self.questions = tokens, mentions, rows, questions
+        self.tokens, self.mentions, self.rows, self.questions, self.nouns = tokens, mentions, rows, questions, nouns
         self.unsure, self.name_matches, self.part, self.wrong = unsure, name_matches, part, wrong
 
     @property
@@ -119,7 +121,7 @@ class Batch:
 
     def to(self, target: device | str) -> "Batch":
         """The same batch with its tensors on another device (Lightning calls this)."""
-        unsure = None if self.unsure is None else self.unsure.to(target)
+        unsure, nouns = (None if spans is None else spans.to(target) for spans in (self.unsure, self.nouns))
         name_matches = None if self.name_matches is None else self.name_matches.to(target)
         tokens, mentions, rows = self.tokens.to(target), self.mentions.to(target), self.rows.to(target)
-        return Batch(tokens, mentions, rows, self.questions, unsure, name_matches, self.part, self.wrong)
+        return Batch(tokens, mentions, rows, self.questions, unsure, name_matches, self.part, self.wrong, nouns)

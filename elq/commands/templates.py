@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         default="",
         metavar="K=P,…",
         help="probabilities: no_mention, two_mentions, alias, name_part, lower_case, misspelling, bare_possessive,"
-        " question_mark, namesake, fame, clue (see elq/questions/knobs.py)",
+        " question_mark, namesake, fame, clue, unknown (see elq/questions/knobs.py)",
     )
     return made
 

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from elq.encoding.bert import Bert, is_plain
 from elq.encoding.packed import load_weights, of_tower
 from elq.encoding.pretrained import encoder_values, resolve_encoder
+from elq.encoding.unpadded import encode_unpadded
 from elq.errors import ElqError
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Encoder(nn.Module):
         values = {key: value for key, value in config.items() if key not in NOT_DATA}
         self.transformer = Bert(values) if not trained and is_plain(values) else _of_transformers(values)
         self._width = int(self.config["hidden_size"])
+        self._layers_known = is_plain(values)  # then a training on the processor encodes without padding
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, trained: bool = True) -> "Encoder":
@@ -175,9 +177,18 @@ class Encoder(nn.Module):
             types: (B, T) int64, 0 for tokens of a first text and 1 for those of a second one. None: all are 0. An encoder
                 without such types does not read them.
         """
+        if types is None and self._saves_padding(ids, attention):
+            config = self.config
+            heads, dropout = config["num_attention_heads"], config["attention_probs_dropout_prob"]
+            return encode_unpadded(self.transformer, ids, attention, heads=heads, dropout=dropout).float()  # (B, T, D)
         more = {} if types is None or self.token_types < 2 else {"token_type_ids": types}
         hidden: Tensor = self.transformer(input_ids=ids, attention_mask=attention, **more).last_hidden_state
         return hidden.float()  # (B, T, D)
+
+    def _saves_padding(self, ids: Tensor, attention: Tensor) -> bool:
+        """Whether a batch is encoded without its padding: in a training on the processor."""
+        trains = self.training and torch.is_grad_enabled() and ids.device.type == "cpu"
+        return trains and self._layers_known and not bool(attention.all())
 
     def begun(self, ids: Tensor, attention: Tensor) -> Callable[[], Tensor]:
         """Begin to encode, and return a function that waits for what :meth:`forward` returns.

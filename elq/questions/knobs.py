@@ -28,6 +28,9 @@ class Knobs:
         clue: a question is about an entity that shares its label or surname with others, and words of its description or types
             stand beside the name, so that the context decides (elq/questions/namesakes.py). Such a question has one mention,
             and names in the words beside it are no negatives. The other probabilities hold for the rest of the questions.
+        unknown: a question without a clue is about a name that no entity has, but whose two parts are in names of entities: a
+            surname with a first name of somebody else, or "Battle of …" with another place (elq/questions/unknown.py). It has
+            one mention, without an entity.
     """
 
     no_mention: float = 0.03
@@ -41,6 +44,7 @@ class Knobs:
     namesake: float = 0.1
     fame: float = 0.5
     clue: float = 0.0
+    unknown: float = 0.0
 
     def __post_init__(self) -> None:
         for knob, value in zip(fields(self), astuple(self), strict=True):

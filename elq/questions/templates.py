@@ -22,6 +22,7 @@ from elq.questions.frames import ENGLISH, ROOT, Frame, Frames, load_frames
 from elq.questions.knobs import Knobs
 from elq.questions.languages import before_name, in_script, misspell
 from elq.questions.namesakes import Shared, beside
+from elq.questions.unknown import Unknown
 from elq.types import Entity, Mention, Question
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class _Author:
             for name in usable_names(entity):
                 self.first.setdefault(name.casefold(), row)
         self.shared = self._shared(without) if knobs.clue else None
+        self.unknown = self._unknown(lines, without) if knobs.unknown else None
         counts = Counter(word for name in self.first for word in {*name.split()}) if knobs.name_part else Counter[str]()
         self.common = {word for word, count in counts.items() if count > max(COMMON_NAMES, COMMON_SHARE * len(catalogue))}
         if not self.rows[ROOT]:
@@ -80,6 +82,11 @@ class _Author:
         lines = {kind: self.frames.lineage(kind)[-2:][0] for kind in self.frames.parents}
         allowed = ((row, entity) for row, entity in enumerate(self.catalogue) if entity.id not in without)
         return Shared((row, usable_names(e)[0], e, lines[self.frames.kind_of(e)]) for row, e in allowed)
+
+    def _unknown(self, lines: dict[str, list[str]], without: Collection[str]) -> Unknown:
+        """The names from which names that no entity has are made."""
+        allowed = ((row, entity) for row, entity in enumerate(self.catalogue) if entity.id not in without)
+        return Unknown(((row, usable_names(e), lines[self.frames.kind_of(e)]) for row, e in allowed), self.first)
 
     def tell_kinds(self) -> None:
         """Log the number of entities of each kind, with the longest sentence about the first of them."""
@@ -141,13 +148,19 @@ class _Author:
         assert single is not None  # load_frames refuses an empty generic
         return single, {"entity": self.said(entity, name, single)}
 
-    def compose_clued(self, shared: Shared) -> tuple[Frame, dict[str, tuple[Entity, str]]]:
-        """Draw an entity with a name that it shares, and a frame with one slot."""
-        row, name = shared.draw(self.draws)
+    def compose_about(self, row: int, name: str) -> tuple[Frame, dict[str, tuple[Entity, str]]]:
+        """Draw a frame with one slot that fits the entity of a row, for a name."""
         entity = self.catalogue[row]
         single = self.pick(self.frames.kind_of(entity), self.frames.single)
         assert single is not None
         return single, {"entity": (entity, name)}
+
+    def compose_any(self) -> tuple[bool, bool, tuple[Frame, dict[str, tuple[Entity, str]]]]:
+        """Draw a frame with its names, and say whether a clue stands beside the name, and whether the name is unknown."""
+        if self.shared is not None and self.shared.drawn and self.chance(self.knobs.clue):
+            return True, False, self.compose_about(*self.shared.draw(self.draws))
+        drawn = self.unknown.draw(self.draws) if self.unknown is not None and self.chance(self.knobs.unknown) else None
+        return (False, False, self.compose()) if drawn is None else (False, True, self.compose_about(*drawn))
 
     def said(self, entity: Entity, name: str, frame: Frame) -> tuple[Entity, str]:
         """An entity with its name: the drawn one, or one in the script of the sentence where not all are English."""
@@ -157,8 +170,7 @@ class _Author:
 
     def write(self, number: int) -> Question:
         """Write one question. Each part is lower-cased before offsets are counted, since "İ".lower() has two characters."""
-        clued = self.shared is not None and bool(self.shared.drawn) and self.chance(self.knobs.clue)
-        frame, chosen = self.compose_clued(self.shared) if clued and self.shared else self.compose()
+        clued, unknown, (frame, chosen) = self.compose_any()
         small, bare = self.chance(self.knobs.lower_case), self.chance(self.knobs.bare_possessive)
         text, mentions, name = "", list[Mention](), ""
         for place, part in enumerate(frame.parts):
@@ -170,9 +182,10 @@ class _Author:
                     extra = beside(entity, name, text, frame.parts[place + 1], self.draws)
                     extra = (extra[0].lower(), extra[1].lower()) if small else extra
                 text += extra[0]
-                if sum(map(str.isalpha, name)) >= 5 and not unspaced(name) and self.chance(self.knobs.misspelling):
+                long = sum(map(str.isalpha, name)) >= 5 and not unspaced(name) and not unknown
+                if long and self.chance(self.knobs.misspelling):
                     name = misspell(name, self.draws)
-                mentions.append(Mention(len(text), len(text) + len(name), entity.id))
+                mentions.append(Mention(len(text), len(text) + len(name), None if unknown else entity.id))
                 text += name + extra[1]
             else:
                 if name and part.startswith("'s"):

@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.names.dictionary import Dictionary, span_texts
 from elq.tensors import Batch, Spans, TokenBatch
+from elq.training.nouns import GenericNouns
 from elq.types import Question
 
 POOL = 8  # batches that are sorted together; with many, copies of a question would come into one batch
@@ -62,6 +63,7 @@ class Collator:
         names: whether the model uses names: the spans that are names, and the entities that a mention's name may mean.
         wrong_names: the largest number of names in a question that are no mentions and that become NIL mentions of the
             disambiguation loss.
+        nouns: finds the generic nouns, which have a weight of their own in the mention loss; None: they have not.
     """
 
     def __init__(
@@ -73,9 +75,10 @@ class Collator:
         dictionary: Dictionary | None = None,
         names: bool = True,
         wrong_names: int = 0,
+        nouns: GenericNouns | None = None,
     ) -> None:
         self.tokenizer, self.rows, self.max_span_tokens = tokenizer, rows, max_span_tokens
-        self.dictionary, self.names, self.wrong_names = dictionary, names, wrong_names
+        self.dictionary, self.names, self.wrong_names, self.nouns = dictionary, names, wrong_names, nouns
 
     def __call__(self, questions: Sequence[Question]) -> Batch:
         """Make a batch. A gold mention that has more than L tokens, or that was cut off, has no part in the losses.
@@ -105,6 +108,8 @@ class Collator:
         unsure = None
         if named is not None and self.dictionary is not None:
             unsure = unsure_spans(self.dictionary.whole_names(named), mentions, partial)
+        nouns = None if self.nouns is None else apart(self.nouns.marked(texts, tokens, self.max_span_tokens), mentions)
+        unsure = unsure if unsure is None or nouns is None else unsure & ~nouns
         name_matches, wrong = None, 0
         if named is not None and self.wrong_names:
             more = wrong_names(named, mentions, unsure, self.wrong_names, [question.id for question in questions])
@@ -113,7 +118,7 @@ class Collator:
         if self.dictionary is not None and self.names:
             name_matches = self.dictionary.name_matches(span_texts(texts, tokens, mentions))
         gold_rows = torch.tensor(rows, dtype=torch.int64)
-        return Batch(tokens, mentions, gold_rows, tuple(questions), unsure, name_matches, wrong=wrong)
+        return Batch(tokens, mentions, gold_rows, tuple(questions), unsure, name_matches, wrong=wrong, nouns=nouns)
 
 
 def tokens_of(tokenizer: QuestionTokenizer, texts: Sequence[str], dictionary: Dictionary | None) -> TokenBatch:
@@ -153,11 +158,7 @@ def wrong_names(named: Tensor, mentions: Spans, unsure: Tensor | None, most: int
         most: number of spans of a question.
         seeds: for each question, what its spans are drawn by, such as its id.
     """
-    free = named > 0 if unsure is None else (named > 0) & ~unsure  # (B, T, L)
-    first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
-    last = first + torch.arange(named.shape[2])  # (T, L)
-    for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):
-        free[b] &= (last < start) | (first >= end)
+    free = apart(named > 0 if unsure is None else (named > 0) & ~unsure, mentions)  # (B, T, L)
     chosen: list[tuple[int, int, int]] = []
     for b, seed in enumerate(seeds):
         cells = free[b].nonzero().tolist()
@@ -177,9 +178,13 @@ def unsure_spans(named: Tensor, mentions: Spans, partial: Sequence[bool]) -> Ten
     """
     if not any(partial):
         return None
-    unsure = named & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1)  # (B, T, L)
-    first = torch.arange(named.shape[1]).unsqueeze(-1)  # (T, 1)
-    last = first + torch.arange(named.shape[2])  # (T, L)
+    return apart(named & torch.tensor([*partial, *[False] * (len(named) - len(partial))]).view(-1, 1, 1), mentions)
+
+
+def apart(spans: Tensor, mentions: Spans) -> Tensor:
+    """The marked spans (B, T, L) bool that overlap none of M mentions."""
+    first, kept = torch.arange(spans.shape[1]).unsqueeze(-1), spans.clone()  # (T, 1), (B, T, L)
+    last = first + torch.arange(spans.shape[2])  # (T, L)
     for b, start, end in zip(mentions.question.tolist(), mentions.start.tolist(), mentions.end.tolist(), strict=True):
-        unsure[b] &= (last < start) | (first >= end)
-    return unsure
+        kept[b] &= (last < start) | (first >= end)
+    return kept

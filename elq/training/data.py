@@ -29,6 +29,7 @@ from elq.questions.templates import template_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.training.held_out import check_development, held_out
+from elq.training.nouns import GenericNouns
 from elq.training.parts import PartCollator, PartSettings
 from elq.training.settings import ModelSettings
 from elq.training.stages import Source, Stage, check_stages, repeated, require_files, stage_of
@@ -132,7 +133,7 @@ class QuestionData(LightningDataModule):
         sources = [source for part in self.stages for source in part.sources]
         fitted = stage == "fit" and any(source.partial for source in sources)  # only training reads sources
         self.dictionary = self.dictionary or (
-            Dictionary(self.entities.catalogue, fine=self.settings.fine_names) if self.settings.names or fitted else None
+            Dictionary(self.entities.catalogue, fine=self.settings.fine_names) if fitted or self.settings.needs_names else None
         )
         if self.settings.types != NO_TYPES and self.typed is None:
             self.typed = types_of(self.entities.catalogue, self.types)
@@ -291,6 +292,9 @@ class QuestionData(LightningDataModule):
         return DataLoader(mine, batch_size=self.batch_size, collate_fn=collator)  # type: ignore[arg-type]
 
     def _collator(self, dictionary: Dictionary | None) -> Collator:
+        nouns = None
+        if dictionary is not None and self.settings.noun_weight:
+            nouns = GenericNouns(self.entities.catalogue, dictionary)
         return Collator(
             self.tokenizer,
             self._rows,
@@ -298,4 +302,5 @@ class QuestionData(LightningDataModule):
             dictionary=dictionary,
             names=self.settings.names,
             wrong_names=self.settings.wrong_names,
+            nouns=nouns,
         )

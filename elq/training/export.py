@@ -108,6 +108,7 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
         score_mode=module.settings.score_mode,
         calibration=calibration,
         chosen=chosen,
+        nil_shift=module.settings.nil_shift,
     )
 
 

@@ -15,7 +15,12 @@ from elq.tensors import Spans
 
 
 def mention_loss(
-    logits: Tensor, gold: Spans, unsure: Tensor | None = None, unsure_weight: float = 0.0
+    logits: Tensor,
+    gold: Spans,
+    unsure: Tensor | None = None,
+    unsure_weight: float = 0.0,
+    nouns: Tensor | None = None,
+    noun_weight: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy over all text spans of the batch.
 
@@ -24,6 +29,8 @@ def mention_loss(
         gold: M gold mentions of at most L tokens, NIL ones included.
         unsure: (B, T, L) bool, True for spans that may be mentions without an annotation.
         unsure_weight: weight of such a span, as a negative; other spans have weight 1.
+        nouns: (B, T, L) bool, True for spans that are generic nouns without an annotation.
+        noun_weight: weight of such a span, as a negative.
 
     Returns:
         Sum of the weighted losses, and sum of the weights, both scalars.
@@ -38,6 +45,8 @@ def mention_loss(
     weights = torch.ones_like(logits)  # (B, T, L)
     if unsure is not None:
         weights[unsure & (targets == 0)] = unsure_weight
+    if nouns is not None:
+        weights[nouns & (targets == 0)] = noun_weight
     total = functional.binary_cross_entropy_with_logits(logits[valid], targets[valid], weights[valid], reduction="sum")
     return total, weights[valid].sum()
 

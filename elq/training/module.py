@@ -48,6 +48,7 @@ def linker_of(model: ELQ, settings: ModelSettings, data: QuestionData) -> Linker
         candidates=settings.candidates,
         score_mode=settings.score_mode,
         dictionary=data.dictionary,
+        balance=settings.balance,
     )
 
 
@@ -137,11 +138,13 @@ class ELQModule(TrainedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Weighted sum of the mention loss, the disambiguation loss and, if the model learns types, the loss of types."""
-        hidden = self.model.encode(batch.tokens)  # (B, T, D)
+        wanted, hidden = self.settings, self.model.encode(batch.tokens)  # (B, T, D)
         with torch.autocast(self.device.type, enabled=False):  # heads and losses in fp32, which takes little time
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
-            mentions = mention_loss(logits, batch.gold, batch.unsure, self.settings.unsure_weight)
+            mentions = mention_loss(
+                logits, batch.gold, batch.unsure, wanted.unsure_weight, batch.nouns, wanted.noun_weight or 1.0
+            )
             searched = self.model.search_vectors(vectors, hidden, batch.tokens.text_mask, batch.mentions)  # (M, D)
             losses = [mentions, self.disambiguation_loss(vectors, searched, batch)]
             if self.model.types is not None:

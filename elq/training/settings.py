@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from elq.errors import ElqError
+from elq.linking.balance import Balance
 from elq.linking.decision import CANDIDATES, SCORE_MODE
 from elq.linking.scoring import check_score_mode
 from elq.model.config import NetworkSettings
@@ -32,6 +33,8 @@ class LossSettings:
         name_dropout: probability that the bonus of the entities that a name may mean is hidden in a question, so that the words
             around the mention must decide between them. They remain candidates. It needs model.names.
         unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
+        noun_weight: weight as a negative of a generic noun that touches no mention, such as "actor" (elq/training/nouns.py), in
+            every file; 0: they count as other words and names.
         type_weight: factor of the loss of types in the sum of the losses, if ``model.types`` is not none. The factor rises
             from 0 to this value in the training (elq/training/type_loss.py).
         positive_types, negative_types: weights of the types that an entity has and of those that it has not, in that loss.
@@ -42,6 +45,7 @@ class LossSettings:
     table_sharding: bool = False
     mention_weight: float = 20.0
     unsure_weight: float = 0.0
+    noun_weight: float = 0.0
     wrong_names: int = 0
     name_dropout: float = 0.0
     type_weight: float = 1.0
@@ -51,9 +55,9 @@ class LossSettings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ElqError(f"model.loss is {self.loss!r}, but must be one of {', '.join(LOSSES)}: give one as model.loss=NAME")
-        for name in ("type_weight", "positive_types", "negative_types"):
+        for name in ("type_weight", "positive_types", "negative_types", "noun_weight"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise ElqError(f"model.{name} is {value}, but must be a number of at least 0: set it to 1.0, the default")
+                raise ElqError(f"model.{name} is {value}, but must be a number of at least 0: set it to 1.0")
         if not 0 <= self.name_dropout < 1:
             raise ElqError(
                 f"model.name_dropout is {self.name_dropout}, but must be at least 0 and below 1: give 0.15, for example"
@@ -103,6 +107,8 @@ class DecisionSettings:
         candidates: K, the number of candidates of a mention.
         threshold: γ, the threshold of the model folder; null: it is chosen on the development questions, see
             elq/evaluation/sweep.py.
+        nil_shift: a number that is added to the learned score of NIL in linking (elq/linking/balance.py), so also where the
+            best epoch and γ are chosen. It needs model.nil.
         keep_best: the model from which the training goes on is measured too, and exported if the trained one is not better on
             the development questions.
     """
@@ -110,13 +116,20 @@ class DecisionSettings:
     score_mode: str = SCORE_MODE
     candidates: int = CANDIDATES
     threshold: float | None = None
+    nil_shift: float = 0.0
     keep_best: bool = False
 
     def __post_init__(self) -> None:
+        _ = self.balance
         if self.candidates < 1:
             raise ElqError(f"model.candidates is {self.candidates}, but must be at least 1: set it to 10, the default")
         if self.threshold is not None and math.isnan(self.threshold):
             raise ElqError("model.threshold is nan, but must be a number, such as -3.0, or null: set model.threshold=null")
+
+    @property
+    def balance(self) -> Balance:
+        """How much NIL and names count in linking. Raises ElqError if nil_shift is outside its limits."""
+        return Balance(nil_shift=self.nil_shift)
 
 
 GROUPS = (NetworkSettings, LossSettings, OptimiserSettings, DecisionSettings)
@@ -147,11 +160,21 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
                 f"model.name_dropout is {self.name_dropout}, but model.names is false, so there is no bonus to hide: set"
                 " model.names=true, or leave out model.name_dropout"
             )
+        if self.nil_shift and not self.nil:
+            raise ElqError(
+                f"model.nil_shift is {self.nil_shift}, but model.nil is false, so there is no score of NIL: set model.nil=true,"
+                " or leave out model.nil_shift"
+            )
         check_score_mode(self.score_mode, names=self.names)
 
     def network(self) -> dict[str, Any]:
         """The settings that shape the network, for :meth:`elq.model.network.ELQ.from_encoder`."""
         return {field.name: getattr(self, field.name) for field in fields(NetworkSettings)}
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether a training needs the names of the catalogue."""
+        return self.names or self.noun_weight > 0
 
     @property
     def longest_question(self) -> int | None:
