@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--image-tower",
         metavar="NAME",
-        help="for --images: efficientnet_lite0 (default), or the folder of CLIP or SigLIP",
+        help="for --images: efficientnet_lite0 (default), or the folder of CLIP, of SigLIP or of a tower that you trained",
     )
     add_ray(made)
     made.add_argument("--workers", type=int, metavar="N", help="with --ray: number of workers (default: one for each machine)")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elq.cache import writable_cache
+from elq.cache import mark_used, trim, writable_cache
 from elq.entities.cells import split_cell
 from elq.entities.edit import entities_folder
 from elq.entities.grow import clean, load_manifest, save_manifest
@@ -74,7 +74,8 @@ def build_images(
         pictures: the folder to which the paths of pictures are relative: that of the catalogue file.
         tower: the image tower, or its name (elq/vision/opening.py).
         column: the column of the catalogue that has the paths.
-        store: the folder of the features; None: a folder in the cache.
+        store: the folder of the features; None: a folder in the cache, from which those of towers that were not used for the
+            longest time are deleted if all together are larger than ``$ELQ_CACHE_GB``.
         limits: the largest picture that is opened.
 
     Raises:
@@ -90,6 +91,9 @@ def build_images(
         raise ElqError(f'no entity of {folder} has a picture: give the paths in a column "{column}" of the catalogue file')
     features = FeatureStore(store or store_of(tower), tower)
     places = encode_pictures([View(base / path) for _, path in wanted], features, problems=problems, limits=limits)
+    if store is None:  # the cache has a largest size
+        mark_used(features.folder)
+        trim(features.folder.parent, features.folder)
     there = places >= 0
     rows, places = np.array([row for row, _ in wanted], np.int32)[there], places[there]
     facts = ImageFacts(

@@ -26,6 +26,7 @@ from elq.linking.folder import hub_files
 from elq.linking.model_folder import link_entities
 from elq.types import Entity
 from elq.vision.encoding import View, open_view
+from elq.vision.store import FeatureStore
 from tests.conftest import RECORDS, write_lines
 from tests.vision.conftest import noise
 from tests.vision.test_store import Mean
@@ -249,6 +250,20 @@ def test_a_model_folder_takes_the_pictures_along(folder, catalogue, tmp_path):
     wanted = [f"entities/{name}" for name in manifest.files if name.startswith("images-")]
     assert len(wanted) == 4
     assert all(any(fnmatch(name, pattern) for pattern in hub_files()) for name in wanted)
+
+
+def test_the_cache_keeps_the_features_of_the_towers_that_were_used_last(folder, catalogue, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELQ_CACHE", str(tmp_path / "cache"))
+    old = tmp_path / "cache" / "pictures" / "old"
+    old.mkdir(parents=True)
+    (old / "vectors.bin").write_bytes(bytes(2_000_000))
+    build_images(folder, catalogue.parent, Mean())
+    own = tmp_path / "cache" / "pictures" / Mean().identity[:16]
+    assert old.is_dir()
+    monkeypatch.setenv("ELQ_CACHE_GB", "0.001")
+    build_images(folder, catalogue.parent, Mean())
+    assert [path for path in own.parent.iterdir() if path.is_dir()] == [own]
+    assert len(FeatureStore(own, Mean())) == 4
 
 
 # --- the command
