@@ -61,17 +61,29 @@ def trimmed(picture: "Image", tolerance: int = TOLERANCE) -> "Image":
         picture: the picture.
         tolerance: by how much red, green and blue of a pixel may differ from those of the corner, at most 255.
     """
+    box = content_box(picture, tolerance)
+    if box is None or box[2] - box[0] < LEAST or box[3] - box[1] < LEAST:
+        return picture
+    return picture.crop(box)
+
+
+def content_box(picture: "Image", tolerance: int = TOLERANCE) -> tuple[int, int, int, int] | None:
+    """The smallest box around the pixels that differ from the upper left one: left, top, right, bottom.
+
+    It is None if no pixel differs, or if another corner does, since the picture then has no background of one colour.
+
+    Args:
+        picture: the picture, RGB.
+        tolerance: by how much red, green and blue of a pixel may differ from those of the corner.
+    """
     from PIL import Image, ImageChops
 
     right, bottom = picture.width - 1, picture.height - 1
     corner, *others = (picture.getpixel(place) for place in ((0, 0), (right, 0), (0, bottom), (right, bottom)))
     if any(_apart(corner, other) > tolerance for other in others):
-        return picture
+        return None
     differs = ImageChops.difference(picture, Image.new("RGB", picture.size, corner))
-    box = differs.point([255 * (value > tolerance) for value in range(256)] * 3).getbbox()
-    if box is None or box[2] - box[0] < LEAST or box[3] - box[1] < LEAST:
-        return picture
-    return picture.crop(box)
+    return differs.point([255 * (value > tolerance) for value in range(256)] * 3).getbbox()
 
 
 def _apart(one: Any, other: Any) -> int:
