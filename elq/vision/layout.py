@@ -60,7 +60,7 @@ class LayoutConfig:
     """
 
     width: int = 512
-    side: int = 160
+    side: int = 128
     grid: int = 4
     levels: Sequence[int] = (3, 8, 11)
     kind: str = KIND
@@ -71,7 +71,7 @@ class LayoutConfig:
             if type(value := getattr(self, name)) is not int or not least <= value <= most:
                 raise ElqError(f"{name} is {value!r}, but must be a whole number from {least} to {most}: correct it")
         if self.side % STRIDE:
-            raise ElqError(f"side is {self.side}, but must be a multiple of {STRIDE}: give one, such as 160")
+            raise ElqError(f"side is {self.side}, but must be a multiple of {STRIDE}: set it to 128, the default")
         last = len(CHANNELS) - 1
         levels = self.levels if isinstance(self.levels, list | tuple) else ()
         if not levels or not all(type(level) is int and 0 <= level <= last for level in levels):

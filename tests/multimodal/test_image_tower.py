@@ -39,7 +39,7 @@ def tower_values(pictured_folder) -> dict:
         "task": "image_tower",
         "seed_everything": 3,
         "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 2, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
-        "model": {"side": 64, "train_side": 64, "width": 16, "warmup_steps": 2, "moving_mean": 0.5},
+        "model": {"side": 64, "width": 16, "warmup_steps": 2, "moving_mean": 0.5},
         "data": {
             "catalogue": str(pictured_folder / "catalogue.jsonl"),
             "train": [files["train"], files["train_boxes"]],
@@ -162,7 +162,7 @@ def test_an_epoch_has_at_most_as_many_entities_as_wished_and_processes_share_bat
 def test_a_batch_has_the_pixels_of_both_pictures_and_depends_on_the_seed_alone(pictured_folder):
     views = [View(pictured_folder / f"{name}.png") for name in ("Q10", "Q11", "Q20")]
     entities = [PicturedEntity(7, (views[0],), (views[1],)), PicturedEntity(9, (views[2],), (views[1],))]
-    preparation = TowerTraining(train_side=64).preparation
+    preparation = TowerTraining(side=64).network.preparation
     batch = PairCollator(entities, preparation, seed=1)([1, 0])
     assert batch.rows.tolist() == [9, 7]
     assert batch.left.shape == batch.right.shape == (2, 3, 64, 64)
@@ -267,7 +267,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(values, tower_run, 
 
 SETTINGS = {
     **{"frozen": 18, "temperature": 0.5, "lr": 1e-2, "lr_projections": 1e-2},
-    **{"train_side": 32, "weight_decay": 0.9, "warmup_steps": 9, "moving_mean": 0.0},
+    **{"weight_decay": 0.9, "warmup_steps": 9, "moving_mean": 0.0},
 }
 
 
@@ -279,17 +279,8 @@ def test_each_setting_changes_the_weights(name, values, tower_run, tmp_path):
     assert any(not torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_a_tower_encodes_pictures_of_its_own_side(values, tower_run, tmp_path):
-    values["model"]["side"] = 96
-    fit(values, tmp_path)
-    tower = open_tower(tmp_path / "model")
-    assert (tower.patches, open_tower(tower_run / "model").patches) == (9, 4)
-    same = zip(tower.network.parameters(), open_tower(tower_run / "model").network.parameters(), strict=True)
-    assert all(torch.equal(one, other) for one, other in same)  # it is for linking only
-
-
 def test_the_first_blocks_keep_their_weights(tower_run):
-    original, trained = TowerModule(width=16).network, open_tower(tower_run / "model").network
+    original, trained = TowerModule(side=64, width=16).network, open_tower(tower_run / "model").network
     first = 2 * sum(len(block) for block in original.body.blocks[:6])
     same = [torch.equal(one, other) for one, other in zip(original.body.weights, trained.body.weights, strict=True)]
     assert all(same[:first])
@@ -338,7 +329,6 @@ def test_wrong_values_are_refused_in_one_sentence(values, tmp_path):
         ("model", {"moving_mean": 1.0}, "model.moving_mean is 1.0"),
         ("model", {"frozen": 19}, "model.frozen is 19, but must be a whole number from 0 to 18"),
         ("model", {"side": 100}, "side is 100, but must be a multiple of 32"),
-        ("model", {"train_side": 100}, "model.train_side is 100, but must be a multiple of 32"),
     ):
         wrong = copy.deepcopy(values)
         wrong[part] |= change

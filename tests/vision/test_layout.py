@@ -133,7 +133,7 @@ def test_a_folder_opens_with_the_same_vectors(tmp_path):
     [
         ("config.json", {"format": 2}, "is not the configuration of a layout tower of format 1: put a whole copy"),
         ("config.json", {"colour": 1}, "is not the configuration of a layout tower"),
-        ("config.json", {"side": 65}, "side is 65, but must be a multiple of 32: give one, such as 160"),
+        ("config.json", {"side": 65}, "side is 65, but must be a multiple of 32: set it to 128"),
         ("config.json", {"side": 32.0}, "side is 32.0, but must be a whole number from 32 to 1024"),
         ("config.json", {"levels": [17]}, r"levels is \[17\], but must be a list of whole numbers from 0 to 16"),
         ("config.json", {"levels": 3}, "levels is 3, but must be a list"),

@@ -119,7 +119,7 @@ class TowerData(LightningDataModule):
         """The batches of the current epoch. The trainer calls this method in every epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         seed = self.seed * 1_009 + epoch
-        collator = PairCollator(self.material.train, self.settings.preparation, seed=seed)
+        collator = PairCollator(self.material.train, self.settings.network.preparation, seed=seed)
         numbers: Any = range(len(self.material.train))  # what the collator takes
         return DataLoader(numbers, batch_sampler=self.batches(epoch), collate_fn=collator)
 

@@ -20,7 +20,7 @@ from elq.training.trained import TrainedModule, undecayed
 from elq.vision.efficientnet import read_weights
 from elq.vision.encoding import View, batched, open_view
 from elq.vision.layout import LayoutNetwork
-from elq.vision.preparing import Preparation, pixels_of
+from elq.vision.preparing import pixels_of
 
 log = logging.getLogger(__name__)
 
@@ -104,16 +104,16 @@ class TowerModule(TrainedModule):
 
     def vectors_of(self, views: Sequence[View]) -> Tensor:
         """The vectors (n, V) of pictures, with norm 1."""
-        pixels = self._pixels(views, self.settings.network.preparation)
-        return normalize(torch.cat([self.network(some).whole.cpu() for some in pixels]), dim=-1)
+        return normalize(torch.cat([self.network(pixels).whole.cpu() for pixels in self._pixels(views)]), dim=-1)
 
     @torch.no_grad()
     def features_of(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
         """The features (n, F) of pictures, and the means (n, 1280) of their cells."""
-        found = [self.network.maps(pixels) for pixels in self._pixels(views, self.settings.preparation)]
+        found = [self.network.maps(pixels) for pixels in self._pixels(views)]
         return torch.cat([one.cpu() for one, _ in found]), torch.cat([cells.mean(1).cpu() for _, cells in found])
 
-    def _pixels(self, views: Sequence[View], preparation: Preparation) -> Iterable[Tensor]:
+    def _pixels(self, views: Sequence[View]) -> Iterable[Tensor]:
+        preparation = self.settings.network.preparation
         for some in track([*batched(views, TOGETHER)], f"encoding pictures, {TOGETHER} at a time"):
             yield pixels_of([open_view(view) for view in some], preparation).to(self.device)
 

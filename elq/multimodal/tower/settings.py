@@ -1,10 +1,9 @@
 """Settings: the settings of an image tower in training."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from elq.errors import ElqError
 from elq.vision.layout import CHANNELS, LayoutConfig
-from elq.vision.preparing import Preparation
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: the training parser reads its __dict__
@@ -13,9 +12,7 @@ class TowerTraining:
 
     Args:
         width: V, the width of the vectors.
-        side: the side of the square of pixels that the tower encodes, a multiple of 32. The time grows with its square.
-        train_side: the side in training, a multiple of 32. A tower that encodes larger pictures than it was trained on finds
-            more (FixRes, Touvron et al., NeurIPS 2019), and smaller ones take less time in training.
+        side: the side of the square of pixels, a multiple of 32. The time of a picture grows with its square.
         grid: the number of cells of a pooled map in each direction.
         levels: the numbers of the blocks of EfficientNet-Lite0 whose maps are pooled, from 0 to 16.
         frozen: how many of the first blocks keep their weights; 18 is all of them, and only the projections are trained.
@@ -29,8 +26,7 @@ class TowerTraining:
     """
 
     width: int = 512
-    side: int = 160
-    train_side: int = 128
+    side: int = 128
     grid: int = 4
     levels: list[int] = field(default_factory=lambda: [3, 8, 11])
     frozen: int = 6
@@ -51,17 +47,9 @@ class TowerTraining:
             raise ElqError(
                 f"model.frozen is {self.frozen!r}, but must be a whole number from 0 to {len(CHANNELS) + 1}: leave it out"
             )
-        self.network, self.preparation  # noqa: B018 (they refuse wrong values)
+        self.network  # noqa: B018 (it refuses wrong values)
 
     @property
     def network(self) -> LayoutConfig:
         """The configuration of the network."""
         return LayoutConfig(width=self.width, side=self.side, grid=self.grid, levels=[*self.levels])
-
-    @property
-    def preparation(self) -> Preparation:
-        """How pictures are prepared in training."""
-        try:
-            return replace(self.network, side=self.train_side).preparation
-        except ElqError as error:
-            raise ElqError(f"model.train_{error}") from None
