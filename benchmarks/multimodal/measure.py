@@ -93,6 +93,7 @@ def training_values(data: Path, cache: Path, given: argparse.Namespace, model: d
             "cache": str(cache / "features"),
             "most": given.most,
             "dev_most": 400,
+            "parts": given.parts,
             "negatives": {"hard": 16, "in_batch": 7},
             **files,
         },
@@ -254,6 +255,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tower", default=DEFAULT, help="the image tower: a name or a folder")
+    parser.add_argument("--parts", action="store_true", help="the main part of a picture of the catalogue is one more picture")
     parser.add_argument("--sample", type=int, help="train on at most so many questions of each kind")
     parser.add_argument(
         "--test", type=int, default=500, help="with --sample, measure at most so many test questions of each kind"
