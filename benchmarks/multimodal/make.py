@@ -6,7 +6,6 @@ font (Debian's fonts-noto-color-emoji). Nothing of them is committed.
 """
 
 import argparse
-import hashlib
 import json
 import random
 import re
@@ -19,20 +18,14 @@ from typing import Any
 import sentences
 from drawing import collage, on_square, varied
 from entities import Pictured, Record, emoji, flags, logos, without_twins
+from split import part_of
 
 Question = dict[str, Any]
-PARTS = (("train", 60), ("dev", 75), ("test", 100))  # per cent, up to which
 STOP = {*"the and with for from this that its not out new one two open all other sign face button person man woman".split()}
 MOST = 25  # pictured entities that one ambiguous word may mean
 POSTS = 2  # ambiguous names of an entity that are used
 COPIES = 4  # varied pictures of an entity of train
 OTHERS = 3_000  # entities without a picture, at random
-
-
-def part_of(entity: str) -> str:
-    """The part that an entity belongs to: always the same one."""
-    number = int(hashlib.sha256(f"split {entity}".encode()).hexdigest()[:8], 16) % 100
-    return next(name for name, end in PARTS if number < end)
 
 
 def words_of(name: str) -> list[str]:
@@ -174,6 +167,8 @@ class Maker:
         for (part, kind), made in sorted(self.questions.items()):
             self.draws.shuffle(made)
             save(self.output / f"{part}_{kind}.jsonl", made)
+            if kind == "posts":  # for the training of an image tower, whose pairs of pictures must show the same entity
+                save(self.output / f"{part}_shown.jsonl", [one for one in made if not one["wrong"]])
 
 
 def other_entities(everyone: list[Record], pictured: list[Pictured], draws: random.Random) -> list[Record]:

@@ -1,4 +1,4 @@
-"""How often an image tower finds the picture of the same entity in another rendering, without any training. See RESULTS.md."""
+"""How often an image tower alone finds the picture of the same entity in another rendering. See RESULTS.md."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.multimodal.split import part_of
 from elq.vision.encoding import View, encode_pictures
 from elq.vision.opening import DEFAULT, open_tower
 from elq.vision.store import FeatureStore
@@ -30,6 +31,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", default=Path("runs/multimodal"))
     parser.add_argument("--tower", default=DEFAULT)
     parser.add_argument("--kinds", nargs="+", default=["flags", "logos", "collages"])
+    parser.add_argument("--parts", nargs="+", default=["train", "dev", "test"], help="whose entities are asked for")
+    parser.add_argument("--among-all", action="store_true", help="look among the pictures of all kinds, as in linking")
     given = parser.parse_args()
     torch.set_num_threads(1)
     tower = open_tower(given.tower)
@@ -51,7 +54,8 @@ def main() -> None:
     print("| pictures | rendering | among | mentions | Hits@1 | Hits@5 | MRR |\n|---|---|---|---|---|---|---|")
     for (kind, rendering), views in sorted(asked.items()):
         same = sorted({entity for (name, _), others in asked.items() if name == kind for entity, _ in others})
-        among = [*pictures] if "boxed" in kind else same
+        among = [*pictures] if "boxed" in kind or given.among_all else same
+        views = {key: view for key, view in views.items() if part_of(key[0]) in given.parts}
         place = {entity: number for number, entity in enumerate(among)}
         table = store.vectors(encode_pictures([pictures[entity] for entity in among], store)).whole
         found = store.vectors(encode_pictures([*views.values()], store)).whole

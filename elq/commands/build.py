@@ -79,7 +79,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--image-tower",
         metavar="NAME",
-        help="for --images: efficientnet_lite0 (default), or the folder of CLIP or SigLIP",
+        help="for --images: efficientnet_lite0 (default), or the folder of CLIP, of SigLIP or of a tower that you trained",
+    )
+    made.add_argument(
+        "--image-parts",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="for --images: the main part of a picture, such as the sign of a logo beside its name, is one more picture",
     )
     add_ray(made)
     made.add_argument("--workers", type=int, metavar="N", help="with --ray: number of workers (default: one for each machine)")
@@ -94,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
     if "index_options" in options:
         options["index_options"] = parse_options(options["index_options"])
     build, device = choose_build(options.pop("ray", None), options.pop("workers", None), device)
-    pictures = picture_options(options.pop("images", None), options.pop("image_tower", None))
+    pictures = picture_options(*(options.pop(name, None) for name in ("images", "image_tower", "image_parts")))
     if "model" in options:
         build_model(options.pop("model"), source, output, options, columns, device, build)
         return add_pictures(output, source, pictures)
@@ -111,20 +117,21 @@ def main(arguments: Sequence[str]) -> None:
     add_pictures(output, source, pictures)
 
 
-def picture_options(column: str | None, tower: str | None) -> dict[str, str] | None:
+def picture_options(column: str | None, tower: str | None, parts: bool | None = None) -> dict[str, Any] | None:
     """The arguments of :func:`elq.entities.image_build.build_images`; None if no pictures are wanted.
 
     Raises:
-        ElqError: a tower is given without ``--images``, or it cannot be opened, which is said before the long work.
+        ElqError: a tower or parts are given without ``--images``, or it cannot be opened, which is said before the long work.
     """
     if column is None:
-        if tower is not None:
-            raise ElqError("--image-tower is given, but only --images uses it: give --images too, or leave out --image-tower")
+        for name, value in (("--image-tower", tower), ("--image-parts", parts)):
+            if value is not None:
+                raise ElqError(f"{name} is given, but only --images uses it: give --images too, or leave out {name}")
         return None
     from elq.vision.opening import DEFAULT, open_tower
 
     open_tower(tower or DEFAULT)
-    return {"column": column, "tower": tower or DEFAULT}
+    return {"column": column, "tower": tower or DEFAULT, "parts": bool(parts)}
 
 
 def add_pictures(output: str, source: str, pictures: Mapping[str, Any] | None) -> None:

@@ -16,6 +16,7 @@ CLIS = {  # task → module and class of its parser
     "biencoder": ("elq.disambiguation.parser", "BiEncoderCLI"),
     "crossencoder": ("elq.disambiguation.cross_parser", "CrossCLI"),
     "multimodal": ("elq.multimodal.training.parser", "MultimodalCLI"),
+    "image_tower": ("elq.multimodal.tower.parser", "TowerCLI"),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elq.cache import writable_cache
+from elq.cache import mark_used, trim, writable_cache
 from elq.entities.cells import split_cell
 from elq.entities.edit import entities_folder
 from elq.entities.grow import clean, load_manifest, save_manifest
@@ -20,10 +20,11 @@ from elq.errors import ElqError
 from elq.files import need_room, writing
 from elq.tensors import Array
 from elq.types import Entity
-from elq.vision.encoding import View, encode_pictures
+from elq.vision.encoding import View, encode_pictures, open_view
 from elq.vision.opening import DEFAULT, open_tower
+from elq.vision.parts import main_part
 from elq.vision.pictures import LIMITS, Limits
-from elq.vision.problems import Problems
+from elq.vision.problems import PictureProblem, Problems
 from elq.vision.store import FeatureStore
 from elq.vision.tower import ImageTower
 
@@ -64,6 +65,7 @@ def build_images(
     column: str = COLUMN,
     store: str | Path | None = None,
     limits: Limits = LIMITS,
+    parts: bool = False,
 ) -> BuiltImages:
     """Encode the pictures of the entities of a folder, and put their table into it. A table that is there is replaced.
 
@@ -74,8 +76,11 @@ def build_images(
         pictures: the folder to which the paths of pictures are relative: that of the catalogue file.
         tower: the image tower, or its name (elq/vision/opening.py).
         column: the column of the catalogue that has the paths.
-        store: the folder of the features; None: a folder in the cache.
+        store: the folder of the features; None: a folder in the cache, from which those of towers that were not used for the
+            longest time are deleted if all together are larger than ``$ELQ_CACHE_GB``.
         limits: the largest picture that is opened.
+        parts: whether the main part of a picture, such as the sign of a logo beside its name (elq/vision/parts.py), is one more
+            picture of its entity.
 
     Raises:
         ElqError: no entity has a picture, the folder is no entities folder, or a file cannot be written.
@@ -89,9 +94,13 @@ def build_images(
     if not wanted:
         raise ElqError(f'no entity of {folder} has a picture: give the paths in a column "{column}" of the catalogue file')
     features = FeatureStore(store or store_of(tower), tower)
-    places = encode_pictures([View(base / path) for _, path in wanted], features, problems=problems, limits=limits)
+    views = [(row, view) for row, path in wanted for view in _views(base / path, parts, limits)]
+    places = encode_pictures([view for _, view in views], features, problems=problems, limits=limits)
+    if store is None:  # the cache has a largest size
+        mark_used(features.folder)
+        trim(features.folder.parent, features.folder)
     there = places >= 0
-    rows, places = np.array([row for row, _ in wanted], np.int32)[there], places[there]
+    rows, places = np.array([row for row, _ in views], np.int32)[there], places[there]
     facts = ImageFacts(
         tower=tower.name,
         identity=tower.identity,
@@ -109,6 +118,17 @@ def build_images(
     _put(folder, entities.manifest, facts, _Copied(features, places), rows)
     log.info("%s has %s pictures of %s entities", folder, f"{facts.pictures:,}", f"{facts.entities:,}")
     return BuiltImages(facts, problems)
+
+
+def _views(path: Path, parts: bool, limits: Limits) -> list[View]:
+    """A picture, and its main part if that is wanted and there is one."""
+    if not parts:
+        return [View(path)]
+    try:
+        part = main_part(open_view(View(path), limits))
+    except PictureProblem:  # it is reported when the picture is encoded
+        part = None
+    return [View(path), *([] if part is None else [View(path, part)])]
 
 
 class _Copied:

@@ -108,7 +108,8 @@ def observe_given(
         began = time.perf_counter()
         more: dict[str, Any] = {"types": world} if world in types else {}
         if pictured:
-            more |= {name: [getattr(questions[place], name) for place in places] for name in ("image", "box")}
+            asked = [questions[place] for place in places]
+            more |= {"image": [one.image for one in asked], "box": [one.box if one.image else None for one in asked]}
         found = linker.link(texts, mentions=mentions, candidates=candidates, **more)
         seconds += time.perf_counter() - began
         linked += sum(map(len, found))
@@ -119,9 +120,12 @@ def observe_given(
 
 
 def _ranks(question: Question, spans: Sequence[tuple[int, int]], links: Sequence[Link]) -> list[int]:
-    """The rank of the entity of each mention that has one. A question without a span has one link, for its box."""
-    if not spans and links and question.box_entity is not None:
-        return [rank_of(links[0], question.box_entity)]
+    """The rank of the entity of each mention that has one. A question without a span has one link, for its box.
+
+    A box whose picture does not exist has no link, so its entity is not found.
+    """
+    if question.box_entity is not None and not spans and (links or not question.mentions):
+        return [rank_of(links[0] if links else None, question.box_entity)]
     of_span = dict(zip(spans, links, strict=True))
     golds = [mention for mention in question.mentions if mention.entity is not None]
     return [rank_of(of_span.get((one.start, one.end)), one.entity) for one in golds]

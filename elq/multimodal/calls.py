@@ -1,14 +1,20 @@
-"""Calls: checks what a multimodal disambiguator is asked for: texts with their mentions, pictures and boxes."""
+"""Calls: checks what a multimodal disambiguator is asked for (texts with mentions, pictures and boxes), and divides it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from elq.errors import ElqError
 from elq.linking.given import Span
+from elq.types import NIL, BoxLink, Link
 from elq.vision.boxes import Box, checked_box
 from elq.vision.pictures import Source
+
+NOTHING = Link(0, 0, "", NIL, "", "", 0.0)  # of a box in a picture that cannot be used
+TOGETHER = 64  # mentions whose candidates are looked for together
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +69,30 @@ def _checked_image(image: Any, place: int) -> "Source | None":
     if image is None or isinstance(image, str | Path | bytes) or hasattr(image, "getexif"):
         return image  # type: ignore[no-any-return]
     raise ElqError(f"the image of text {place} is {image!r}: give a path, the bytes of a file, or a picture of Pillow")
+
+
+def boxed(link: Link, box: Box | None) -> Link:
+    """The link of a box that no words name: it has no characters, but the box."""
+    if box is None:
+        return link
+    values = {each.name: getattr(link, each.name) for each in fields(Link)}
+    return BoxLink(**{**values, "start": 0, "end": 0, "mention": ""}, box=box)
+
+
+def in_parts(places: Sequence[int], documents: Sequence[int], size: int = TOGETHER) -> Iterator[list[int]]:
+    """The places of mentions in parts of at most ``size``. The mentions of a text, which are matched together, are not divided.
+
+    A text with more mentions is a part of its own.
+
+    >>> [*in_parts([0, 1, 2, 3, 4], [7, 7, 8, 8, 8], size=4)]
+    [[0, 1], [2, 3, 4]]
+    """
+    part: list[int] = []
+    for _, of_text in groupby(zip(documents, places, strict=True), key=itemgetter(0)):
+        own = [place for _, place in of_text]
+        if part and len(part) + len(own) > size:
+            yield part
+            part = []
+        part += own
+    if part:
+        yield part

@@ -1,14 +1,11 @@
 """The multimodal disambiguator: the public object that says which entities mentions and boxes with pictures mean.
 
 A model folder is that of a bi-encoder (elq/disambiguation/export.py), whose entities have pictures, with the folder
-``pictures`` in it: the network (elq/multimodal/network.py) and ``linking.json`` (elq/multimodal/combining.py). Mentions without
-a picture are linked by the bi-encoder alone.
+``pictures`` in it: the network (elq/multimodal/network.py), ``linking.json`` (elq/multimodal/combining.py), and in ``tower``
+the image tower, if a user has trained one. Mentions without a picture are linked by the bi-encoder alone.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,8 +17,9 @@ from elq.errors import ElqError
 from elq.linking.given import Span, checked_mentions
 from elq.linking.retriever import Retrieved
 from elq.linking.scoring import entity_log_probs
-from elq.multimodal.calls import Call, called
+from elq.multimodal.calls import NOTHING, Call, boxed, called, in_parts
 from elq.multimodal.candidates import Finder
+from elq.multimodal.combining import FILE as LINKING
 from elq.multimodal.combining import PictureLinking, combined, filled
 from elq.multimodal.examples import PicturedMention, boxed_mention
 from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures
@@ -33,7 +31,7 @@ from elq.multimodal.text_features import TextTower
 from elq.multimodal.totals import totals
 from elq.multimodal.trees import FILE as TREES
 from elq.multimodal.trees import Trees
-from elq.types import BoxLink, Link
+from elq.types import Link
 from elq.vision.boxes import Box
 from elq.vision.opening import open_tower
 from elq.vision.pictures import Source
@@ -41,26 +39,7 @@ from elq.vision.store import FeatureStore
 from elq.vision.tower import ImageTower
 
 PICTURES = "pictures"  # the folder in a model folder
-TOGETHER = 64  # mentions whose candidates are looked for together
-
-
-def in_parts(places: Sequence[int], documents: Sequence[int], size: int = TOGETHER) -> Iterator[list[int]]:
-    """The places of mentions in parts of at most ``size``. The mentions of a text, which are matched together, are not divided.
-
-    A text with more mentions is a part of its own.
-
-    >>> [*in_parts([0, 1, 2, 3, 4], [7, 7, 8, 8, 8], size=4)]
-    [[0, 1], [2, 3, 4]]
-    """
-    part: list[int] = []
-    for _, of_text in groupby(zip(documents, places, strict=True), key=itemgetter(0)):
-        own = [place for _, place in of_text]
-        if part and len(part) + len(own) > size:
-            yield part
-            part = []
-        part += own
-    if part:
-        yield part
+TOWER = "tower"  # the folder in that folder, for an image tower that a user has trained
 
 
 class MultimodalDisambiguator:
@@ -121,11 +100,16 @@ class MultimodalDisambiguator:
         Raises:
             ElqError: a file is missing or unreadable, or the entities do not fit the model.
         """
-        base = Disambiguator.from_pretrained(folder, entities=entities, device=device)
         place = Path(folder) / PICTURES
+        if not (place / LINKING).is_file():
+            raise ElqError(
+                f"{folder} has no file {PICTURES}/{LINKING}: give the model folder of a run of `elq train"
+                " experiment=multimodal`, such as runs/multimodal/latest/model"
+            )
+        base = Disambiguator.from_pretrained(folder, entities=entities, device=device)
         linking = PictureLinking.load(place)
         network = MultimodalNetwork.from_pretrained(place).to(device)
-        opened = open_tower(tower or linking.tower)
+        opened = open_tower(tower or (place / TOWER if (place / TOWER).is_dir() else linking.tower))
         pictures = open_pictures(base.entities, opened)
         trees = Trees.load(place) if (place / TREES).is_file() else None
         return cls(base, network, opened, pictures, linking, trees=trees)
@@ -163,7 +147,8 @@ class MultimodalDisambiguator:
     ) -> Any:
         """One link for each mention, with its K candidates and their probabilities.
 
-        A picture that cannot be used is reported in the log, and counts as none.
+        A picture that cannot be used is reported in the log, and counts as none. A box in it has the entity "NIL", and no
+        candidates.
 
         Args:
             texts: one text, or several.
@@ -202,8 +187,8 @@ class MultimodalDisambiguator:
         store = MemoryStore(self.tower) if self.store is None else self.store
         shown = pictures_of(examples, store, prompt=self.linking.prompt)
         pictured = shown.there.tolist()
-        made: dict[int, Link] = {}
-        plain = [place for place, there in enumerate(pictured) if not there]
+        made = {place: NOTHING for place, one in enumerate(examples) if not one.named and not pictured[place]}
+        plain = [place for place, there in enumerate(pictured) if not there and examples[place].named]
         if plain:
             of_text: list[list[tuple[int, int]]] = [[(examples[place].start, examples[place].end)] for place in plain]
             found = self.base.link([examples[place].text for place in plain], of_text, candidates=k)
@@ -212,7 +197,7 @@ class MultimodalDisambiguator:
         for places in in_parts(with_picture, [examples[place].document for place in with_picture]):
             rows, scores = self.scored([examples[place] for place in places], shown.of(places))
             made |= dict(zip(places, self._best([examples[place] for place in places], rows, scores, k), strict=True))
-        return [self._boxed(made[place], one) for place, one in enumerate(examples)]
+        return [made[place] if one.named else boxed(made[place], one.box) for place, one in enumerate(examples)]
 
     def scored(self, examples: Sequence[PicturedMention], shown: MentionPictures) -> tuple[Tensor, Tensor]:
         """The candidates of M mentions with pictures: catalogue rows and scores (M, K), in no order; −1 and −inf where fewer.
@@ -239,9 +224,3 @@ class MultimodalDisambiguator:
         best, order = scores.sort(dim=-1, descending=True, stable=True)  # (M, K)
         kept = rows.gather(-1, order)[:, :k].masked_fill(best[:, :k] == -torch.inf, -1)  # (M, k)
         return self.base.links_of(examples, Retrieved(kept, entity_log_probs(best)[:, :k], None))
-
-    def _boxed(self, link: Link, example: PicturedMention) -> Link:
-        if example.named or example.box is None:
-            return link
-        values = {each.name: getattr(link, each.name) for each in fields(Link)}
-        return BoxLink(**{**values, "start": 0, "end": 0, "mention": ""}, box=example.box)

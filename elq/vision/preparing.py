@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+TOLERANCE = 24  # of 255: by how much the colour of a border may differ from that of the corner
+LEAST = 8  # pixels: a smaller rest is no picture
 LONGEST = 20  # times the shorter edge: the middle of a longer picture is cut out before it is resized
 
 
@@ -18,8 +20,9 @@ LONGEST = 20  # times the shorter edge: the middle of a longer picture is cut ou
 class Preparation:
     """How the pixels are made: a square of ``side`` pixels, and mean and deviation of each colour, of which 1 is the brightest.
 
-    A picture that is no square keeps its shape and gets white edges (``fit`` is ``white``), is stretched (``stretch``), or is
-    made so large that its shorter edge has ``shorter`` pixels, and the middle of it is kept (``crop``).
+    A picture that is no square keeps its shape and gets white edges (``fit`` is ``white``), is stretched (``stretch``), is
+    stretched without its border of one colour (``trim``), or is made so large that its shorter edge has ``shorter`` pixels,
+    and the middle of it is kept (``crop``).
     """
 
     side: int
@@ -32,8 +35,8 @@ class Preparation:
 def squared(picture: "Image", preparation: Preparation) -> "Image":
     """An RGB picture as a square of ``side`` pixels."""
     side, fit = preparation.side, preparation.fit
-    if fit == "stretch":
-        return _resized(picture, side, side)
+    if fit in ("stretch", "trim"):
+        return _resized(trimmed(picture) if fit == "trim" else picture, side, side)
     if fit == "crop":
         return _middle(picture, side, preparation.shorter or side)
     from PIL import Image
@@ -46,6 +49,46 @@ def squared(picture: "Image", preparation: Preparation) -> "Image":
     square = Image.new("RGB", (side, side), "white")
     square.paste(inner, ((side - width) // 2, (side - height) // 2))
     return square
+
+
+def trimmed(picture: "Image", tolerance: int = TOLERANCE) -> "Image":
+    """An RGB picture without its border of one colour; the picture itself if it has none.
+
+    The border has the colour of the upper left corner. A picture with another colour in one of the other corners has none, and
+    neither has one of which fewer than 8 pixels in width or height would be left.
+
+    Args:
+        picture: the picture.
+        tolerance: by how much red, green and blue of a pixel may differ from those of the corner, at most 255.
+    """
+    box = content_box(picture, tolerance)
+    if box is None or box[2] - box[0] < LEAST or box[3] - box[1] < LEAST:
+        return picture
+    return picture.crop(box)
+
+
+def content_box(picture: "Image", tolerance: int = TOLERANCE) -> tuple[int, int, int, int] | None:
+    """The smallest box around the pixels that differ from the upper left one: left, top, right, bottom.
+
+    It is None if no pixel differs, or if another corner does, since the picture then has no background of one colour.
+
+    Args:
+        picture: the picture, RGB.
+        tolerance: by how much red, green and blue of a pixel may differ from those of the corner.
+    """
+    from PIL import Image, ImageChops
+
+    right, bottom = picture.width - 1, picture.height - 1
+    corner, *others = (picture.getpixel(place) for place in ((0, 0), (right, 0), (0, bottom), (right, bottom)))
+    if any(_apart(corner, other) > tolerance for other in others):
+        return None
+    differs = ImageChops.difference(picture, Image.new("RGB", picture.size, corner))
+    return differs.point([255 * (value > tolerance) for value in range(256)] * 3).getbbox()
+
+
+def _apart(one: Any, other: Any) -> int:
+    most: int = max(abs(first - second) for first, second in zip(one, other, strict=True))
+    return most
 
 
 def _resized(picture: "Image", width: int, height: int) -> "Image":

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from elq.commands import run
 from elq.entities.build import BuildSettings, build_entities
@@ -26,6 +28,7 @@ from elq.linking.folder import hub_files
 from elq.linking.model_folder import link_entities
 from elq.types import Entity
 from elq.vision.encoding import View, open_view
+from elq.vision.store import FeatureStore
 from tests.conftest import RECORDS, write_lines
 from tests.vision.conftest import noise
 from tests.vision.test_store import Mean
@@ -251,6 +254,33 @@ def test_a_model_folder_takes_the_pictures_along(folder, catalogue, tmp_path):
     assert all(any(fnmatch(name, pattern) for pattern in hub_files()) for name in wanted)
 
 
+def test_the_main_part_of_a_picture_is_one_more_picture(folder, catalogue):
+    logo = Image.new("RGB", (120, 40), "white")
+    logo.paste((200, 0, 0), (5, 5, 35, 35))
+    logo.paste((0, 0, 0), (60, 15, 115, 25))
+    logo.save(catalogue.parent / "p" / "1.png")
+    plain, with_parts = add(folder, catalogue).facts, add(folder, catalogue, parts=True).facts
+    assert with_parts.pictures == plain.pictures + 1
+    table, one, sign = table_of(folder), table_of(folder).pictures_of(np.array([0]))[0], View(catalogue.parent / "p" / "1.png")
+    expected = [open_view(view) for view in (View(catalogue.parent / "p" / "0.png"), sign, replace(sign, box=(5, 5, 35, 35)))]
+    found = table.gather(one)[0].whole
+    torch.testing.assert_close(found, Mean().encode(expected).whole, atol=1e-2, rtol=1e-3)
+
+
+def test_the_cache_keeps_the_features_of_the_towers_that_were_used_last(folder, catalogue, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELQ_CACHE", str(tmp_path / "cache"))
+    old = tmp_path / "cache" / "pictures" / "old"
+    old.mkdir(parents=True)
+    (old / "vectors.bin").write_bytes(bytes(2_000_000))
+    build_images(folder, catalogue.parent, Mean())
+    own = tmp_path / "cache" / "pictures" / Mean().identity[:16]
+    assert old.is_dir()
+    monkeypatch.setenv("ELQ_CACHE_GB", "0.001")
+    build_images(folder, catalogue.parent, Mean())
+    assert [path for path in own.parent.iterdir() if path.is_dir()] == [own]
+    assert len(FeatureStore(own, Mean())) == 4
+
+
 # --- the command
 
 
@@ -277,6 +307,7 @@ def test_the_command_makes_and_shows_the_pictures(catalogue, encoder_folder, tmp
     ("options", "message"),
     [
         (["--image-tower", "clip"], "--image-tower is given, but only --images uses it"),
+        (["--image-parts"], "--image-parts is given, but only --images uses it"),
         (["--images", "--image-tower", "nothing"], "the image tower nothing is neither efficientnet_lite0 nor a folder"),
         (["--images", "photo"], 'no entity of .* has a picture: give the paths in a column "photo"'),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 
 import pytest
 import torch
@@ -44,6 +45,32 @@ def test_a_picture_that_cannot_be_used_counts_as_none_and_is_reported(disambigua
         found = disambiguator.link(TEXTS, SPANS, image=[tmp_path / "broken.png", b"", tmp_path / "missing.png"])
     assert found == expected
     assert "counts as no picture" in caplog.text
+
+
+def test_a_box_in_a_picture_that_cannot_be_used_means_nothing(disambiguator, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    drawn("red", "circle").save(tmp_path / "whole.png")
+    texts, images = ["who is this?"] * 3, [tmp_path / "broken.png", tmp_path / "whole.png", tmp_path / "missing.png"]
+    [first], [second], [third] = disambiguator.link(texts, image=images, box=[(1, 2, 40, 41)] * 3)
+    assert first == third == BoxLink(0, 0, "", "NIL", "", "", 0.0, box=(1, 2, 40, 41))
+    assert second.entity != "NIL"
+    outside = disambiguator.link("who is this?", image=tmp_path / "whole.png", box=(90, 90, 99, 99))
+    assert [link.entity for link in outside] == ["NIL"]
+
+
+def test_a_measure_counts_a_box_whose_picture_does_not_exist_as_not_found(disambiguator, pictured_folder, tmp_path, caplog):
+    records = [json.loads(line) for line in (pictured_folder / "dev_boxes.jsonl").read_text().splitlines()][:4]
+    for record in records:
+        record["image"] = str(pictured_folder / record["image"])
+    whole = tmp_path / "whole.jsonl"
+    whole.write_text("".join(json.dumps(record) + "\n" for record in records))
+    records[1]["image"] = str(tmp_path / "lost.png")
+    lost = tmp_path / "lost.jsonl"
+    lost.write_text("".join(json.dumps(record) + "\n" for record in records))
+    first, second = (observe_given(disambiguator, read_questions(file)).ranks for file in (whole, lost))
+    assert second[1] == [-1] != first[1]
+    assert [second[place] for place in (0, 2, 3)] == [first[place] for place in (0, 2, 3)]
+    assert "1 of 4 pictures do not exist" in caplog.text
 
 
 def slow_scores(disambiguator: MultimodalDisambiguator, mention: PicturedMention) -> dict[int, float]:
@@ -204,6 +231,15 @@ def test_the_settings_of_linking_are_saved_and_checked(tmp_path):
             PictureLinking.load(tmp_path / "wrong")
     with pytest.raises(ElqError, match="cannot be read"):
         PictureLinking.load(tmp_path / "nothing")
+
+
+def test_a_folder_of_something_else_is_refused_with_what_it_must_have(pictured_run, tmp_path):
+    shutil.copytree(pictured_run / "model", tmp_path / "plain", ignore=shutil.ignore_patterns("pictures"))
+    for folder in (tmp_path / "plain", tmp_path / "nowhere"):
+        with pytest.raises(
+            ElqError, match=r"has no file pictures/linking.json: give the model folder of a run of `elq train exp"
+        ):
+            MultimodalDisambiguator.from_pretrained(folder)
 
 
 def test_another_image_tower_is_refused(disambiguator):

@@ -8,6 +8,7 @@ from PIL import Image
 from elq.vision import efficientnet
 from elq.vision.clip import ClipTower
 from elq.vision.efficientnet import EfficientNetTower
+from elq.vision.layout import LayoutConfig, LayoutNetwork, LayoutTower
 from elq.vision.tower import ImageTower
 
 TEXT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -76,7 +77,10 @@ def clip_folders(tmp_path_factory):
 @pytest.fixture(scope="session")
 def towers(clip_folders) -> dict[str, ImageTower]:
     """A tower of every kind, with random weights."""
+    torch.manual_seed(0)
+    layout = LayoutNetwork(LayoutConfig(width=64, side=224), random_tensors())
     return {
         "efficientnet": EfficientNetTower(random_tensors()),
+        "layout": LayoutTower(layout, "layout", "0" * 64),
         **{name: ClipTower(path) for name, path in clip_folders.items()},
     }

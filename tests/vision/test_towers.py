@@ -18,7 +18,7 @@ from elq.vision.opening import open_tower
 from elq.vision.preparing import Preparation, pixels_of, squared
 from tests.vision.conftest import noise, random_tensors
 
-KINDS = ("efficientnet", "clip", "siglip")
+KINDS = ("efficientnet", "layout", "clip", "siglip")
 
 
 # --- laws of all towers

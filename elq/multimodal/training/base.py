@@ -73,7 +73,7 @@ def opened_network(encoder: str) -> tuple[BiEncoder, MarkedTexts]:
     return BiEncoder.from_encoder(encoder, entity_tower="frozen")
 
 
-def make_pictures(entities: str, catalogue: str, tower: str, store: Path) -> None:
+def make_pictures(entities: str, catalogue: str, tower: str, store: Path, *, parts: bool = False) -> None:
     """Put the vectors of the pictures of the entities into their folder, unless they are there.
 
     Args:
@@ -81,5 +81,6 @@ def make_pictures(entities: str, catalogue: str, tower: str, store: Path) -> Non
         catalogue: the catalogue file, to whose folder the paths of pictures are relative.
         tower: the name or folder of the image tower.
         store: the folder in which the vectors of pictures are kept.
+        parts: whether the main part of a picture counts as one more picture of its entity.
     """
-    build_images(entities, Path(catalogue).parent, tower, store=store)
+    build_images(entities, Path(catalogue).parent, tower, store=store, parts=parts)

@@ -52,6 +52,8 @@ class MultimodalData(LightningDataModule):
         negatives: the wrong candidates of a mention, see :class:`elq.multimodal.training.settings.Negatives`.
         nearest: the candidates of a mention in development and in linking.
         prompt: what shows a box: ``crop`` or ``drawn``, see elq/multimodal/picture_features.py.
+        parts: whether the main part of a picture of the catalogue, such as the sign of a logo beside its name, is one more
+            picture of its entity.
         most: the largest number of mentions in an epoch, which are drawn anew in each epoch; null: all of them.
         dev_most: the largest number of development mentions that are measured after each epoch; in the end, all are.
         cache: the folder in which the features are kept; null: a folder in the run folder. Several runs may share one.
@@ -74,6 +76,7 @@ class MultimodalData(LightningDataModule):
         negatives: Negatives | None = None,
         nearest: Nearest | None = None,
         prompt: str = "crop",
+        parts: bool = False,
         most: int | None = None,
         dev_most: int = 600,
         cache: str | None = None,
@@ -93,7 +96,7 @@ class MultimodalData(LightningDataModule):
             raise ElqError(f"data.prompt is {prompt!r}, but must be one of {', '.join(PROMPTS)}: choose one")
         self.catalogue_file, self.entities_folder, self.train_files, self.dev_files = catalogue, entities, train, dev
         self.build, self.columns, self.batch_size = build or BuildSettings(), columns, batch_size
-        self.negatives, self.prompt = negatives or Negatives(), prompt
+        self.negatives, self.prompt, self.parts = negatives or Negatives(), prompt, parts
         self.most, self.dev_most, self.cache, self.tower_name, self.encoder = most, dev_most, cache, tower, encoder
         self.settings, self.seed = settings or MultimodalTraining(), seed
         self.nearest = self.settings.candidates(nearest or Nearest())
@@ -104,7 +107,8 @@ class MultimodalData(LightningDataModule):
         require_files([self.catalogue_file, *self.train_files, *self.dev_files])
         device = "cuda" if torch.cuda.is_available() else "cpu"
         make_base(self.encoder, self.catalogue_file, self.entities_folder, self.build, self.columns, device)
-        make_pictures(self.entities_folder, self.catalogue_file, self.tower_name, self._folder() / STORE)
+        store = self._folder() / STORE
+        make_pictures(self.entities_folder, self.catalogue_file, self.tower_name, store, parts=self.parts)
 
     def setup(self, stage: str) -> None:
         """Open the entities, read the mentions, and compute the features that are not kept yet."""

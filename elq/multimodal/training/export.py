@@ -16,7 +16,7 @@ from elq.files import link_or_copy, replacing_folder, write_json
 from elq.linking.folder import METRICS
 from elq.linking.model_folder import link_entities, portable
 from elq.multimodal.combining import PictureLinking
-from elq.multimodal.disambiguator import PICTURES
+from elq.multimodal.disambiguator import PICTURES, TOWER
 from elq.multimodal.network import MultimodalNetwork
 from elq.multimodal.ranking_trees import RankingTrees
 from elq.multimodal.training.base import is_biencoder
@@ -24,6 +24,9 @@ from elq.multimodal.training.data import MultimodalData
 from elq.multimodal.training.module import Measured, MultimodalModule
 from elq.training.export import MODEL, best_module, keep_settings
 from elq.training.provenance import made_with
+from elq.vision.layout import CONFIG as TOWER_CONFIG
+from elq.vision.layout import WEIGHTS as TOWER_WEIGHTS
+from elq.vision.layout import is_layout_tower
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,8 @@ def export(run: Path, module: MultimodalModule, data: MultimodalData) -> dict[st
             copied((place / ENTITY_ENCODER).iterdir(), folder / ENTITY_ENCODER)
         elif place.is_dir() and not is_biencoder(data.encoder):
             copied((place / name for name in FILES), folder / ENTITY_ENCODER)
+        if is_layout_tower(tower := Path(data.tower_name).expanduser()):
+            copied((tower / name for name in (TOWER_CONFIG, TOWER_WEIGHTS)), folder / PICTURES / TOWER)
         write_json(folder / METRICS, about)
         keep_settings(run, folder)
     write_json(run / METRICS, about)

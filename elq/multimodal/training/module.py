@@ -104,6 +104,7 @@ class Measured:
         nearest: the number of candidates; None: as the data module says.
         entities: the features of entities; None: those of the data module.
         trees: score the candidates in the end; None: the network alone does.
+        found: the candidates (M, K) of these mentions and their scores by the text, if they are known already.
     """
 
     def __init__(
@@ -115,13 +116,14 @@ class Measured:
         nearest: Nearest | None = None,
         entities: EntityFeatures | None = None,
         trees: RankingTrees | None = None,
+        found: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.material, self.numbers, self.entities = material, numbers, entities or data.entities
         examples = [material.examples[number] for number in numbers]
         shown = material.shown(numbers)
         was_training = network.training
         finder = Finder(data.base, data.pictures, nearest or data.nearest, self.entities, network.eval())
-        self.rows, self.text = finder.find(examples, shown, material.features, numbers)  # (M, K)
+        self.rows, self.text = found or finder.find(examples, shown, material.features, numbers)  # (M, K)
         if trees is None:
             said = totals(network, material.features, numbers, self.entities, self.rows)
         else:
