@@ -18,6 +18,7 @@ from elq.tensors import Array
 
 FILE = "index.faiss"
 GATHERED = 2**21  # values of the table that are in memory as fp32 at a time; larger blocks of memory are not given back
+LISTED = 2**18  # entities of all shortlists that are in memory at a time
 FLOOR = 0.99  # the least recall@1 of a compressed kind, by default
 
 
@@ -111,11 +112,17 @@ class ShortlistIndex(EntityIndex):
         """Rows (Q, S) of the entities that are probably nearest to the queries (Q, D), at least k of each; −1 for no row."""
 
     def _search(self, vectors: Tensor, k: int, normalise: bool) -> tuple[Tensor, Tensor, Tensor]:
+        step = max(1, LISTED // max(k, self.shortlist))
+        found = [self._listed(some, k) for some in torch.split(vectors, step)]
+        scores, rows = (torch.cat(column) for column in zip(*found, strict=True))
+        return scores, rows, scores[:, 0]
+
+    def _listed(self, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Scores and rows (Q, K) of the best of the shortlists of Q queries."""
         found = self._nearest(np.ascontiguousarray(vectors.numpy()), max(k, self.shortlist), k)
         if found.max() >= len(self.table):
             raise ElqError(f"the {self.kind} index has an entity in row {found.max()} of {len(self.table)}: {AGAIN}")
-        scores, rows = rescored(self.table, vectors, torch.from_numpy(found), k)
-        return scores, rows, scores[:, 0]
+        return rescored(self.table, vectors, torch.from_numpy(found), k)
 
     def save(self, folder: Path) -> None:
         """Write ``index.faiss``."""

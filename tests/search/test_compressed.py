@@ -34,6 +34,21 @@ def test_rescored_equals_a_sort_of_all_scores(table, queries):
         np.testing.assert_allclose(own_scores, [-product for product, _ in sorted(products)][:12], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_the_shortlists_of_a_large_batch_are_not_in_memory_together(kind, table, queries, monkeypatch):
+    index, asked = build_index(kind, table, {"shortlist": 50}), []
+    expected, nearest = index.search(queries, 5), type(index)._nearest
+    monkeypatch.setattr("elq.search.shortlist.LISTED", 150)
+    monkeypatch.setattr(
+        type(index), "_nearest", lambda self, some, *more: asked.append(len(some)) or nearest(self, some, *more)
+    )
+    scores, rows = index.search(queries, 5)
+    assert max(asked) == 3
+    assert sum(asked) == len(queries)
+    torch.testing.assert_close(scores, expected[0], rtol=1e-5, atol=1e-5)
+    assert torch.equal(rows, expected[1])
+
+
 def test_a_place_without_a_row_comes_last(table, queries):
     scores, rows = rescored(table, queries[:1], torch.tensor([[7, -1, 3]]), 3)
     assert rows[0, 2] == -1
