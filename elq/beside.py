@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from elq.threads import compute_with
+
 MOST = 4  # threads that compute for others
 
 Result = TypeVar("Result")
@@ -43,5 +45,5 @@ def _without_gradients(compute: Callable[[], Result]) -> Result:
 def _pool() -> ThreadPoolExecutor:
     """The threads of this process that compute for others."""
     if os.getpid() not in _POOLS:
-        _POOLS[os.getpid()] = ThreadPoolExecutor(MOST, "elq-beside", torch.set_num_threads, (1,))
+        _POOLS[os.getpid()] = ThreadPoolExecutor(MOST, "elq-beside", compute_with, (1,))
     return _POOLS[os.getpid()]

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from threading import Thread
 
 from elq.errors import ElqError
 
@@ -103,3 +104,19 @@ def set_threads(number: int | None = None) -> int:
     else:
         os.environ.pop("TOKENIZERS_PARALLELISM", None)
     return number
+
+
+def compute_with(number: int) -> None:
+    """Let torch and faiss compute with so many threads in the calling thread, and in no other.
+
+    What torch is told in one thread would otherwise hold for each thread that computes for the first time after that.
+    """
+    import faiss
+    import torch
+
+    others = torch.get_num_threads()  # from now on, this thread has a number of its own
+    torch.set_num_threads(number)
+    restoring = Thread(target=torch.set_num_threads, args=(others,))
+    restoring.start()
+    restoring.join()
+    faiss.omp_set_num_threads(number)

@@ -90,6 +90,7 @@ def missing() -> dict[str, str]:
     """Module of elq → the library for whose absence it cannot be imported on a base install."""
     left_out = (
         "elq.training",
+        "elq.multimodal.tower",
         "elq.multimodal.training",
         "elq.commands.train",
         "elq.configuration.overrides",

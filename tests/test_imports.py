@@ -14,7 +14,8 @@ import elq
 PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
     ("types", "errors", "progress", "collector"),
-    ("tensors", "files", "configuration", "cache", "reading", "threads", "beside", "links"),
+    ("tensors", "files", "configuration", "cache", "reading", "threads", "links"),
+    ("beside",),
     ("search", "encoding", "transfer", "vision"),
     ("names", "downloads"),
     ("entities",),

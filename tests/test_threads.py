@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 import elq
 from elq.errors import ElqError
-from elq.threads import SLEEPING, available_threads, cores, cpu_quota, prepare, set_threads
+from elq.threads import SLEEPING, available_threads, compute_with, cores, cpu_quota, prepare, set_threads
 
 ROOT = Path(__file__).parents[1]
 
@@ -118,3 +119,21 @@ def test_threads_of_every_library(monkeypatch):
 def test_a_wrong_number_of_threads(number):
     with pytest.raises(ElqError, match="must be a whole number of at least 1"):
         set_threads(number)
+
+
+def test_a_thread_with_threads_of_its_own_changes_no_other():
+    """torch keeps the last number that it was told for all threads that compute for the first time later."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1, initializer=compute_with, initargs=(1,)) as own, ThreadPoolExecutor(1) as later:
+            assert own.submit(str).result() == ""
+            torch.set_num_threads(2)
+            assert own.submit(torch.get_num_threads).result() == 1
+            assert later.submit(torch.get_num_threads).result() == 2
+            assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1, initializer=compute_with, initargs=(1,)) as own, ThreadPoolExecutor(1) as later:
+            assert own.submit(torch.get_num_threads).result() == 1
+            assert later.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)

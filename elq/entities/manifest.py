@@ -235,8 +235,6 @@ def _open(folder: Path, manifest: Manifest) -> Entities:
     base, *others = (folder / place for place in manifest.places)
     removed = read_removed(folder / manifest.removed, manifest.rows, manifest.removed_rows) if manifest.removed else frozenset()
     table = EntityTable.open(base / TABLE, *(place / TABLE for place in others))
-    _agree(folder, (f"{TABLE} rows", len(table), manifest.rows), (f"{TABLE} width", table.width, manifest.width))
-    _agree(folder, (f"{TABLE} dtype", table.dtype, manifest.dtype))
     digests = (manifest.names_sha256, *(segment.names_sha256 for segment in manifest.segments))
     named = zip((base, *others), digests, table.firsts, strict=True) if manifest.names_sha256 else ()
     catalogue, index, *names = together(  # each reads a file from its first byte to its last
@@ -246,19 +244,15 @@ def _open(folder: Path, manifest: Manifest) -> Entities:
     )
     catalogue.folder = folder  # the base may be a folder in it
     hashes = [manifest.catalogue_sha256, *(segment.catalogue_sha256 for segment in manifest.segments)]
-    content = (f"{CATALOGUE} content", ", ".join(catalogue.hashes), ", ".join(hashes))
-    _agree(folder, (f"{CATALOGUE} rows", len(catalogue), manifest.rows), content)
+    for what, actual, expected in (
+        (f"{CATALOGUE} rows", len(catalogue), manifest.rows),
+        (f"{CATALOGUE} content", ", ".join(catalogue.hashes), ", ".join(hashes)),
+        (f"{TABLE} rows", len(table), manifest.rows),
+        (f"{TABLE} width", table.width, manifest.width),
+        (f"{TABLE} dtype", table.dtype, manifest.dtype),
+    ):
+        if actual != expected:
+            raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: {AGAIN}")
     if names:
         catalogue.names = names[0] if len(names) == 1 else JoinedNames(names)
     return Entities(manifest, catalogue, table, index)
-
-
-def _agree(folder: Path, *facts: tuple[str, object, object]) -> None:
-    """Refuse a folder of whose facts (what, its value, the value in the manifest) the two values differ.
-
-    Raises:
-        ElqError: two values differ.
-    """
-    for what, actual, expected in facts:
-        if actual != expected:
-            raise ElqError(f"{folder}/{what} is {actual}, but the manifest says {expected}: {AGAIN}")

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import torch
 
+from elq.threads import compute_with
+
 MOST = 4  # workers; the Python code of more of them would wait for each other
 AHEAD = 2  # batches for each worker that may be scored before their links are asked for
 LEAST = 8  # questions of a batch for which it is worth while
@@ -74,13 +76,5 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     threads = max(1, torch.get_num_threads() // workers)
     key = (os.getpid(), workers, threads)
     if key not in _POOLS:
-        _POOLS[key] = ThreadPoolExecutor(workers, "elq", _compute_with, (threads,))
+        _POOLS[key] = ThreadPoolExecutor(workers, "elq", compute_with, (threads,))
     return _POOLS[key]
-
-
-def _compute_with(threads: int) -> None:
-    """Let torch and faiss compute with so many threads in the calling thread."""
-    import faiss
-
-    torch.set_num_threads(threads)
-    faiss.omp_set_num_threads(threads)
