@@ -74,6 +74,14 @@ class Terminal:
         os.write(self.screen, keys.encode())
         return self.until(ending)
 
+    def interrupt(self) -> None:
+        """Ctrl-C, until the prompt is back. CPython's input() does not notice a signal that comes just before it waits for a key
+        (readline_until_enter_or_signal in Modules/readline.c), so where nothing is shown the keys are pressed again."""
+        os.write(self.screen, b"\x03")
+        while not select.select([self.screen], [], [], 10)[0]:
+            os.write(self.screen, b"\x03")
+        self.until()
+
     def end(self, keys: str) -> int:
         self.type(keys, None)
         code = self.process.wait(30)
@@ -113,7 +121,7 @@ def test_a_terminal_shows_a_prompt_with_colours_and_keeps_the_history(tmp_path, 
     assert "elq: :thershold is no command of this prompt: did you mean :threshold?" in said
     assert "Traceback" not in said
     terminal.type("nonsense", "nonsense")  # until the terminal shows it, so that the signal does not come before
-    terminal.type("\x03")  # Ctrl-C clears the line …
+    terminal.interrupt()  # Ctrl-C clears the line …
     assert "mean :threshold" in plain(terminal.type(":thersholds\n"))  # … so this is a command, not "nonsense:thersholds"
     assert ":probability is 'x'" in plain(terminal.type(":probability x\n"))
     assert terminal.end("\x04") == 0  # Ctrl-D
