@@ -144,10 +144,12 @@ def measure(given: argparse.Namespace) -> None:
     print(f"opened in {time.perf_counter() - began:.2f} s")
     links = milliseconds(linker.link, texts[: given.texts])
     print(f"one question {links}; again {milliseconds(linker.link, texts[: given.texts])}")
+    memory = "private {:,.0f} MB, mapped {:,.0f} MB"
+    print(f"after single questions: {memory.format(*(size / 1e6 for size in memory_of(os.getpid())))}")
     began = time.perf_counter()
     linker.link(texts)
     print(f"{len(texts) / (time.perf_counter() - began):.0f} questions a second")
-    print("private {:,.0f} MB, mapped {:,.0f} MB".format(*(size / 1e6 for size in memory_of(os.getpid()))))
+    print(f"after a batch of {len(texts)}: {memory.format(*(size / 1e6 for size in memory_of(os.getpid())))}")
     table, index = linker.entities.table, linker.entities.index
     mentions = mention_vectors(Linker.over(resolve_encoder(GENERAL), open_entities(given.real)), texts)
     if table.width != mentions.shape[1]:

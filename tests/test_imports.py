@@ -13,7 +13,7 @@ import elq
 
 PACKAGE = Path(elq.__file__).parent
 LEVELS = (  # the lowest first; what stands on one level does not import what stands beside it
-    ("types", "errors", "progress", "collector"),
+    ("types", "errors", "progress", "collector", "freed"),
     ("tensors", "files", "configuration", "cache", "reading", "threads", "links"),
     ("beside",),
     ("search", "encoding", "transfer", "vision"),

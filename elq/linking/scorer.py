@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from elq.encoding.tokens import QuestionTokenizer, token_span
+from elq.freed import FREED
 from elq.linking.context import hide_context
 from elq.linking.decoding import ScoredSpans
 from elq.linking.rerank import Reranker
@@ -149,7 +150,10 @@ class Scorer:
             batch = [texts[place] for place in places]
             given = None if mentions is None else [mentions[place] for place in places]
             own = None if starts is None else [starts[place] for place in places]
-            return places, self.score_tokens(batch, self.plain_tokens(batch), mentions=given, starts=own, **how)
+            found = self.score_tokens(batch, self.plain_tokens(batch), mentions=given, starts=own, **how)
+            if len(batch) > 1:
+                FREED.give_back()
+            return places, found
 
         workers = workers_for(len(chosen), self.device)
         groups = by_length([texts[place] for place in chosen], batch_for(len(chosen), batch_size))
