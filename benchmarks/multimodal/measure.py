@@ -188,7 +188,7 @@ def without_unit(network: MultimodalNetwork, name: str) -> MultimodalNetwork:
     state = {key: value for key, value in network.state_dict().items() if not key.startswith(f"units.{name}.")}
     if "log_weights" in state:
         keep = [place for place, unit in enumerate(network.config.units) if unit != name]
-        state["log_weights"] = state["log_weights"][keep]
+        state["log_weights"] = state["log_weights"][..., keep]
         if len(units) == 1:
             del state["log_weights"]
     other.load_state_dict(state)

@@ -36,6 +36,7 @@ def features(*shape: int, pictures: int = 1) -> ModalityFeatures:
         pictures=torch.randn(*shape, pictures, V),
         patches=torch.randn(128, P, V)[chosen],
         picture_mask=torch.rand(*shape, pictures) < 0.9,
+        named=torch.ones(*shape, dtype=torch.bool),
     )
 
 

@@ -12,7 +12,7 @@ from elq.multimodal.unit import check_numbers
 
 CONFIG = "config.json"
 KIND, FORMAT = "multimodal", 1
-MEANS = ("learned", "equal")
+MEANS = ("by_words", "learned", "equal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,8 @@ class NetworkConfig:
         units: the settings of each unit that differ from its defaults, by the name of the unit.
         text: D, the width of the vectors of texts and words.
         picture: V, the width of the vectors of pictures and patches.
-        mean: ``learned`` (the mean of the units has learned weights, which begin equal) or ``equal`` (plain mean).
+        mean: ``learned`` (the mean of the units has learned weights, which begin equal), ``by_words`` (mentions whose words are
+            a name in the catalogue have other learned weights than "this one" and boxes), or ``equal`` (plain mean).
         total_loss: the weight of the cross-entropy of the total. Each unit has a ``loss_weight`` of its own.
         noise: the settings of the filter that drops pictures (:class:`elq.multimodal.noise.NoiseSettings`) that differ from its
             defaults; None: there is no filter.

@@ -14,7 +14,11 @@ ROOM = 50_000  # entities whose words are kept in memory
 
 
 def of_parts(
-    texts: tuple[Tensor, Tensor, Tensor], names: Sequence[str], pictures: tuple[Tensor, Tensor, Tensor], needs: Collection[str]
+    texts: tuple[Tensor, Tensor, Tensor],
+    names: Sequence[str],
+    pictures: tuple[Tensor, Tensor, Tensor],
+    needs: Collection[str],
+    named: Sequence[bool],
 ) -> ModalityFeatures:
     """The features of B texts with their pictures.
 
@@ -23,12 +27,13 @@ def of_parts(
         names: the names whose letters are read.
         pictures: vectors (B, I, V), patches (B, I, P, V), and their mask (B, I).
         needs: the parts that are read; the others may be empty.
+        named: whether the words of each are a name in the catalogue.
     """
     whole, words, mask = texts
     if "words" not in needs:
         words, mask = words[:, :0], mask[:, :0]
     letters = letters_of(names if "characters" in needs else [""] * len(names))
-    return ModalityFeatures(whole, words, mask, letters, pictures[0], pictures[1], pictures[2])
+    return ModalityFeatures(whole, words, mask, letters, *pictures, torch.tensor([*named], dtype=torch.bool))
 
 
 class MentionFeatures:
@@ -36,19 +41,28 @@ class MentionFeatures:
 
     Args:
         texts: the vectors of their texts.
-        names: their words.
+        names: their words; "" for a box.
         pictures: their pictures.
         needs: what units read.
+        named: whether their words are a name in the catalogue, see :func:`elq.multimodal.candidates.are_named`.
     """
 
-    def __init__(self, texts: TextVectors, names: Sequence[str], pictures: MentionPictures, needs: Collection[str]) -> None:
-        self.texts, self.names, self.pictures, self.needs = texts, names, pictures, needs
+    def __init__(
+        self,
+        texts: TextVectors,
+        names: Sequence[str],
+        pictures: MentionPictures,
+        needs: Collection[str],
+        named: Sequence[bool],
+    ) -> None:
+        self.texts, self.names, self.pictures, self.needs, self.named = texts, names, pictures, needs, named
 
     def at(self, numbers: Sequence[int]) -> ModalityFeatures:
         """The features of the mentions with these numbers."""
         texts = self.texts.at(torch.tensor(numbers, dtype=torch.int64))
         shown = self.pictures.at(numbers, patches="patches" in self.needs)
-        return of_parts(texts, [self.names[number] for number in numbers], shown, self.needs)
+        names, named = [self.names[number] for number in numbers], [self.named[number] for number in numbers]
+        return of_parts(texts, names, shown, self.needs, named)
 
 
 class EntityFeatures:
@@ -86,7 +100,8 @@ class EntityFeatures:
         if "characters" in self.needs:
             records = self.tower.base.entities.catalogue.records(numbers)
             names = [records[number].label for number in numbers]
-        return of_parts(texts, names, self.pictures.at(rows, patches="patches" in self.needs and patches), self.needs)
+        shown = self.pictures.at(rows, patches="patches" in self.needs and patches)
+        return of_parts(texts, names, shown, self.needs, [True] * len(numbers))
 
     def _with_words(self, numbers: Sequence[int], table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if lacking := [number for number in dict.fromkeys(numbers) if number not in self._words]:

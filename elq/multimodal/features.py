@@ -20,6 +20,7 @@ class ModalityFeatures(NamedTuple):
     pictures: Tensor  # (..., I, V) fp32 vectors of whole pictures
     patches: Tensor  # (..., I, P, V) fp32 vectors of the parts of pictures
     picture_mask: Tensor  # (..., I) bool, False where there is no picture
+    named: Tensor  # (...) bool, whether the words of the mention are a name in the catalogue; True for entities
 
     def at(self, rows: Tensor) -> "ModalityFeatures":
         """The features of some rows of the first dimension. ``rows`` may have any shape, which the result starts with."""

@@ -50,7 +50,7 @@ def weighted_mean(scores: Tensor, valid: Tensor, weights: Tensor) -> UnitScores:
     Args:
         scores: (U, M, K) of U units.
         valid: (U, M, K) bool.
-        weights: (U,) above 0.
+        weights: (U,) above 0, or (U, M) for each mention.
 
     Returns:
         Scores (M, K), which are −inf where no unit is valid.
@@ -61,7 +61,7 @@ def weighted_mean(scores: Tensor, valid: Tensor, weights: Tensor) -> UnitScores:
     tensor([[2.0000, 0.1000]])
     """
     finite = scores.masked_fill(~valid, 0.0)  # (U, M, K)
-    shares = weights.view(-1, 1, 1) * valid  # (U, M, K)
+    shares = weights.view(len(scores), -1, 1) * valid  # (U, M, K)
     mean = (shares * finite).sum(0) / shares.sum(0).clamp(min=torch.finfo(scores.dtype).tiny)  # (M, K)
     total = torch.where(valid.sum(0) == 1, finite.sum(0), mean)  # (M, K)
     return UnitScores(total.masked_fill(~valid.any(0), -torch.inf), valid.any(0))
@@ -80,11 +80,12 @@ class MultimodalNetwork(nn.Module):
         sizes = Sizes(text=config.text, picture=config.picture)
         made = {name: make_unit(name, sizes, settings_of(name, **values)) for name, values in config.units.items()}
         self.units = nn.ModuleDict(made)
-        learned = config.mean == "learned" and len(made) > 1
+        learned = config.mean != "equal" and len(made) > 1
+        shape = (2, len(made)) if config.mean == "by_words" else (len(made),)
         self.noise: NoiseFilter | None = None
         if config.noise is not None:
             self.noise = NoiseFilter(sizes, noise_settings(config.noise))
-        self.log_weights = nn.Parameter(torch.zeros(len(made))) if learned else None
+        self.log_weights = nn.Parameter(torch.zeros(shape)) if learned else None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -96,10 +97,18 @@ class MultimodalNetwork(nn.Module):
         return {name: unit for name, unit in self.units.items() if isinstance(unit, Unit)}
 
     def weights(self) -> Tensor:
-        """(U,) the weights of the units in the mean; their sum is 1."""
+        """The weights (U,) of the units in the mean; their sum is 1.
+
+        With ``by_words`` they are (2, U): of mentions whose words are no name in the catalogue, and of the others.
+        """
         if self.log_weights is None:
             return torch.full((len(self.units),), 1 / len(self.units))
         return self.log_weights.softmax(-1)
+
+    def _weights_of(self, named: Tensor) -> Tensor:
+        """The weights (U,) of all mentions, or (U, M) of those whose words are a name or not, (M,) bool."""
+        weights = self.weights().to(named.device)
+        return weights if weights.dim() == 1 else weights[named.long()].T
 
     def look(self, mentions: ModalityFeatures, entities: ModalityFeatures, rows: Tensor | None = None) -> Looks:
         """The total, and what each unit has computed; the arguments are those of :meth:`forward`."""
@@ -113,7 +122,7 @@ class MultimodalNetwork(nn.Module):
         looks = {name: unit.look(mentions, entities, rows) for name, unit in self._units().items()}
         said = [look.scores for look in looks.values()]
         scores, valid = torch.stack([each.scores for each in said]), torch.stack([each.valid for each in said])
-        return Looks(weighted_mean(scores, valid, self.weights().to(scores.device)), looks, noise)
+        return Looks(weighted_mean(scores, valid, self._weights_of(mentions.named)), looks, noise)
 
     def forward(self, mentions: ModalityFeatures, entities: ModalityFeatures, rows: Tensor | None = None) -> UnitScores:
         """The total of the candidates.

@@ -28,14 +28,19 @@ class NoiseSettings:
         hidden: H, the width of the space in which pictures are compared with texts.
         temperature: what the cosines of its contrast are divided by.
         loss_weight: the weight of its loss.
+        candidates: with how many candidates the picture is compared in the second stage, those whose texts are nearest to that
+            of the mention. Only pictures of mentions whose words are a name are then dropped, since the others have nothing
+            else. A wrong picture agrees with the candidates that it found itself, whatever they are. 0: with all, and for all
+            mentions.
     """
 
     hidden: int = 96
     temperature: float = 0.1
     loss_weight: float = 0.5
+    candidates: int = 0
 
     def __post_init__(self) -> None:
-        check_counts(self, hidden=1)
+        check_counts(self, hidden=1, candidates=0)
         check_numbers(self, "temperature")
         check_numbers(self, "loss_weight", excluded=False)
 
@@ -55,6 +60,8 @@ class NoiseParts(NamedTuple):
     pictures: Tensor  # (..., I, V) with norm 1
     read: Tensor  # (...) bool, whether there is a text
     mask: Tensor  # (..., I) bool
+    whole: Tensor  # (..., D) the vector of the text as it is, with norm 1
+    named: Tensor  # (...) bool, whether the words of the mention are a name
 
 
 class NoiseFilter(nn.Module):
@@ -73,15 +80,20 @@ class NoiseFilter(nn.Module):
         read, mask = has_text(features), features.picture_mask
         text = unit_norm(project(self.text, features.text, read))
         crossed = unit_norm(project(self.picture, features.pictures, mask))
-        return NoiseParts(text, crossed, unit_norm(project(self.adapter, features.pictures, mask)), read, mask)
+        pictures = unit_norm(project(self.adapter, features.pictures, mask))
+        return NoiseParts(text, crossed, pictures, read, mask, unit_norm(features.text), features.named)
 
     def agreement(self, mention: NoiseParts, entity: NoiseParts) -> Agreement:
         """The cosines of mentions (M, …) with their texts and with candidates (M, K, …), each of the best picture."""
         own = (mention.crossed @ mention.text.unsqueeze(-1)).squeeze(-1)  # (M, I)
         own = own.masked_fill(~mention.mask, -1.0).amax(-1)  # (M,)
         others, there = best_pair(mention.pictures.unsqueeze(1) @ entity.pictures.transpose(-1, -2), mention.mask, entity.mask)
+        if self.settings.candidates:
+            there = there & nearest_by_text(mention.whole, entity.whole, entity.read, self.settings.candidates)
         best = others.masked_fill(~there, -1.0).amax(-1)  # (M,)
         known = torch.stack([mention.mask.any(-1) & mention.read, there.any(-1)], -1)
+        if self.settings.candidates:
+            known = known & mention.named.unsqueeze(-1)
         return Agreement(torch.stack([own, best], -1), known)
 
     def keeps(self, agreement: Agreement) -> Tensor:
@@ -106,6 +118,20 @@ class NoiseFilter(nn.Module):
             contrast(other, right.text, some & right.read, heat, same),
         )
         return torch.stack(losses).mean()
+
+
+def nearest_by_text(mention: Tensor, entity: Tensor, read: Tensor, count: int) -> Tensor:
+    """Which candidates (M, K) are among the ``count`` whose texts are nearest to that of their mention, by the cosine.
+
+    Args:
+        mention: (M, D) vectors of norm 1.
+        entity: (M, K, D) vectors of norm 1.
+        read: (M, K) bool, the candidates that have a text; the others are nearest to nothing.
+        count: how many are chosen; of equal cosines, more may be.
+    """
+    cosines = (entity @ mention.unsqueeze(-1)).squeeze(-1).masked_fill(~read, -torch.inf)  # (M, K)
+    least = cosines.topk(min(count, cosines.shape[-1]), -1).values[:, -1:]  # (M, 1)
+    return (cosines >= least) & read
 
 
 @dataclass(frozen=True, slots=True)

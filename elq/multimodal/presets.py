@@ -29,7 +29,7 @@ class Preset:
 
     units: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source: str
-    mean: str = "learned"
+    mean: str = "by_words"
     total_loss: float = 1.0
     decoding: str = "rank"
     retrieval: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "hq": Preset(
         units={"text": {}, "picture": {}, "hq": {}},
-        noise={},
+        noise={"candidates": 32},
         source="attention with high-quality images (Zhang et al., DASFAA 2021): a filter of pictures in two stages, attention",
     ),
     "fbmel": Preset(

@@ -75,8 +75,11 @@ class Terminal:
         return self.until(ending)
 
     def interrupt(self) -> None:
-        """Ctrl-C, until the prompt is back. CPython's input() does not notice a signal that comes just before it waits for a key
-        (readline_until_enter_or_signal in Modules/readline.c), so where nothing is shown the keys are pressed again."""
+        """Ctrl-C, until the prompt is back.
+
+        CPython's input() does not notice a signal that comes just before it waits for a key (readline_until_enter_or_signal in
+        Modules/readline.c), so where nothing is shown the keys are pressed again.
+        """
         os.write(self.screen, b"\x03")
         while not select.select([self.screen], [], [], 10)[0]:
             os.write(self.screen, b"\x03")

@@ -59,6 +59,7 @@ def pictured_values(encoder_folder, tower_folder, pictured_folder, tmp_path_fact
             "units": ["text", "picture"],
             "warmup_steps": 2,
             "lr": 1e-2,
+            "lr_mean": 1e-2,
         },
         "data": {
             "catalogue": str(pictured_folder / "catalogue.jsonl"),

@@ -1,5 +1,7 @@
 """Random features for tests: padding and missing pictures hold NaN, so that whoever reads them is found out."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,7 @@ def features(
             pictures=normal(pictures, SIZES.picture),
             patches=normal(pictures, patches, SIZES.picture),
             picture_mask=torch.rand(*shape, pictures, generator=random) < 0.5,
+            named=torch.arange(math.prod(shape)).view(shape) % 3 != 1,
         )
     )
 
@@ -61,6 +64,7 @@ def padded(features: ModalityFeatures) -> ModalityFeatures:
         pictures=longer(features.pictures, -2, 1, NAN),
         patches=longer(features.patches, -3, 1, NAN),
         picture_mask=longer(features.picture_mask, -1, 1, False),
+        named=features.named,
     )
 
 

@@ -15,6 +15,7 @@ def features(rows: int) -> ModalityFeatures:
         torch.randn(rows, 2, 6),
         torch.randn(rows, 2, 7, 6),
         torch.rand(rows, 2) < 0.5,
+        torch.rand(rows) < 0.5,
     )
 
 

@@ -245,10 +245,13 @@ def test_examples_of_questions_have_mentions_and_boxes(entities):
 
 def test_mentions_are_taken_in_any_order(base, tower):
     pictures = pictures_of(MENTIONS, MemoryStore(tower))
-    features = MentionFeatures(TextTower(base).mentions(MENTIONS), [m.mention for m in MENTIONS], pictures, EVERYTHING)
+    names = [m.mention for m in MENTIONS]
+    features = MentionFeatures(TextTower(base).mentions(MENTIONS), names, pictures, EVERYTHING, [True, True, True, False])
     numbers = [2, 0, 3]
     random.Random(0).shuffle(numbers)
     taken, everything = features.at(numbers), features.at(range(4))
+    assert everything.named.tolist() == [True, True, True, False]
+    assert taken.named.tolist() == [number != 3 for number in numbers]
     for place, number in enumerate(numbers):
         assert torch.equal(taken.text[place], everything.text[number])
         assert taken.word_mask[place].sum() == everything.word_mask[number].sum()

@@ -94,7 +94,11 @@ def slow_scores(disambiguator: MultimodalDisambiguator, mention: PicturedMention
     texts = {row: value + ((0.0, *base.ranking.names)[kinds.get(row, -1) + 1]) for row, value in texts.items()}
     log_sum = torch.tensor([*texts.values()]).logsumexp(0).item()
     features = MentionFeatures(
-        disambiguator.texts.mentions([mention]), [mention.mention if mention.named else ""], shown, disambiguator.network.needs
+        disambiguator.texts.mentions([mention]),
+        [mention.mention if mention.named else ""],
+        shown,
+        disambiguator.network.needs,
+        [mention.named and bool(matches.rows.numel()) and bool((matches.rows >= 0).any())],
     )
     entities = EntityFeatures(disambiguator.texts, disambiguator.pictures, disambiguator.network.needs)
     said = {}

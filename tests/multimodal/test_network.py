@@ -48,6 +48,20 @@ def test_the_total_is_the_weighted_mean_of_the_valid_units():
     assert counts == {1, 3}
 
 
+def test_mentions_in_words_have_weights_of_their_own():
+    made, (mentions, entities) = network(mean="by_words"), batch()
+    assert set(mentions.named.tolist()) == {True, False}
+    total, said = made(mentions, entities), [unit(mentions, entities) for unit in made.units.values()]
+    for m in range(M):
+        weights = made.log_weights[int(mentions.named[m])].exp().tolist()
+        for k in range(K):
+            pairs = [(w, each.scores[m, k].item()) for w, each in zip(weights, said, strict=True) if each.valid[m, k]]
+            right = sum(w * score for w, score in pairs) / sum(w for w, _ in pairs)
+            assert total.scores[m, k].item() == pytest.approx(right, rel=1e-5)
+    other = made(mentions._replace(named=~mentions.named), entities)
+    assert not torch.allclose(other.scores, total.scores)
+
+
 def test_a_plain_mean_has_no_weights():
     made, (mentions, entities) = network(mean="equal"), batch()
     assert made.log_weights is None
@@ -136,7 +150,7 @@ def test_save_then_load_is_the_identity(tmp_path):
         ({"units": {}}, "has 0 units"),
         ({"text": 7}, "cannot be read"),
         ({"text": 0}, "text is 0, but must be a whole number"),
-        ({"mean": "none"}, "must be one of learned, equal"),
+        ({"mean": "none"}, "must be one of by_words, learned, equal"),
         ({"total_loss": -1}, "total_loss is -1"),
     ],
 )

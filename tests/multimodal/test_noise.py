@@ -64,6 +64,34 @@ def test_the_agreement_is_that_of_a_loop():
     assert torch.equal(again.known, found.known)
 
 
+def test_the_second_stage_may_compare_with_the_candidates_of_the_nearest_texts_only():
+    (mentions, entities), narrow, wide = batch(), filter_of(candidates=2), filter_of()
+    found, everything = agreement_of(narrow, mentions, entities), agreement_of(wide, mentions, entities)
+    assert set(mentions.named.tolist()) == {True, False}
+    for m in range(M):
+        order = sorted(range(K), key=lambda k, m=m: -cosine(mentions.text[m], entities.text[m, k]))
+        pairs = [
+            cosine(adapted(narrow.adapter, picture), adapted(narrow.adapter, other))
+            for picture in one(mentions, m).pictures
+            for k in order[:2]
+            for other in one(entities, m, k).pictures
+        ]
+        assert bool(found.known[m, 1]) == (bool(pairs) and bool(mentions.named[m]))
+        assert bool(found.known[m, 0]) == (bool(everything.known[m, 0]) and bool(mentions.named[m]))
+        if pairs:
+            assert found.cosines[m, 1].item() == pytest.approx(max(pairs), abs=1e-5)
+    assert not torch.equal(found.cosines[:, 1], everything.cosines[:, 1])
+    torch.testing.assert_close(agreement_of(filter_of(candidates=K), mentions, entities).cosines, everything.cosines)
+
+
+def test_a_picture_without_words_is_never_dropped():
+    made, (mentions, entities) = network({"hidden": HIDDEN, "candidates": 2}), batch()
+    made.noise.thresholds = torch.tensor([2.0, 2.0])  # above every cosine
+    keeps = made.noise.keeps(agreement_of(made.noise, mentions, entities))
+    assert keeps[~mentions.named].all()
+    assert not keeps[mentions.named & mentions.picture_mask.any(-1)].any()
+
+
 def test_the_loss_is_three_contrasts():
     made, (mentions, entities) = filter_of(temperature=0.5), batch()
     for part in entities:
@@ -195,6 +223,7 @@ def test_what_cannot_be_chosen_is_one_sentence():
         network({}).choose_noise([(mentions, entities, torch.full((M,), -1), None)])
     for settings, message in (
         ({"hidden": 0}, "hidden is 0"),
+        ({"candidates": -1}, "candidates is -1"),
         ({"depth": 1}, "has no setting depth"),
         ({"temperature": 0}, "above 0"),
     ):

@@ -183,14 +183,23 @@ def test_most_bounds_the_mentions_of_an_epoch(values, tmp_path):
     assert data.development() == data.development()
 
 
-@pytest.mark.parametrize("change", [{"lr": 1e-3}, {"weight_decay": 0.9}, {"warmup_steps": 30}, {"moving_mean": 0.9}])
+@pytest.mark.parametrize(
+    "change", [{"lr": 1e-3}, {"lr_mean": 1e-4}, {"weight_decay": 0.9}, {"warmup_steps": 30}, {"moving_mean": 0.9}]
+)
 def test_each_setting_of_the_optimiser_changes_the_weights(change, values, pictured_run, tmp_path):
     values["model"] |= change
     values["trainer"] |= {"max_epochs": 2, "max_steps": 6}
     one = tmp_path / "one"
     one.mkdir()
     fit(copy.deepcopy(values), one)
-    values["model"] = {**values["model"], "lr": 1e-2, "weight_decay": 0.01, "warmup_steps": 2, "moving_mean": 0.0}
+    values["model"] = {
+        **values["model"],
+        "lr": 1e-2,
+        "lr_mean": 1e-2,
+        "weight_decay": 0.01,
+        "warmup_steps": 2,
+        "moving_mean": 0.0,
+    }
     other = tmp_path / "other"
     other.mkdir()
     fit(values, other)
@@ -214,6 +223,7 @@ def test_a_preset_gives_units_and_options_change_them():
         ({"options": {"tglu": {"x": 1}}}, "has no setting x"),
         ({"units": ["text"], "without": ["text"]}, "has 0 units"),
         ({"lr": 0.0}, "model.lr is 0.0"),
+        ({"lr_mean": 1.0}, "model.lr_mean is 1.0"),
         ({"moving_mean": 1.0}, "model.moving_mean is 1.0"),
     ):
         with pytest.raises(ElqError, match=said):

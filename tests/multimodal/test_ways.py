@@ -10,9 +10,9 @@ import torch
 from elq.commands import run
 from elq.commands.train import fit
 from elq.errors import ElqError
-from elq.multimodal.candidates import Finder, Nearest, by_words
+from elq.multimodal.candidates import Finder, Nearest, are_named, by_words
 from elq.multimodal.disambiguator import MultimodalDisambiguator
-from elq.multimodal.examples import PicturedMention
+from elq.multimodal.examples import PicturedMention, boxed_mention
 from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures
 from elq.multimodal.network import MultimodalNetwork
 from elq.multimodal.picture_features import MemoryStore, pictures_of
@@ -43,7 +43,7 @@ def test_candidates_of_the_joint_index_are_those_of_a_slow_loop(disambiguator):
     network = PRESETS["dxr"].network(sizes).eval()
     mention = PicturedMention(TEXT, 4, 9, -1, drawn("gold", "square"))
     shown = pictures_of([mention], MemoryStore(disambiguator.tower))
-    features = MentionFeatures(disambiguator.texts.mentions([mention]), [mention.mention], shown, network.needs)
+    features = MentionFeatures(disambiguator.texts.mentions([mention]), [mention.mention], shown, network.needs, [True])
     entities = EntityFeatures(disambiguator.texts, disambiguator.pictures, network.needs)
     finder = Finder(disambiguator.base, disambiguator.pictures, Nearest(text=1, picture=0, joint=3), entities, network)
     whole, _, mask = shown.at([0], patches=False)
@@ -64,6 +64,17 @@ def test_candidates_of_the_joint_index_are_those_of_a_slow_loop(disambiguator):
         )
 
 
+def test_only_words_that_are_a_name_name_a_mention(disambiguator):
+    examples = [
+        PicturedMention(TEXT, 4, 9, -1),
+        PicturedMention("they said so", 0, 4, -1),
+        boxed_mention(TEXT[4:9], None, None),
+    ]
+    assert TEXT[4:9] == "queen"
+    assert are_named(disambiguator.base, examples) == [True, False, False]
+    assert are_named(disambiguator.base, []) == []
+
+
 def test_removed_entities_are_no_candidates(pictured_run, tmp_path):
     shutil.copytree(pictured_run / "model", tmp_path / "model")
     mention = PicturedMention("the queen square", 4, 9, -1, drawn("gold", "square"))
@@ -73,7 +84,7 @@ def test_removed_entities_are_no_candidates(pictured_run, tmp_path):
         torch.manual_seed(0)
         network = PRESETS["dxr"].network(Sizes(text=model.texts.width, picture=model.pictures.width)).eval()
         shown = pictures_of([mention], MemoryStore(model.tower))
-        features = MentionFeatures(model.texts.mentions([mention]), [mention.mention], shown, network.needs)
+        features = MentionFeatures(model.texts.mentions([mention]), [mention.mention], shown, network.needs, [True])
         entities = EntityFeatures(model.texts, model.pictures, network.needs)
         finder = Finder(model.base, model.pictures, Nearest(text=1, picture=0, joint=9), entities, network)
         whole, _, mask = shown.at([0], patches=False)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elq.disambiguation.disambiguator import Disambiguator
 from elq.files import digest_of
+from elq.multimodal.candidates import are_named
 from elq.multimodal.examples import PicturedMention
 from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures
 from elq.multimodal.picture_features import MentionPictures, pictures_of
@@ -65,8 +66,8 @@ class FeatureMaker:
             f"{what} mentions",
         )
         pictures = pictures_of(examples, self.store, prompt=self.prompt)
-        names = [one.mention if one.named else "" for one in examples]
-        return Material(examples, [one.row for one in examples], MentionFeatures(texts, names, pictures, self.needs))
+        names, named = [one.mention if one.named else "" for one in examples], are_named(self.texts.base, examples)
+        return Material(examples, [one.row for one in examples], MentionFeatures(texts, names, pictures, self.needs, named))
 
     def keep_entities(self, features: EntityFeatures, rows: Sequence[int]) -> None:
         """Compute the words of the entities in catalogue rows, and give them to their features."""

@@ -61,8 +61,8 @@ class MultimodalModule(TrainedModule):
 
     @property
     def rates(self) -> Mapping[tuple[str, ...], float]:
-        """The learning rate of all weights."""
-        return {("",): self.settings.lr}
+        """The learning rates. That of the logarithms of the mean's weights is higher, since no step moves them by more."""
+        return {("log_weights",): self.settings.lr_mean, ("units.", "noise."): self.settings.lr}
 
     @property
     def data(self) -> MultimodalData:

@@ -26,6 +26,7 @@ class MultimodalTraining:
         noise: whether a filter drops pictures that do not agree with the text and with some candidate's picture; null: as the
             preset says.
         lr: peak learning rate.
+        lr_mean: that of the logarithms of the weights of the mean, which no step moves by more than it.
         weight_decay: weight decay of matrices; vectors have none.
         warmup_steps: number of optimiser steps of linear warm-up; then the learning rate falls linearly to 0.
         moving_mean: as in the training of a linker: the weights that are validated and exported are the moving mean of the
@@ -38,13 +39,17 @@ class MultimodalTraining:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     noise: bool | None = None
     lr: float = 1e-3
+    lr_mean: float = 0.05
     weight_decay: float = 0.01
     warmup_steps: int = 20
     moving_mean: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.lr < 1:
-            raise ElqError(f"model.lr is {self.lr}, but must be above 0 and below 1: set it to 0.001, the default")
+        for name, default in (("lr", 0.001), ("lr_mean", 0.05)):
+            if not 0 < getattr(self, name) < 1:
+                raise ElqError(
+                    f"model.{name} is {getattr(self, name)}, but must be above 0 and below 1: set it to {default}, the default"
+                )
         if not 0 <= self.moving_mean < 1:
             raise ElqError(
                 f"model.moving_mean is {self.moving_mean}, but must be at least 0 and below 1: set it to 0.99, or leave it out"
