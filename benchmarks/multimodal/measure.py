@@ -45,10 +45,11 @@ log = logging.getLogger(__name__)
 TIMED = 48  # posts that are linked to take the time
 
 
-def sampled(data: Path, output: Path, count: int, test: int, seed: int) -> Path:
+def sampled(data: Path, output: Path, count: int, dev: int | None, test: int, seed: int) -> Path:
     """A folder with a part of the questions, for a shorter run, and the whole catalogue.
 
-    Of each kind, at most ``count`` questions of train, a quarter of that of dev, and ``test`` of test.
+    Of each kind, at most ``count`` questions of train, ``dev`` of dev (by default a quarter of ``count``), and ``test`` of test.
+    The questions of train and test do not depend on ``dev``.
     """
     made, draws = output / "sample", random.Random(seed)
     if (made / "catalogue.jsonl").is_file():
@@ -59,6 +60,8 @@ def sampled(data: Path, output: Path, count: int, test: int, seed: int) -> Path:
             questions = [json.loads(one) for one in (data / f"{part}_{kind}.jsonl").open()]
             plain = [one for one in questions if "varied" not in str(one.get("rendering"))]
             chosen = draws.sample(plain, min(most, len(plain)))
+            if part == "dev" and dev is not None:
+                chosen = random.Random(seed).sample(plain, min(dev, len(plain)))
             for one in chosen:
                 one["image"] = str((data / one["image"]).absolute())
             write_lines(made / f"{part}_{kind}.jsonl", chosen)
@@ -92,7 +95,7 @@ def training_values(data: Path, cache: Path, given: argparse.Namespace, model: d
             "entities": str(cache / "entities"),
             "cache": str(cache / "features"),
             "most": given.most,
-            "dev_most": 400,
+            "dev_most": max(400, 4 * (given.dev or 0)),
             "parts": given.parts,
             "negatives": {"hard": 16, "in_batch": 7},
             **files,
@@ -258,6 +261,9 @@ def main() -> None:
     parser.add_argument("--parts", action="store_true", help="the main part of a picture of the catalogue is one more picture")
     parser.add_argument("--sample", type=int, help="train on at most so many questions of each kind")
     parser.add_argument(
+        "--dev", type=int, help="with --sample, so many development questions of each kind (default: a quarter)"
+    )
+    parser.add_argument(
         "--test", type=int, default=500, help="with --sample, measure at most so many test questions of each kind"
     )
     parser.add_argument("--threads", type=int, default=1)
@@ -268,7 +274,7 @@ def main() -> None:
     remember_vectors()
     given.output.mkdir(parents=True, exist_ok=True)
     if given.sample:
-        given.data = sampled(given.data, given.output, given.sample, given.test, given.seed)
+        given.data = sampled(given.data, given.output, given.sample, given.dev, given.test, given.seed)
     lines: dict[str, dict[str, Any]] = {}
     benches: dict[str, Bench] = {}
     for name in given.lines:
