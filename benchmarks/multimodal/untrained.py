@@ -26,6 +26,12 @@ def ranks(queries: torch.Tensor, among: torch.Tensor, gold: np.ndarray) -> np.nd
     return ((scores >= own[:, None]).sum(1) - 1).numpy()
 
 
+def show(kind: str, rendering: str, among: int, rank: np.ndarray) -> None:
+    """Print a line of the table."""
+    figures = f"{(rank < 1).mean():.3f} | {(rank < 5).mean():.3f} | {(1 / (rank + 1)).mean():.3f}"
+    print(f"| {kind} | {rendering} | {among:,} | {len(rank):,} | {figures} |".replace("0.", "."), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?", default=Path("runs/multimodal"))
@@ -52,6 +58,7 @@ def main() -> None:
                 name = f"boxed {question['of']}s" if kind == "collages" else kind
                 asked[name, question["rendering"]][entity, question["image"]] = view
     print("| pictures | rendering | among | mentions | Hits@1 | Hits@5 | MRR |\n|---|---|---|---|---|---|---|")
+    together: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
     for (kind, rendering), views in sorted(asked.items()):
         same = sorted({entity for (name, _), others in asked.items() if name == kind for entity, _ in others})
         among = [*pictures] if "boxed" in kind or given.among_all else same
@@ -60,8 +67,10 @@ def main() -> None:
         table = store.vectors(encode_pictures([pictures[entity] for entity in among], store)).whole
         found = store.vectors(encode_pictures([*views.values()], store)).whole
         rank = ranks(found, table, np.array([place[entity] for entity, _ in views]))
-        figures = f"{(rank < 1).mean():.3f} | {(rank < 5).mean():.3f} | {(1 / (rank + 1)).mean():.3f}"
-        print(f"| {kind} | {rendering} | {len(among):,} | {len(views):,} | {figures} |".replace("0.", "."), flush=True)
+        show(kind, rendering, len(among), rank)
+        together["boxed collages" if "boxed" in kind else kind].append((len(among), rank))
+    for kind, parts in together.items():
+        show(kind, "all", parts[0][0], np.concatenate([rank for _, rank in parts]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ A folder of it is made by ``elq train experiment=image_tower`` (elq/multimodal/t
 
 Source: descriptors over a grid of cells (spatial pyramids, Lazebnik et al., CVPR 2006), of several layers (hypercolumns,
 Hariharan et al., CVPR 2015), with a projection that begins as partial whitening and is then learned with the network
-(Radenović et al., TPAMI 2019).
+(Radenović et al., TPAMI 2019). The vectors of the trained network may be partially whitened once more (Jégou and
+Chum, ECCV 2012).
 """
 
 import json
@@ -40,6 +41,7 @@ KIND, FORMAT = "layout_tower", 1
 STRIDE = 32  # pixels of a cell of the last map
 CHANNELS = (STEM, *(wide for count, *_, wide in STAGES for _ in range(count)))  # of the map after each block but the last one
 WHITENING = 0.5  # the power of the standard deviation by which a direction is divided at the start: 0 is none, 1 is whitening
+LEAST_DEVIATION = 0.01  # of the largest one: a direction of the vectors with a smaller deviation is divided by this one
 SHARE = 0.3  # of the patches in the vector of the whole picture at the start
 
 
@@ -165,6 +167,29 @@ class LayoutNetwork(nn.Module):
         self.layout.weight.copy_(factor * rows)
         self.layout.bias.copy_(-factor * rows @ mean)
         self.cells.weight.normal_(0, SHARE / float(cells.norm(dim=-1).mean().clamp_min(1e-6)), generator=drawn)
+
+    @torch.no_grad()
+    def whiten(self, vectors: Tensor, power: float) -> None:
+        """Change the two linear functions so that the vectors of pictures are centred and partially whitened.
+
+        What differs much between most pictures then counts less in a cosine, and small differences count more. The mean of
+        the squared norms of the given vectors, less their mean, does not change.
+
+        Args:
+            vectors: (n, V) the vectors of whole pictures, as this network makes them.
+            power: of the standard deviation by which a direction is divided: 0 only centres, 1 is whitening.
+        """
+        mean = vectors.double().mean(0)  # (V,)
+        centred = vectors.double() - mean  # (n, V)
+        squares, directions = torch.linalg.eigh(centred.T @ centred / max(len(vectors) - 1, 1))  # (V,), (V, V)
+        deviations = squares.clamp_min(0).sqrt()
+        factors = deviations.clamp_min(max(LEAST_DEVIATION * float(deviations.max()), 1e-12)) ** -power  # (V,)
+        factors *= (squares.sum() / (squares * factors**2).sum().clamp_min(1e-12)).sqrt()
+        turn = (directions * factors) @ directions.T  # (V, V)
+        bias = turn @ (self.layout.bias.double() - mean)
+        self.layout.bias.copy_(bias)
+        for function in (self.layout, self.cells):
+            function.weight.copy_(turn @ function.weight.double())
 
 
 class LayoutTower(ImageTower):

@@ -287,6 +287,29 @@ def test_the_first_blocks_keep_their_weights(tower_run):
     assert not any(same[first::2])
 
 
+def test_the_trained_vectors_are_whitened(values, tower_run, pictured_folder, tmp_path):
+    """The same training with ``whitening`` ends with the vectors of the other one, centred and divided."""
+    values["model"]["whitening"] = 0.4
+    fit(values, tmp_path)
+    material = read_material(str(pictured_folder / "catalogue.jsonl"), values["data"]["train"], [])
+    views = [one.own[0] for one in material.train]
+    assert len(views) == 8
+    plain, white = (
+        open_tower(folder / "model").encode([open_view(view) for view in views]).whole.double().numpy()
+        for folder in (tower_run, tmp_path)
+    )
+    centred = plain - plain.mean(0)
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    kept = sizes > 0.01 * sizes[0]
+    expected = centred @ directions[kept].T / sizes[kept] ** 0.4 @ directions[kept]
+    expected *= np.linalg.norm(centred) / np.linalg.norm(expected)
+    np.testing.assert_allclose(white, expected, atol=1e-2 * np.abs(expected).max())
+    assert np.abs(white - centred).max() > 0.05 * np.abs(centred).max()
+    best = [(folder / "checkpoints" / "best.ckpt") for folder in (tower_run, tmp_path)]
+    one, other = (torch.load(path, weights_only=True)["state_dict"] for path in best)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_the_folder_is_the_tower_of_a_build(tower_run, pictured_folder, encoder_folder, tmp_path):
     settings = BuildSettings(encoder=str(encoder_folder), precision="fp32", dtype="float32")
     build_entities(pictured_folder / "catalogue.jsonl", tmp_path / "entities", settings)
@@ -327,6 +350,7 @@ def test_wrong_values_are_refused_in_one_sentence(values, tmp_path):
         ("model", {"lr": 0.0}, "model.lr is 0.0, but must be above 0 and below 1"),
         ("model", {"temperature": 1.0}, "model.temperature is 1.0"),
         ("model", {"moving_mean": 1.0}, "model.moving_mean is 1.0"),
+        ("model", {"whitening": 1.5}, "model.whitening is 1.5, but must be from 0 to 1: set it to null"),
         ("model", {"frozen": 19}, "model.frozen is 19, but must be a whole number from 0 to 18"),
         ("model", {"side": 100}, "side is 100, but must be a multiple of 32"),
     ):

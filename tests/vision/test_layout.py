@@ -92,6 +92,40 @@ def test_the_start_is_partial_whitening():
     assert 0.1 < float(means.norm(dim=-1).mean()) / 6**0.5 < 0.6  # the patches have a share of it
 
 
+@pytest.mark.parametrize("power", [0.0, 0.3, 1.0])
+def test_whitened_vectors_are_those_of_a_slow_computation(power):
+    network, pixels = made_network(), torch.randn(40, 3, 64, 64, generator=torch.Generator().manual_seed(4))
+    network.layout.bias.data += 3
+    with torch.no_grad():
+        network.cells.weight *= 9
+        before = network(pixels)
+        network.whiten(before.whole[:30], power)
+        after = network(pixels)
+    x = before.whole.double().numpy()
+    mean = x[:30].mean(0)
+    _, sizes, directions = np.linalg.svd(x[:30] - mean)
+    deviations = np.maximum(sizes / 29**0.5, 0.01 * sizes[0] / 29**0.5)
+    found, coordinates = after.whole.double().numpy(), (x - mean) @ directions.T
+    expected = np.array([[row[k] / deviations[k] ** power for k in range(10)] for row in coordinates]) @ directions
+    expected *= (((x[:30] - mean) ** 2).sum() / (expected[:30] ** 2).sum()) ** 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    assert np.abs(found - x).max() > 0.1
+    patches = before.patches.double().numpy() @ directions.T / deviations**power @ directions
+    scale = np.linalg.norm(after.patches.double().numpy()) / np.linalg.norm(patches)
+    np.testing.assert_allclose(after.patches, scale * patches, atol=1e-3 * scale * np.abs(patches).max())
+    if power == 1:
+        spread = np.cov(found[:30].T)
+        np.testing.assert_allclose(spread, np.trace(spread) / 10 * np.eye(10), atol=1e-2 * np.trace(spread))
+
+
+def test_few_or_equal_pictures_can_be_whitened():
+    network, pixels = made_network(), torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        for count in (3, 1):
+            network.whiten(network(pixels[:count]).whole, 0.5)
+            assert network(pixels).whole.isfinite().all()
+
+
 def test_the_start_fills_the_directions_that_few_pictures_lack():
     network = made_network()
     features = torch.rand(4, SMALL.features, generator=torch.Generator().manual_seed(3))

@@ -31,6 +31,8 @@ def finish(trainer: Trainer, module: TowerModule, data: TowerData) -> dict[str, 
     if not trainer.is_global_zero:
         return {}
     best.trainer = trainer
+    if module.settings.whitening is not None:
+        best.eval().network.whiten(best.vectors_of(data.first_views(), norm=False), module.settings.whitening)
     found = best.eval().measured(every=True)
     metrics = {"accuracy": sum(found.values()) / len(found), **{Path(file).stem: value for file, value in found.items()}}
     run = Path(trainer.default_root_dir)

@@ -102,9 +102,11 @@ class TowerModule(TrainedModule):
             made[file] = float((rows[cosines.argmax(-1)] == gold).float().mean())
         return made
 
-    def vectors_of(self, views: Sequence[View]) -> Tensor:
-        """The vectors (n, V) of pictures, with norm 1."""
-        return normalize(torch.cat([self.network(pixels).whole.cpu() for pixels in self._pixels(views)]), dim=-1)
+    @torch.no_grad()
+    def vectors_of(self, views: Sequence[View], *, norm: bool = True) -> Tensor:
+        """The vectors (n, V) of pictures, with norm 1 unless ``norm`` is False."""
+        found = torch.cat([self.network(pixels).whole.cpu() for pixels in self._pixels(views)])  # (n, V)
+        return normalize(found, dim=-1) if norm else found
 
     @torch.no_grad()
     def features_of(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,8 @@ class TowerTraining:
         warmup_steps: number of optimiser steps of linear warm-up; then the learning rates fall linearly to 0.
         moving_mean: the weights that are validated and exported are the moving mean of the steps, which looks back some
             1 / (1 − moving_mean) steps; 0 takes the weights themselves.
+        whitening: after the training, the vectors are centred, and each of their principal directions is divided by this power
+            of its standard deviation, as both are for the pictures of the training's entities in the catalogue; null: neither.
     """
 
     width: int = 512
@@ -36,6 +38,7 @@ class TowerTraining:
     weight_decay: float = 0.01
     warmup_steps: int = 30
     moving_mean: float = 0.95
+    whitening: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("lr", "lr_projections", "temperature"):
@@ -43,6 +46,8 @@ class TowerTraining:
                 raise ElqError(f"model.{name} is {getattr(self, name)}, but must be above 0 and below 1: leave it out")
         if not 0 <= self.moving_mean < 1:
             raise ElqError(f"model.moving_mean is {self.moving_mean}, but must be at least 0 and below 1: leave it out")
+        if self.whitening is not None and not 0 <= self.whitening <= 1:
+            raise ElqError(f"model.whitening is {self.whitening}, but must be from 0 to 1: set it to null, the default")
         if type(self.frozen) is not int or not 0 <= self.frozen <= len(CHANNELS) + 1:
             raise ElqError(
                 f"model.frozen is {self.frozen!r}, but must be a whole number from 0 to {len(CHANNELS) + 1}: leave it out"
