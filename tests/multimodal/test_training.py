@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from elq.errors import ElqError
 from elq.multimodal.candidates import Nearest
 from elq.multimodal.combining import PictureLinking
 from elq.multimodal.disambiguator import MultimodalDisambiguator
+from elq.multimodal.presets import PRESETS
 from elq.multimodal.training.batches import MultimodalCollator, candidate_rows
 from elq.multimodal.training.data import MultimodalData
 from elq.multimodal.training.module import Measured, MultimodalModule
@@ -23,7 +25,9 @@ from elq.multimodal.training.parser import MultimodalCLI
 from elq.multimodal.training.settings import MultimodalTraining, Negatives
 from elq.multimodal.unit import Sizes
 from elq.questions.annotated import read_questions
+from elq.training.schedule import parameter_groups
 from tests.disambiguation.tiny import Break
+from tests.multimodal.made import SIZES
 
 
 @pytest.fixture
@@ -205,6 +209,16 @@ def test_each_setting_of_the_optimiser_changes_the_weights(change, values, pictu
     fit(values, other)
     first, second = (MultimodalDisambiguator.from_pretrained(folder / "model").network.state_dict() for folder in (one, other))
     assert any(not torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_weight_of_a_preset_has_one_learning_rate(name):
+    settings = MultimodalTraining(preset=name)
+    network, rates = settings.network(SIZES), MultimodalModule.rates.fget(SimpleNamespace(settings=settings))
+    groups = parameter_groups(network, rates, weight_decay=0.0, undecayed=())
+    assert sorted(id(one) for group in groups for one in group["params"]) == sorted(map(id, network.parameters()))
+    own = {group["lr"] for group in groups if any(one is network.log_weights for one in group["params"])}
+    assert own == (set() if network.log_weights is None else {settings.lr_mean})
 
 
 def test_a_preset_gives_units_and_options_change_them():
