@@ -45,17 +45,6 @@ class Nearest:
                 raise ElqError(f"candidates by {name} are {value!r}, but must be a whole number from {least}: correct it")
 
 
-def are_named(base: Disambiguator, examples: Sequence[PicturedMention]) -> list[bool]:
-    """Whether the words of each mention are a name in the catalogue ("georgia"); those of a box, "they" and "this one" are not.
-
-    Args:
-        base: the bi-encoder, whose dictionary has the names.
-        examples: the mentions.
-    """
-    found = (base.dictionary.name_matches([example.mention for example in examples]).rows >= 0).any(-1).tolist()
-    return [example.named and there for example, there in zip(examples, found, strict=True)]
-
-
 def text_scores(base: Disambiguator, examples: Sequence[MentionExample], rows: Tensor) -> Tensor:
     """The scores (M, K) of candidates by the text alone: vectors, names and fame, as the bi-encoder ranks them.
 

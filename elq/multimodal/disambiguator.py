@@ -18,7 +18,7 @@ from elq.linking.given import Span, checked_mentions
 from elq.linking.retriever import Retrieved
 from elq.linking.scoring import entity_log_probs
 from elq.multimodal.calls import NOTHING, Call, boxed, called, in_parts
-from elq.multimodal.candidates import Finder, are_named
+from elq.multimodal.candidates import Finder
 from elq.multimodal.combining import FILE as LINKING
 from elq.multimodal.combining import PictureLinking, combined, filled
 from elq.multimodal.examples import PicturedMention, boxed_mention
@@ -208,10 +208,7 @@ class MultimodalDisambiguator:
         """
         numbers = [*range(len(examples))]
         whole, _, mask = shown.at(numbers, patches=False)
-        names = [one.mention if one.named else "" for one in examples]
-        features = MentionFeatures(
-            self.texts.mentions(examples), names, shown, self.network.needs, are_named(self.base, examples)
-        )
+        features = MentionFeatures.of(self.base, examples, self.texts.mentions(examples), shown, self.network.needs)
         rows, text = self._finder.find(examples, (whole, mask), features, numbers)  # (M, K)
         if self._trees is None:
             said = totals(self.network, features, numbers, self._entities, rows)

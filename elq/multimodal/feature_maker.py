@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
+from elq.disambiguation.disambiguator import Disambiguator
+from elq.multimodal.examples import PicturedMention
 from elq.multimodal.features import ModalityFeatures
 from elq.multimodal.letters import letters_of
 from elq.multimodal.picture_features import EntityPictures, MentionPictures
@@ -36,6 +38,17 @@ def of_parts(
     return ModalityFeatures(whole, words, mask, letters, *pictures, torch.tensor([*named], dtype=torch.bool))
 
 
+def are_named(base: Disambiguator, examples: Sequence[PicturedMention]) -> list[bool]:
+    """Whether the words of each mention are a name in the catalogue ("georgia"); those of a box, "they" and "this one" are not.
+
+    Args:
+        base: the bi-encoder, whose dictionary has the names.
+        examples: the mentions.
+    """
+    found = (base.dictionary.name_matches([example.mention for example in examples]).rows >= 0).any(-1).tolist()
+    return [example.named and there for example, there in zip(examples, found, strict=True)]
+
+
 class MentionFeatures:
     """The features of M mentions.
 
@@ -44,7 +57,7 @@ class MentionFeatures:
         names: their words; "" for a box.
         pictures: their pictures.
         needs: what units read.
-        named: whether their words are a name in the catalogue, see :func:`elq.multimodal.candidates.are_named`.
+        named: whether their words are a name in the catalogue, see :func:`are_named`.
     """
 
     def __init__(
@@ -56,6 +69,19 @@ class MentionFeatures:
         named: Sequence[bool],
     ) -> None:
         self.texts, self.names, self.pictures, self.needs, self.named = texts, names, pictures, needs, named
+
+    @classmethod
+    def of(
+        cls,
+        base: Disambiguator,
+        examples: Sequence[PicturedMention],
+        texts: TextVectors,
+        pictures: MentionPictures,
+        needs: Collection[str],
+    ) -> "MentionFeatures":
+        """The features of examples; the other arguments are those of the class and of :func:`are_named`."""
+        names = [one.mention if one.named else "" for one in examples]
+        return cls(texts, names, pictures, needs, are_named(base, examples))
 
     def at(self, numbers: Sequence[int]) -> ModalityFeatures:
         """The features of the mentions with these numbers."""

@@ -98,7 +98,7 @@ def slow_scores(disambiguator: MultimodalDisambiguator, mention: PicturedMention
         [mention.mention if mention.named else ""],
         shown,
         disambiguator.network.needs,
-        [mention.named and bool(matches.rows.numel()) and bool((matches.rows >= 0).any())],
+        [mention.named and bool((matches.rows >= 0).any())],
     )
     entities = EntityFeatures(disambiguator.texts, disambiguator.pictures, disambiguator.network.needs)
     said = {}

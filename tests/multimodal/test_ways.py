@@ -10,10 +10,10 @@ import torch
 from elq.commands import run
 from elq.commands.train import fit
 from elq.errors import ElqError
-from elq.multimodal.candidates import Finder, Nearest, are_named, by_words
+from elq.multimodal.candidates import Finder, Nearest, by_words
 from elq.multimodal.disambiguator import MultimodalDisambiguator
 from elq.multimodal.examples import PicturedMention, boxed_mention
-from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures
+from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures, are_named
 from elq.multimodal.network import MultimodalNetwork
 from elq.multimodal.picture_features import MemoryStore, pictures_of
 from elq.multimodal.presets import PRESETS

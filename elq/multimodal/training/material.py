@@ -9,7 +9,6 @@ from torch import Tensor
 
 from elq.disambiguation.disambiguator import Disambiguator
 from elq.files import digest_of
-from elq.multimodal.candidates import are_named
 from elq.multimodal.examples import PicturedMention
 from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures
 from elq.multimodal.picture_features import MentionPictures, pictures_of
@@ -66,8 +65,8 @@ class FeatureMaker:
             f"{what} mentions",
         )
         pictures = pictures_of(examples, self.store, prompt=self.prompt)
-        names, named = [one.mention if one.named else "" for one in examples], are_named(self.texts.base, examples)
-        return Material(examples, [one.row for one in examples], MentionFeatures(texts, names, pictures, self.needs, named))
+        features = MentionFeatures.of(self.texts.base, examples, texts, pictures, self.needs)
+        return Material(examples, [one.row for one in examples], features)
 
     def keep_entities(self, features: EntityFeatures, rows: Sequence[int]) -> None:
         """Compute the words of the entities in catalogue rows, and give them to their features."""
