@@ -48,8 +48,8 @@ class TowerTraining:
             raise ElqError(f"model.moving_mean is {self.moving_mean}, but must be at least 0 and below 1: leave it out")
         if self.whitening is not None and not 0 <= self.whitening <= 1:
             raise ElqError(
-                f"model.whitening is {self.whitening}, but must be from 0 to 1: set it to null, which leaves the vectors as they"
-                " are, or to 0.3, as the experiment has it"
+                f"model.whitening is {self.whitening}, but must be from 0 to 1: set it to null, which leaves the vectors as"
+                " they are, or to 0.3, as the experiment has it"
             )
         if type(self.frozen) is not int or not 0 <= self.frozen <= len(CHANNELS) + 1:
             raise ElqError(
