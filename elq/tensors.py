@@ -25,13 +25,14 @@ class TokenBatch:
     offsets: tuple[tuple[tuple[int, int], ...], ...]  # [b][t] = characters [start, end) of the original text
     named: Tensor | None = None  # (B, T, L) int64, the kind of name of each span (elq/names/named.py); None if unknown
     blank: Tensor | None = None  # (B, T) bool, tokens of the text without characters, such as "▁" alone; None if there are none
+    capitals: Tensor | None = None  # (B, T) int64, the kind of the word of each token (elq/encoding/capitals.py); None: unknown
 
     def to(self, target: device | str) -> "TokenBatch":
         """The same batch with its tensors on another device."""
         if self.ids.device == device(target):
             return self
-        named, blank = (None if part is None else part.to(target) for part in (self.named, self.blank))
-        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, named, blank)
+        more = (None if part is None else part.to(target) for part in (self.named, self.blank, self.capitals))
+        return TokenBatch(self.ids.to(target), self.attention.to(target), self.text_mask.to(target), self.offsets, *more)
 
 
 @dataclass(frozen=True, slots=True)

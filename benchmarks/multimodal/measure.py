@@ -221,7 +221,7 @@ def line(name: str, bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
     model, seconds = trained(name, given)
     network, linking = MultimodalNetwork.from_pretrained(model / PICTURES), PictureLinking.load(model / PICTURES)
     trees = Trees.load(model / PICTURES) if (model / PICTURES / TREES).is_file() else None
-    weights = torch.tensor([linking.named, linking.boxed])
+    weights = linking.weights
     made: dict[str, Any] = {"seconds": seconds, "linking": asdict(linking)}
     made["parameters"] = sum(value.numel() for value in network.parameters())
     made["metrics"] = json.loads((model / "metrics.json").read_text())

@@ -11,6 +11,7 @@ from elq.evaluation.intervals import Ratio, interval, resampled
 KINDS = ("flags", "logos", "collages", "posts")
 HITS = (1, 3, 5, 10)
 IMAGE_ALONE = "image alone"  # trained with the unit `picture` only
+TEXT_ALONE = "text"  # the trained preset
 Lines = Mapping[str, dict[str, Any]]
 
 
@@ -83,16 +84,7 @@ def comparisons(lines: Lines, questions: Mapping[str, Sequence[Mapping[str, Any]
     for name, way, one in ways:
         shown = [f"{one[kind]['groups'][label][way]['hits@1']:.3f}" for kind, label in labels]
         rows.append(f"| {name} | {' | '.join(shown)} |")
-    rows += [
-        "",
-        "| line | right entity is a candidate: " + ", ".join(KINDS) + " | posts: against text alone | against image alone |",
-    ]
-    rows.append("|---" * 4 + "|")
-    image = lines.get(IMAGE_ALONE)
-    for name, one in lines.items():
-        there, posts = " / ".join(f"{one[kind]['candidate']:.3f}" for kind in KINDS), one["posts"]
-        alone = difference(posts["ranks"], image["posts"]["network_ranks"]) if image else ""
-        rows.append(f"| {name} | {there} | {difference(posts['ranks'], posts['text_ranks'])} | {alone} |")
+    rows += ["", *against_each_alone(lines, members(questions["posts"]))]
     rows += ["", "| line | switched off | " + " | ".join(KINDS) + " | posts with a wrong picture |", "|---" * 7 + "|"]
     wrong = members(questions["posts"]).get("wrong picture", [])
     for name, one in lines.items():
@@ -102,3 +94,33 @@ def comparisons(lines: Lines, questions: Mapping[str, Sequence[Mapping[str, Any]
             pairs.append(([ranks[number] for number in wrong], [less[number] for number in wrong]))
             rows.append(f"| {name} | {part} | " + " | ".join(difference(*pair) for pair in pairs) + " |")
     return "\n".join(rows)
+
+
+def against_each_alone(lines: Lines, groups: Mapping[str, Sequence[int]]) -> list[str]:
+    """Where the right entity is a candidate, and posts against the texts alone, the trained texts alone, and the pictures alone.
+
+    Args:
+        lines: the lines of the table.
+        groups: the numbers of the posts of each group. Those with a right picture are compared too, and a preset with a filter
+            of pictures with the same preset without it.
+    """
+    alone = [(lines[name], way) for name, way in ((TEXT_ALONE, "ranks"), (IMAGE_ALONE, "network_ranks")) if name in lines]
+    names = [name for name in (TEXT_ALONE, IMAGE_ALONE) if name in lines]
+    right = groups.get("right picture", [])
+    head = ["line", "right entity is a candidate: " + ", ".join(KINDS), "posts: against the untrained text"]
+    head += [f"against the line {name}" for name in names] + [f"right picture: against the line {name}" for name in names]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, one in lines.items():
+        ranks = one["posts"]["ranks"]
+        cells = [" / ".join(f"{one[kind]['candidate']:.3f}" for kind in KINDS), difference(ranks, one["posts"]["text_ranks"])]
+        others = [other["posts"][way] for other, way in alone]
+        cells += [difference(ranks, other) for other in others]
+        cells += [difference([ranks[n] for n in right], [other[n] for n in right]) for other in others]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    for name, one in lines.items():
+        if (plain := lines.get(f"{name} without filter")) is not None:
+            rows += ["", f"| {name} against {name} without filter | difference |", "|---|---|"]
+            for label, own in {"all posts": range(len(one["posts"]["ranks"])), **groups}.items():
+                pair = ([each["posts"]["ranks"][n] for n in own] for each in (one, plain))
+                rows.append(f"| {label} | {difference(*pair)} |")
+    return rows

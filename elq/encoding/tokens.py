@@ -11,6 +11,7 @@ from unicodedata import category
 import torch
 from tokenizers import AddedToken, Encoding, Tokenizer
 
+from elq.encoding.capitals import capitals_of
 from elq.encoding.characters import PlainText, plain
 from elq.errors import ElqError
 from elq.tensors import TokenBatch
@@ -129,7 +130,8 @@ class QuestionTokenizer:
         if self._space is not None:
             blank = text & (ids == self._space)
             blank = blank if blank.any() else None
-        return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
+        capitals = capitals_of(texts, offsets, width)
+        return TokenBatch(ids, attention.bool(), text, offsets, blank=blank, capitals=capitals)  # all (B, T)
 
     def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
         """The tokens of B texts, which the encoder reads in their plain forms."""

@@ -85,7 +85,7 @@ def mention_parts(model: ELQ, hidden: Tensor, tokens: TokenBatch, spans: Spans) 
         tokens: the tokens.
         spans: Q spans.
     """
-    start, end, inside = model.scorer.linear(hidden).float().unbind(-1)  # each (B, T)
+    start, end, inside = model.scorer.token_scores(hidden, tokens.capitals).float().unbind(-1)  # each (B, T)
     sums = pad(inside.cumsum(-1), (1, 0))  # (B, T + 1)
     parts = [
         start[spans.question, spans.start],

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elq.encoding.capitals import capitals_of
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.freed import FREED
 from elq.linking.context import hide_context
@@ -180,6 +181,8 @@ class Scorer:
         with self.inference():
             encoded = self.model.begun(tokens.to(self.device))
             tokens = self._with_names(texts, tokens)
+            if starts is not None:  # the turns before a question may be written in another way
+                tokens = replace(tokens, capitals=capitals_of(texts, tokens.offsets, tokens.ids.shape[1], starts))
             hidden, there = encoded(), tokens.to(self.device)  # (B, T, D)
             own = there if starts is None else hide_context(tokens, starts).to(self.device)
             logits = self.model.mention_logits(hidden, own)  # (B, T, L)

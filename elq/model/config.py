@@ -29,6 +29,8 @@ class NetworkSettings:
             may mean.
         fine_names: whether these scores distinguish more kinds of names (elq/names/named.py), for a model that links over
             catalogues of any size.
+        capitals: whether the model learns scores for words with and without capital letters, in texts where these tell names
+            from other words (elq/encoding/capitals.py).
         prior: features of the entities, with learned weights, see elq/entities/prior.py.
         nil: whether NIL ("not in the catalogue") is one more candidate of every mention. It is learned from gold mentions
             without an entity.
@@ -47,6 +49,7 @@ class NetworkSettings:
     scale: float = 20.0
     names: bool = False
     fine_names: bool = False
+    capitals: bool = False
     prior: Sequence[str] = ()
     nil: bool = False
     whole_question: bool = False
@@ -64,7 +67,7 @@ class NetworkSettings:
             raise ElqError(f"prior is {self.prior!r}, but must be a list of features: set it to a list, such as [qid]")
         object.__setattr__(self, "prior", tuple(self.prior))  # JSON gives a list
         prior_columns(self.prior)
-        for name in ("projection", "unit_norm", "names", "fine_names", "nil", "whole_question", "own_type_scores"):
+        for name in ("projection", "unit_norm", "names", "fine_names", "capitals", "nil", "whole_question", "own_type_scores"):
             if type(getattr(self, name)) is not bool:
                 raise ElqError(f"{name} is {getattr(self, name)!r}, but must be true or false: correct it")
         if self.types not in TYPE_KINDS:
@@ -98,11 +101,10 @@ class ELQConfig(NetworkSettings):
             raise ElqError(f"there is a hierarchy of types, but types is {self.types!r}: take a whole copy of config.json")
 
     def values(self) -> dict[str, Any]:
-        """The values of config.json. A model without types has no keys about types, as in earlier versions."""
-        found = asdict(self)
-        if self.types == NO_TYPES:
-            found = {key: value for key, value in found.items() if key not in ("types", "own_type_scores", "hierarchy")}
-        return found
+        """The values of config.json. A model without types or capitals has no keys about them, as in earlier versions."""
+        unused = {"types", "own_type_scores", "hierarchy"} if self.types == NO_TYPES else set[str]()
+        unused |= set[str]() if self.capitals else {"capitals"}
+        return {key: value for key, value in asdict(self).items() if key not in unused}
 
 
 OTHER_KINDS = {  # kinds of config.json that are not of a linker → what they are, and what uses them

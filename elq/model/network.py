@@ -52,7 +52,11 @@ class ELQ(nn.Module):
             if (value := getattr(config, name)) > self.encoder.max_tokens:
                 raise ElqError(f"{name} is {value}, but the encoder takes {self.encoder.max_tokens} tokens: lower {name}")
         self.scorer = SpanScorer(
-            self.encoder.width, max_tokens=config.max_span_tokens, names=config.names, fine=config.fine_names
+            self.encoder.width,
+            max_tokens=config.max_span_tokens,
+            names=config.names,
+            fine=config.fine_names,
+            capitals=config.capitals,
         )
         self.pooler = SpanPooler(
             self.encoder.width,
@@ -120,7 +124,7 @@ class ELQ(nn.Module):
 
         Outside training, a model with fine kinds of names gives names the least and the greatest logits of elq/names/named.py.
         """
-        logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named)
+        logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named, tokens.capitals)
         if tokens.blank is not None:
             logits = logits.masked_fill(blank_edges(tokens.blank, logits.shape[-1]), -torch.inf)
         if self.training or not self.config.fine_names or tokens.named is None:

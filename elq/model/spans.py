@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from elq.encoding.capitals import KINDS
 from elq.model.heads import SINGLE_SCALE
 from elq.names.named import PER_SIZE, match_and_words, start_scores
 from elq.tensors import Spans
@@ -98,9 +99,11 @@ class SpanScorer(nn.Module):
         names: whether a learned score is added for spans that are a name of the catalogue (not in the paper).
         fine: whether these scores are for the fine kinds of names. Then they depend on the token vectors too: a learned linear
             score of each kind of match, the mean over the span's tokens.
+        capitals: whether learned scores are added to the start, end and inside scores of tokens of words with and without
+            capital letters (not in the paper), see elq/encoding/capitals.py. They start at 0.
     """
 
-    def __init__(self, width: int, *, max_tokens: int, names: bool = False, fine: bool = False) -> None:
+    def __init__(self, width: int, *, max_tokens: int, names: bool = False, fine: bool = False, capitals: bool = False) -> None:
         super().__init__()
         self.max_tokens = max_tokens
         self.linear = nn.Linear(width, 3)
@@ -108,10 +111,30 @@ class SpanScorer(nn.Module):
         self.match = nn.Linear(width, PER_SIZE, bias=False) if names and fine else None
         if self.match is not None:
             nn.init.zeros_(self.match.weight)
+        self.capitals = nn.Parameter(torch.zeros(KINDS - 1, 3)) if capitals else None
 
-    def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None) -> Tensor:
-        """Mention logits (B, T, L) from token vectors (B, T, D), the text mask (B, T), and the kinds of names (B, T, L)."""
-        start, end, inside = self.linear(hidden).unbind(-1)  # each (B, T)
+    def token_scores(self, hidden: Tensor, capitals: Tensor | None) -> Tensor:
+        """The start, end and inside scores (B, T, 3) of token vectors (B, T, D).
+
+        Args:
+            hidden: the token vectors.
+            capitals: (B, T) the kinds of the words, see :class:`elq.tensors.TokenBatch`; None: nothing is known about them.
+        """
+        scores: Tensor = self.linear(hidden)  # (B, T, 3)
+        if self.capitals is None or capitals is None:
+            return scores
+        return scores + SINGLE_SCALE * nn.functional.pad(self.capitals, (0, 0, 1, 0))[capitals]  # (B, T, 3)
+
+    def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None, capitals: Tensor | None = None) -> Tensor:
+        """Mention logits (B, T, L).
+
+        Args:
+            hidden: (B, T, D) token vectors.
+            text_mask: (B, T) which tokens are text.
+            named: (B, T, L) the kinds of names, for a scorer with names.
+            capitals: (B, T) the kinds of the words; None: nothing is known about them.
+        """
+        start, end, inside = self.token_scores(hidden, capitals).unbind(-1)  # each (B, T)
         logits = span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
         if self.name is None:
             return logits

@@ -1,6 +1,6 @@
 """Combining: the scores of texts and those of a multimodal network become one score of each candidate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from elq.multimodal.picture_features import PROMPTS
 
 FILE, FORMAT = "linking.json", 1
 TEXT_ALONE = (1.0, 0.0)
+NAMED, UNNAMED, BOXED = range(3)  # kinds of mentions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,12 @@ class PictureLinking:
         prompt: what shows a box, see :func:`elq.multimodal.picture_features.pictures_of`.
         decoding: ``rank``, or ``matching``: no two mentions of a text mean the same entity.
         nearest: the number of candidates.
-        named: the weights of log p by the text and of the network's score, for mentions in a text with a picture.
+        named: the weights of log p by the text and of the network's score, for mentions whose words are a name in the
+            catalogue ("georgia"), in a text with a picture.
+        unnamed: the same for mentions whose words are none ("they"), which say nothing about the entity. None: those of
+            ``named``, as in a model folder that was made before these weights were told apart.
         boxed: the same for boxes that no words of the text name.
-        fitted: the numbers of mentions on which the weights were fitted.
+        fitted: the numbers of mentions of these kinds on which the weights were fitted.
         format: number of this file format.
     """
 
@@ -42,16 +46,21 @@ class PictureLinking:
     decoding: str = "rank"
     nearest: Nearest = field(default_factory=Nearest)
     named: tuple[float, float] = (1.0, 1.0)
+    unnamed: tuple[float, float] | None = None
     boxed: tuple[float, float] = (0.0, 1.0)
-    fitted: tuple[int, int] = (0, 0)
+    fitted: tuple[int, ...] = (0, 0, 0)
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name in ("named", "boxed", "fitted"):
+        for name, counts in (("named", (2,)), ("unnamed", (2,)), ("boxed", (2,)), ("fitted", (2, 3))):
             value = getattr(self, name)
-            if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(each) in (int, float) for each in value):
+            if name == "unnamed" and value is None:
+                continue
+            numbers = isinstance(value, list | tuple) and all(type(each) in (int, float) for each in value)
+            if not numbers or len(value) not in counts:
                 raise ElqError(
-                    f"{name} in {FILE} is {value!r}, but must be two numbers: put a whole copy of the file in its place"
+                    f"{name} in {FILE} is {value!r}, but must be {' or '.join(map(str, counts))} numbers: put a whole copy of"
+                    " the file in its place"
                 )
             object.__setattr__(self, name, tuple(value))
         if self.prompt not in PROMPTS:
@@ -82,9 +91,10 @@ class PictureLinking:
             raise ElqError(f"{path} is not of format {FORMAT}: put a whole copy of the file in its place")
         return cls(**{**values, "nearest": _nearest(values.get("nearest", {}), path)})
 
-    def weights(self, named: Tensor) -> Tensor:
-        """The weights (M, 2) of M mentions, of which ``named`` (M,) says whether words of the text name them."""
-        return torch.where(named.unsqueeze(-1), torch.tensor(self.named), torch.tensor(self.boxed))  # (M, 2)
+    @property
+    def weights(self) -> Tensor:
+        """The weights (3, 2) of the kinds of mentions, see :func:`kinds_of`."""
+        return torch.tensor([self.named, self.named if self.unnamed is None else self.unnamed, self.boxed])  # (3, 2)
 
 
 def _nearest(values: object, path: Path) -> Nearest:
@@ -96,6 +106,20 @@ def _nearest(values: object, path: Path) -> Nearest:
         )
     chosen: dict[str, Any] = dict(values)
     return Nearest(**chosen)
+
+
+def kinds_of(words: Sequence[bool], names: Sequence[bool]) -> Tensor:
+    """The kinds (M,) of M mentions: :data:`NAMED` (a name in the catalogue), :data:`UNNAMED` (other words), :data:`BOXED`.
+
+    Args:
+        words: whether words of the text are the mention; else it is a box.
+        names: whether the words of each are a name in the catalogue.
+
+    >>> kinds_of([True, True, False], [True, False, False])
+    tensor([0, 1, 2])
+    """
+    kinds = [BOXED if not own else NAMED if name else UNNAMED for own, name in zip(words, names, strict=True)]
+    return torch.tensor(kinds, dtype=torch.int64)
 
 
 def log_probs(scores: Tensor) -> Tensor:

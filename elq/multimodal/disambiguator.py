@@ -20,7 +20,7 @@ from elq.linking.scoring import entity_log_probs
 from elq.multimodal.calls import NOTHING, Call, boxed, called, in_parts
 from elq.multimodal.candidates import Finder
 from elq.multimodal.combining import FILE as LINKING
-from elq.multimodal.combining import PictureLinking, combined, filled
+from elq.multimodal.combining import PictureLinking, combined, filled, kinds_of
 from elq.multimodal.examples import PicturedMention, boxed_mention
 from elq.multimodal.feature_maker import EntityFeatures, MentionFeatures
 from elq.multimodal.matching import matched
@@ -214,8 +214,8 @@ class MultimodalDisambiguator:
             said = totals(self.network, features, numbers, self._entities, rows)
         else:
             said = self._trees.said(self.network, examples, features, numbers, self._entities, rows)
-        named = torch.tensor([one.named for one in examples], dtype=torch.bool)  # (M,)
-        return rows, combined(text, filled(said, rows >= 0), self.linking.weights(named))
+        kinds = kinds_of([one.named for one in examples], features.named)  # (M,)
+        return rows, combined(text, filled(said, rows >= 0), self.linking.weights[kinds])
 
     def _best(self, examples: Sequence[PicturedMention], rows: Tensor, scores: Tensor, k: int) -> list[Link]:
         if self.linking.decoding == "matching":

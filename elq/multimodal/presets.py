@@ -57,8 +57,7 @@ PRESETS: dict[str, Preset] = {
     "text": Preset(units={"text": {"loss_weight": 0.0}}, source="the cosine of the vectors of texts alone, for comparison"),
     "mimic": Preset(
         units={"tglu": {}, "vdlu": {}, "cmfu": {}},
-        mean="equal",
-        source="MIMIC (Luo et al., KDD 2023): the mean of three units, each with a loss of its own",
+        source="MIMIC (Luo et al., KDD 2023): the mean of three units, each with a loss of its own; here the mean is learned",
     ),
     "ghmfc": Preset(
         units={"text": {}, "ghmfc": {}},

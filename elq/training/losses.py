@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from elq.tensors import Spans
+from elq.encoding.capitals import small_spans
+from elq.tensors import Spans, TokenBatch
 
 
 def mention_loss(
@@ -21,6 +22,8 @@ def mention_loss(
     unsure_weight: float = 0.0,
     nouns: Tensor | None = None,
     noun_weight: float = 1.0,
+    small: Tensor | None = None,
+    small_weight: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy over all text spans of the batch.
 
@@ -31,6 +34,8 @@ def mention_loss(
         unsure_weight: weight of such a span, as a negative; other spans have weight 1.
         nouns: (B, T, L) bool, True for spans that are generic nouns without an annotation.
         noun_weight: weight of such a span, as a negative.
+        small: (B, T, L) bool, True for names without capital letters, in texts where these tell names from other words.
+        small_weight: factor of the weight of such a span, as a negative.
 
     Returns:
         Sum of the weighted losses, and sum of the weights, both scalars.
@@ -47,8 +52,21 @@ def mention_loss(
         weights[unsure & (targets == 0)] = unsure_weight
     if nouns is not None:
         weights[nouns & (targets == 0)] = noun_weight
+    if small is not None:
+        weights[small & (targets == 0)] *= small_weight
     total = functional.binary_cross_entropy_with_logits(logits[valid], targets[valid], weights[valid], reduction="sum")
     return total, weights[valid].sum()
+
+
+def small_names(tokens: TokenBatch, max_tokens: int) -> Tensor | None:
+    """The names of at most L tokens without capital letters, in texts where these tell names from other words, (B, T, L) bool.
+
+    For a model that uses no names, they are all such spans. None if there is no such text.
+    """
+    if tokens.capitals is None:
+        return None
+    small = small_spans(tokens.capitals, max_tokens)
+    return small if tokens.named is None else small & (tokens.named > 0)
 
 
 def hidden_names(bonus: Tensor, question: Tensor, questions: int, share: float) -> Tensor:

@@ -20,7 +20,7 @@ from elq.model.network import ELQ
 from elq.tensors import Batch
 from elq.training.data import QuestionData
 from elq.training.entity_loss import make_entity_loss
-from elq.training.losses import hidden_names, mention_loss
+from elq.training.losses import hidden_names, mention_loss, small_names
 from elq.training.processes import Processes
 from elq.training.settings import ModelSettings
 from elq.training.shared_metrics import SharedMetrics, SharedSweep
@@ -143,7 +143,8 @@ class ELQModule(TrainedModule):
             logits = self.model.mention_logits(hidden, batch.tokens)  # (B, T, L)
             vectors = self.model.mention_vectors(hidden, batch.mentions)  # (M, D)
             mentions = mention_loss(
-                logits, batch.gold, batch.unsure, wanted.unsure_weight, batch.nouns, wanted.noun_weight or 1.0
+                *(logits, batch.gold, batch.unsure, wanted.unsure_weight, batch.nouns, wanted.noun_weight or 1.0),
+                *(None if wanted.small_weight == 1 else small_names(batch.tokens, logits.shape[-1]), wanted.small_weight),
             )
             searched = self.model.search_vectors(vectors, hidden, batch.tokens.text_mask, batch.mentions)  # (M, D)
             losses = [mentions, self.disambiguation_loss(vectors, searched, batch)]

@@ -35,6 +35,9 @@ class LossSettings:
         unsure_weight: weight as a negative of a name without annotation, in a file with ``partial`` (incomplete) annotation.
         noun_weight: weight as a negative of a generic noun that touches no mention, such as "actor" (elq/training/nouns.py), in
             every file; 0: they count as other words and names.
+        small_weight: factor of the weight as a negative of a name without capital letters, in texts where capital letters tell
+            names from other words (elq/encoding/capitals.py). With ``model.capitals`` the score of such a name falls by about
+            the logarithm of it.
         type_weight: factor of the loss of types in the sum of the losses, if ``model.types`` is not none. The factor rises
             from 0 to this value in the training (elq/training/type_loss.py).
         positive_types, negative_types: weights of the types that an entity has and of those that it has not, in that loss.
@@ -46,6 +49,7 @@ class LossSettings:
     mention_weight: float = 20.0
     unsure_weight: float = 0.0
     noun_weight: float = 0.0
+    small_weight: float = 1.0
     wrong_names: int = 0
     name_dropout: float = 0.0
     type_weight: float = 1.0
@@ -55,7 +59,7 @@ class LossSettings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ElqError(f"model.loss is {self.loss!r}, but must be one of {', '.join(LOSSES)}: give one as model.loss=NAME")
-        for name in ("type_weight", "positive_types", "negative_types", "noun_weight"):
+        for name in ("type_weight", "positive_types", "negative_types", "noun_weight", "small_weight"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise ElqError(f"model.{name} is {value}, but must be a number of at least 0: set it to 1.0")
         if not 0 <= self.name_dropout < 1:

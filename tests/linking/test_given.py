@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from elq import ElqError, Linker, Mention
+from elq.encoding.capitals import capitals_of_words
 from elq.encoding.tokens import token_span
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import open_entities
@@ -17,16 +18,17 @@ from elq.names.words import as_name
 from elq.tensors import Spans
 from tests.conftest import QUESTIONS, RECORDS
 
-TEXTS = [text for text, _, _ in QUESTIONS] + ["queen of paris, texas and the titanic"]
+TEXTS = [text for text, _, _ in QUESTIONS] + ["queen of paris, texas and the titanic", "was Queen in paris and the Titanic"]
 
 
 def random_model(encoder_folder, rich: bool) -> ELQ:
     torch.manual_seed(1)
-    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, scale=4.0, names=rich, nil=rich).eval()
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=4, scale=4.0, names=rich, nil=rich, capitals=rich).eval()
     if rich:
         with torch.no_grad():
             model.name_bonus.weight.copy_(torch.linspace(0.0, 0.3, len(model.name_bonus.weight)))  # times 20
             model.nil.value.fill_(0.1)
+            model.scorer.capitals.copy_(torch.tensor([[-0.2, -0.1, -0.03], [0.1, 0.2, 0.02]]))  # times 20
     return model
 
 
@@ -49,7 +51,13 @@ def oracle(linker, text, start, end, k, allowed=None):
     span = Spans(torch.tensor([0]), torch.tensor([first]), torch.tensor([after]))
     with torch.inference_mode():
         hidden = model.encode(tokens)
-        s, e, inside = model.scorer.linear(hidden)[0].unbind(-1)
+        of_tokens = model.scorer.linear(hidden)[0].tolist()
+        for token, (at, stop) in enumerate(tokens.offsets[0]):
+            kind = max([(place, kind) for place, kind in capitals_of_words(text) if place <= at < stop], default=(0, 0))[1]
+            if kind and model.scorer.capitals is not None:
+                more = model.scorer.capitals[kind - 1].tolist()
+                of_tokens[token] = [score + 20 * each for score, each in zip(of_tokens[token], more, strict=True)]
+        s, e, inside = torch.tensor(of_tokens).unbind(-1)
         logit = s[first] + e[after - 1] + inside[first:after].sum()
         if tokens.named is not None and after - first <= 4:
             kind = int(tokens.named[0, first, after - first - 1])

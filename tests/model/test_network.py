@@ -57,6 +57,20 @@ def test_settings_reach_the_modules(encoder_folder):
     assert ELQ.from_encoder(encoder_folder, scale=5.0).pooler.log_scale.exp().item() == pytest.approx(5.0)
 
 
+def test_a_model_with_capitals_reads_them(encoder_folder, tokenizer, tmp_path):
+    model = ELQ.from_encoder(encoder_folder, max_span_tokens=3, capitals=True).eval()
+    torch.nn.init.normal_(model.scorer.capitals)
+    model.save_pretrained(tmp_path, tokenizer)
+    again = ELQ.from_pretrained(tmp_path)
+    assert again.config == model.config
+    written, small = (tokenizer([text]) for text in ("who is Queen", "who is queen"))
+    hidden = model.encode(small)
+    logits = [again.mention_logits(hidden, tokens) for tokens in (written, small)]
+    assert (logits[0] - logits[1]).nan_to_num().abs().max() > 1e-3
+    assert torch.equal(logits[0], model.mention_logits(hidden, written))
+    assert "capitals" not in ELQ.from_encoder(encoder_folder).config.values()  # as in earlier versions
+
+
 def test_bad_folders_say_what_is_wrong(model, tokenizer, tmp_path):
     from safetensors.torch import load_file, save_file
 

@@ -104,3 +104,21 @@ def test_a_name_moves_the_logit_of_its_span_alone():
     named[0, 1, 1] = 0
     assert torch.equal(scorer(hidden, text_mask, named), plain)
     assert moved[1, 2, 2] == -torch.inf
+
+
+def test_capitals_add_scores_to_the_tokens_of_their_words():
+    torch.manual_seed(3)
+    scorer = SpanScorer(8, max_tokens=3, capitals=True).eval()
+    hidden, text_mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
+    capitals = torch.randint(0, 3, (2, 5))
+    plain = scorer(hidden, text_mask)
+    assert torch.equal(scorer(hidden, text_mask, None, capitals), plain)  # the scores start at 0
+    with torch.no_grad():
+        scorer.capitals.normal_()
+    assert torch.equal(scorer(hidden, text_mask), plain)
+    assert torch.equal(scorer(hidden, text_mask, None, torch.zeros_like(capitals)), plain)
+    scores = scorer.linear(hidden).detach()
+    for b, t in capitals.nonzero().tolist():
+        scores[b, t] += SINGLE_SCALE * scorer.capitals[capitals[b, t] - 1].detach()
+    expected = oracle_logits(*scores.unbind(-1), text_mask, 3)
+    torch.testing.assert_close(scorer(hidden, text_mask, None, capitals).detach(), expected)

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,7 +107,8 @@ def slow_scores(disambiguator: MultimodalDisambiguator, mention: PicturedMention
         with torch.inference_mode():
             said[row] = disambiguator.network(features.at([0]), entities.at(torch.tensor([row])), torch.tensor([[0]]))
     valid = [float(one.scores) for one in said.values() if bool(one.valid)]
-    first, second = linking.named if mention.named else linking.boxed
+    known = bool((matches.rows >= 0).any())
+    first, second = (linking.named if known else linking.unnamed) if mention.named else linking.boxed
     values = {row: float(one.scores) if bool(one.valid) else sum(valid) / len(valid) for row, one in said.items()}
     return {row: first * (texts[row] - log_sum) + second * values[row] for row in rows}
 
@@ -218,7 +220,11 @@ def test_the_settings_of_linking_are_saved_and_checked(tmp_path):
     linking = PictureLinking(tower="x", named=(0.5, 2.0), nearest=Nearest(text=3, picture=0), preset="mimic", prompt="drawn")
     linking.save(tmp_path)
     assert PictureLinking.load(tmp_path) == linking
+    assert linking.weights.tolist() == [[0.5, 2.0], [0.5, 2.0], [0.0, 1.0]]  # as of a folder without weights of other words
+    assert replace(linking, unnamed=(0.25, 1.5)).weights.tolist() == [[0.5, 2.0], [0.25, 1.5], [0.0, 1.0]]
     for change, said in (
+        ({"unnamed": [1, 2, 3]}, "unnamed in linking.json"),
+        ({"fitted": [1]}, "fitted in linking.json is .1., but must be 2 or 3 numbers"),
         ({"format": 9}, "not of format 1"),
         ({"more": 1}, "not of format 1"),
         ({"named": [1]}, "named in linking.json"),

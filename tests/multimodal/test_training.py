@@ -63,7 +63,7 @@ def test_a_run_learns_and_its_folder_links(pictured_run, pictured_folder):
     assert right / 34 == pytest.approx(metrics["accuracy"])
     assert (pictured_run / "model" / "training.yaml").is_file()
     linking = PictureLinking.load(pictured_run / "model" / "pictures")
-    assert linking.fitted == (24, 10)
+    assert linking.fitted == (24, 0, 10)
 
 
 def test_the_folder_is_that_of_a_bi_encoder_and_has_its_entity_encoder(pictured_run, encoder_folder):
@@ -162,10 +162,11 @@ def test_the_weights_are_fitted_apart_for_names_and_for_boxes(values, tmp_path):
     module = MultimodalModule(values["model"]["encoder"], values["model"]["tower"], units=["picture"])
     measured = Measured(module.network, data, data.dev, data.development(every=True))
     text, network = measured.text.clone(), measured.scores
-    weights = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    weights = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     total = measured.total(weights)
+    assert measured.kinds.tolist() == [0 if one.named else 2 for one in data.dev.examples]
     for m in range(len(measured.targets)):
-        order = (text if measured.named[m] else network)[m].argsort(descending=True, stable=True)
+        order = (text if measured.kinds[m] == 0 else network)[m].argsort(descending=True, stable=True)
         assert total[m].argsort(descending=True, stable=True)[0] == order[0]
     measured.pictured[:] = False
     assert torch.equal(measured.total(weights), text)
@@ -225,7 +226,7 @@ def test_a_preset_gives_units_and_options_change_them():
     sizes = Sizes(text=6, picture=8)
     chosen = MultimodalTraining(preset="mimic")
     assert [*chosen.config(sizes).units] == ["tglu", "vdlu", "cmfu"]
-    assert (chosen.name, chosen.decoding, chosen.config(sizes).mean) == ("mimic", "rank", "equal")
+    assert (chosen.name, chosen.decoding, chosen.config(sizes).mean) == ("mimic", "rank", "by_words")
     fewer = MultimodalTraining(preset="mimic", without=["vdlu"], options={"tglu": {"hidden": 4}})
     assert {name: dict(values) for name, values in fewer.config(sizes).units.items()} == {"tglu": {"hidden": 4}, "cmfu": {}}
     assert MultimodalTraining(units=["text"], preset="mimic").name == ""

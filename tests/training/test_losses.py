@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import product
+
 import pytest
 import torch
 
@@ -10,6 +13,7 @@ from elq.training.losses import (
     nearest_rows,
     sampled_loss,
     sharded_table_loss,
+    small_names,
     table_loss,
 )
 
@@ -127,3 +131,32 @@ def test_nearest_rows_are_those_with_the_largest_products_in_that_precision(dtyp
         assert rows.shape == (5, min(k, 50))
         assert all(len({*some}) == len(some) for some in rows.tolist())
         torch.testing.assert_close(products.gather(-1, rows), products.sort(-1, descending=True).values[:, :k])
+
+
+def test_names_without_capitals_are_stronger_negatives(tokenizer):
+    texts = ["was Queen in paris or the Titanic", "was queen in paris"]
+    tokens = tokenizer(texts)
+    length, shape = 3, (*tokens.ids.shape, 3)
+    torch.manual_seed(0)
+    named, logits = torch.randint(0, 2, shape), torch.randn(shape)
+    found = small_names(replace(tokens, named=named), length)
+    kinds, expected = tokens.capitals.tolist(), torch.zeros(shape, dtype=torch.bool)
+    for b, t, n in product(*map(range, shape)):
+        inside = kinds[b][t : t + n + 1]
+        expected[b, t, n] = 2 not in inside and 1 in inside and bool(named[b, t, n])
+    assert torch.equal(found, expected)
+    assert found.any()
+    assert not found[1].any()
+    assert torch.equal(small_names(tokens, length) & (named > 0), found)
+    assert small_names(tokenizer(texts[1:]), length) is None
+
+    cell = found.nonzero()[0].tolist()
+    gold = Spans(torch.tensor(cell[:1]), torch.tensor(cell[1:2]), torch.tensor([cell[1] + cell[2] + 1]))
+    total, weights = mention_loss(logits, gold, small=found, small_weight=3.0)
+    wanted = [0.0, 0.0]
+    for b, t, n in product(*map(range, shape)):
+        right = [b, t, n] == cell
+        weight = 3.0 if expected[b, t, n] and not right else 1.0
+        wanted[0] -= weight * float(torch.nn.functional.logsigmoid(logits[b, t, n] if right else -logits[b, t, n]))
+        wanted[1] += weight
+    assert (float(total), float(weights)) == pytest.approx(tuple(wanted), rel=1e-5)

@@ -17,7 +17,7 @@ from elq.entities.build import BuildSettings
 from elq.errors import ElqError
 from elq.multimodal.candidates import Finder, Nearest
 from elq.multimodal.examples import PicturedMention, pictured_examples
-from elq.multimodal.feature_maker import EntityFeatures
+from elq.multimodal.feature_maker import EntityFeatures, are_named
 from elq.multimodal.picture_features import PROMPTS, open_pictures
 from elq.multimodal.text_features import TextTower
 from elq.multimodal.training.base import make_base, make_pictures, open_base
@@ -125,14 +125,20 @@ class MultimodalData(LightningDataModule):
         log.info("%s mentions for training, %s for development", f"{len(train):,}", f"{len(dev):,}")
 
     def open(self) -> None:
-        """Open the entities, and fit the weights of vectors, names and fame on training mentions, unless the base has them."""
+        """Open the entities, and fit the weights of vectors, names and fame on training mentions, unless the base has them.
+
+        They are fitted on mentions whose words are a name in the catalogue, if there are any: what "they" means, a text alone
+        does not say, and names would seem to count for nothing.
+        """
         self.base, tower = open_base(self.encoder, self.entities_folder), open_tower(self.tower_name)
         self.pictures = open_pictures(self.base.entities, tower)
         needs = self.settings.network(Sizes(text=self.base.network.width, picture=self.pictures.width)).needs
         self.maker = FeatureMaker(self.base, tower, self._folder(), self.prompt, needs)
         self.entities = EntityFeatures(TextTower(self.base), self.pictures, needs)
         if not self.base.ranking.fitted:
-            self.base.fit([one for one in self.read(self.train_files) if one.named][:FITTED])
+            words = [one for one in self.read(self.train_files) if one.named]
+            names = [one for one, there in zip(words, are_named(self.base, words), strict=True) if there]
+            self.base.fit((names or words)[:FITTED])
 
     def _folder(self) -> Path:
         if self.cache is not None:

@@ -15,7 +15,7 @@ from elq.entities.manifest import ENTITY_ENCODER
 from elq.files import link_or_copy, replacing_folder, write_json
 from elq.linking.folder import METRICS
 from elq.linking.model_folder import link_entities, portable
-from elq.multimodal.combining import PictureLinking
+from elq.multimodal.combining import BOXED, NAMED, UNNAMED, PictureLinking
 from elq.multimodal.disambiguator import PICTURES, TOWER
 from elq.multimodal.network import MultimodalNetwork
 from elq.multimodal.ranking_trees import RankingTrees
@@ -63,8 +63,8 @@ def export(run: Path, module: MultimodalModule, data: MultimodalData) -> dict[st
     ranks = measured.ranks(measured.total(weights))
     metrics |= {f"hits@{k}": float(((ranks >= 0) & (ranks < k)).float().mean()) for k in HITS}
     metrics["mentions"] = float(len(ranks))
-    counts = [int((measured.pictured & (measured.named == named)).sum()) for named in (True, False)]
-    named, boxed = weights.tolist()
+    counts = [int((measured.pictured & (measured.kinds == kind)).sum()) for kind in (NAMED, UNNAMED, BOXED)]
+    named, unnamed, boxed = weights.tolist()
     linking = PictureLinking(
         tower=data.tower_name,
         tower_identity=data.maker.tower.identity,
@@ -73,8 +73,9 @@ def export(run: Path, module: MultimodalModule, data: MultimodalData) -> dict[st
         decoding=module.settings.decoding,
         nearest=data.nearest,
         named=(named[0], named[1]),
+        unnamed=(unnamed[0], unnamed[1]),
         boxed=(boxed[0], boxed[1]),
-        fitted=(counts[0], counts[1]),
+        fitted=tuple(counts),
     )
     about: dict[str, Any] = {"questions_file": portable([*data.dev_files]), "model": metrics, "made_with": made_with(), **noise}
     with replacing_folder(run / MODEL) as folder:

@@ -13,7 +13,7 @@ from torch import Tensor
 from elq.disambiguation.cross_fit import fit_weights
 from elq.encoding.pretrained import DEFAULT
 from elq.multimodal.candidates import Finder, Nearest
-from elq.multimodal.combining import combined, filled, log_probs
+from elq.multimodal.combining import combined, filled, kinds_of, log_probs
 from elq.multimodal.feature_maker import EntityFeatures
 from elq.multimodal.features import ModalityFeatures
 from elq.multimodal.network import MultimodalNetwork
@@ -31,7 +31,7 @@ from elq.vision.opening import open_tower
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = ((1.0, 1.0), (0.0, 1.0))  # before the fit: of named mentions, and of boxes
+WEIGHTS = ((1.0, 1.0), (1.0, 1.0), (0.0, 1.0))  # before the fit: of names, of other words, and of boxes
 
 
 class MultimodalModule(TrainedModule):
@@ -51,7 +51,7 @@ class MultimodalModule(TrainedModule):
             Sizes(text=text_width(encoder), picture=open_tower(tower).width)
         )
         self.undecayed = undecayed(self.network)
-        self.weights: Tensor  # (2, 2) of named mentions and of boxes, see elq/multimodal/combining.py; a checkpoint has them
+        self.weights: Tensor  # (3, 2) of the kinds of mentions, see elq/multimodal/combining.py; a checkpoint has them
         self.register_buffer("weights", torch.tensor(WEIGHTS))
 
     @property
@@ -133,7 +133,8 @@ class Measured:
         gold = torch.tensor([example.row for example in examples]).unsqueeze(-1)  # (M, 1)
         right = self.rows == gold  # (M, K)
         self.targets = torch.where(right.any(-1), right.int().argmax(-1), -1)  # (M,)
-        self.named = torch.tensor([example.named for example in examples], dtype=torch.bool)  # (M,)
+        names = [material.features.named[number] for number in numbers]
+        self.kinds = kinds_of([example.named for example in examples], names)  # (M,)
         self.pictured = shown[1].any(-1)  # (M,)
 
     def batches(self) -> Iterator[tuple[ModalityFeatures, ModalityFeatures, Tensor, Tensor]]:
@@ -146,10 +147,10 @@ class Measured:
             yield mentions, self.entities.at(different), self.targets[own], rows
 
     def fitted(self) -> Tensor:
-        """The weights (2, 2) of log p by the text and of the network, for named mentions and for boxes with a picture."""
+        """The weights (3, 2) of log p by the text and of the network, for the kinds of mentions with a picture."""
         made = []
-        for named, default in zip((True, False), WEIGHTS, strict=True):
-            own = self.pictured & (self.named == named)  # (M,)
+        for kind, default in enumerate(WEIGHTS):
+            own = self.pictured & (self.kinds == kind)  # (M,)
             if not own.any():
                 made.append(default)
                 continue
@@ -157,8 +158,8 @@ class Measured:
         return torch.tensor(made)
 
     def total(self, weights: Tensor) -> Tensor:
-        """The scores (M, K) of linking with weights (2, 2)."""
-        both = combined(self.text, self.scores, torch.where(self.named.unsqueeze(-1), weights[0], weights[1]))  # (M, K)
+        """The scores (M, K) of linking with weights (3, 2)."""
+        both = combined(self.text, self.scores, weights[self.kinds])  # (M, K)
         return torch.where(self.pictured.unsqueeze(-1), both, self.text)  # (M, K)
 
     def ranks(self, scores: Tensor) -> Tensor:
