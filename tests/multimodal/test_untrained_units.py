@@ -26,7 +26,11 @@ def seen(pictures, random):
     )
 
 
-@pytest.mark.parametrize("name", ["picture", "vdlu", "cmfu", "drin", "dxr", "fbmel", "m3el_vision", "dzmned"])
+UNITS = ("picture", "vdlu", "cmfu", "drin", "dxr", "fbmel", "m3el_vision", "dzmned", "ghmfc")
+SETTINGS = {"ghmfc": {"entity_patches": True}}
+
+
+@pytest.mark.parametrize("name", UNITS)
 def test_an_untrained_unit_finds_the_entity_with_the_same_picture(name):
     torch.manual_seed(0)
     random = torch.Generator().manual_seed(0)
@@ -34,7 +38,7 @@ def test_an_untrained_unit_finds_the_entity_with_the_same_picture(name):
     others = pictures + 0.5 * torch.randn(M, SIZES.picture, generator=random)
     mentions, entities = seen(others, random), seen(pictures, random)
     mentions = mentions._replace(characters=torch.zeros(M, 6, dtype=torch.int64))  # a box has no name
-    unit = make_unit(name, SIZES, settings_of(name, hidden=64)).eval()
+    unit = make_unit(name, SIZES, settings_of(name, hidden=64, **SETTINGS.get(name, {}))).eval()
     rows = torch.arange(M).expand(M, M)  # every entity is a candidate of every mention
     found = unit(mentions, entities, rows).scores.argmax(-1)
     assert (found == torch.arange(M)).float().mean() > 0.6
