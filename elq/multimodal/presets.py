@@ -60,7 +60,7 @@ PRESETS: dict[str, Preset] = {
         source="MIMIC (Luo et al., KDD 2023): the mean of three units, each with a loss of its own; here the mean is learned",
     ),
     "ghmfc": Preset(
-        units={"text": {}, "ghmfc": {}},
+        units={"text": {}, "ghmfc": {"entity_patches": True}},
         source="GHMFC (Wang et al., SIGIR 2022): gated co-attention, a triplet loss and a contrast",
     ),
     "dzmned": Preset(

@@ -100,7 +100,8 @@ def ghmfc(unit, mention, entity):
     vector = norm(unit.norm, gate * read.tanh() + (1 - gate) * seen.tanh())
     other = linear(unit.entity_text, entity.text)
     if unit.entity_picture is not None and entity.pictures:
-        other = other + mean([linear(unit.entity_picture, picture) for picture in entity.pictures])
+        shown = [mean(patches) for patches in entity.patches] if unit.settings.entity_patches else entity.pictures
+        other = other + mean([linear(unit.entity_picture, picture) for picture in shown])
     return factor(unit.scale) * cosine(vector, other)
 
 

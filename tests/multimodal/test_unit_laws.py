@@ -26,6 +26,7 @@ CASES = {
     "dzmned, text alone": ("dzmned", {"text_alone": True, "letters": 20, "letter_width": 3}, slow_fused.dzmned),
     "ghmfc": ("ghmfc", {}, slow_fused.ghmfc),
     "ghmfc, texts of entities": ("ghmfc", {"entity_pictures": False}, slow_fused.ghmfc),
+    "ghmfc, patches of entities": ("ghmfc", {"entity_patches": True}, slow_fused.ghmfc),
     "icl": ("icl", {}, slow_fused.icl),
     "m3el_vision": ("m3el_vision", {}, slow_fused.vision),
     "drin": ("drin", {}, drin),

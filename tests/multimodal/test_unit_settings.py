@@ -12,6 +12,7 @@ M, K = 6, 5
 OTHER = {
     **{"hidden": 4, "scale": 3.0, "margin": 7.0, "text_alone": True, "temperature": 0.7, "contrast": 2.0, "cosine": False},
     **{"learned": False, "back": True, "letters": 9, "letter_width": 3, "entity_pictures": False, "layers": 1},
+    "entity_patches": True,
     **{"readout": "text", "prompts": 2, "alignment": 0.9},
 }
 # What a unit has no use for, although its base class has the setting; loss_weight is the network's, and tested there.

@@ -9,7 +9,7 @@ from elq.multimodal.features import ModalityFeatures, UnitScores
 from elq.multimodal.unit import Look, Parts, Sizes, Unit, check_counts, unit_scores
 from elq.multimodal.units.fused import FusedSettings, speaks_of
 from elq.multimodal.units.losses import hinge
-from elq.multimodal.units.parts import Scale, has_text, masked_mean, masked_softmax, project, unit_norm
+from elq.multimodal.units.parts import Scale, begin_as_identity, has_text, masked_mean, masked_softmax, project, unit_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,8 @@ class DZMNED(Unit):
     characters, [a_i, a_w, a_c] = σ(W [x_i; x_w; x_c] + b), α = softmax a, x = Σ α x. The candidates are ranked by the
     similarity of projections of x with the vectors of the entity in the knowledge base and with its lexical vector, and the
     loss is a hinge loss. The paper has vectors of a knowledge graph; here the entity's own text, picture and letters make its
-    vector, by attention with weights of its own. A modality that is missing has no share.
+    vector, by attention with weights of its own. A modality that is missing has no share. Since both sides share the layers of
+    pictures and texts, the projections of x begin as the identity, so that untrained cosines are those of x and the entity.
     """
 
     name = "dzmned"
@@ -76,6 +77,8 @@ class DZMNED(Unit):
         self.letters = Letters(settings.letters, settings.letter_width, hidden)
         self.of_mention, self.of_entity = nn.Linear(3 * hidden, 3), nn.Linear(3 * hidden, 3)
         self.known, self.lexical = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        begin_as_identity(self.known)
+        begin_as_identity(self.lexical)
         self.scale = Scale(settings.scale)
 
     def modalities(self, features: ModalityFeatures) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,16 @@ from elq.multimodal.features import ModalityFeatures, UnitScores
 from elq.multimodal.unit import Look, Parts, Sizes, Unit, check_numbers, unit_scores
 from elq.multimodal.units.fused import FusedSettings
 from elq.multimodal.units.losses import contrast, hinge
-from elq.multimodal.units.parts import Scale, clean, has_text, masked_mean, masked_softmax, project, unit_norm
+from elq.multimodal.units.parts import (
+    Scale,
+    clean,
+    has_text,
+    masked_mean,
+    masked_softmax,
+    picture_means,
+    project,
+    unit_norm,
+)
 
 WINDOWS = (1, 2, 3)  # words of a phrase
 
@@ -24,11 +33,14 @@ class GHMFCSettings(FusedSettings):
         contrast: the weight of the contrast between the texts and the pictures of mentions.
         temperature: what the cosines of that contrast are divided by.
         entity_pictures: whether the vector of an entity also has its pictures. In the paper it has only its text.
+        entity_patches: whether these are the means of their patches. A mention has nothing else of its picture, and a tower
+            may give vectors of whole pictures that are not comparable with those of patches.
     """
 
     contrast: float = 0.5
     temperature: float = 0.1
     entity_pictures: bool = True
+    entity_patches: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,6 +75,9 @@ class GHMFC(Unit):
       levels are joined: t = W_t [t_word; t_phrase], v = W_v [v_word; v_phrase],
     - gate g = σ(W [t; v]); the vector is LayerNorm(g ∘ tanh t + (1 − g) ∘ tanh v), compared with the entity by cosine,
     - loss: a triplet loss over candidates, and a contrast between t and v of the mentions of a batch.
+
+    The layers of entities begin equal to those of words and patches, and W_t and W_v as the mean words and patches of a mention
+    with a tenth of random weights, so that both sides are comparable before the training.
     """
 
     name = "ghmfc"
@@ -80,6 +95,16 @@ class GHMFC(Unit):
         self.entity_text = nn.Linear(sizes.text, hidden)
         self.entity_picture = nn.Linear(sizes.picture, hidden, bias=False) if settings.entity_pictures else None
         self.scale = Scale(settings.scale)
+        self.begin_alike()
+
+    @torch.no_grad()
+    def begin_alike(self) -> None:
+        """Let the vectors of entities begin in the space of those of mentions."""
+        for layer in (self.read, self.seen):
+            layer.weight.mul_(0.1)[:, : self.settings.hidden] += torch.eye(self.settings.hidden)
+        self.entity_text.load_state_dict(self.word.state_dict())
+        if self.entity_picture is not None:
+            self.entity_picture.weight.copy_(self.patch.weight)
 
     def phrases(self, words: Tensor, mask: Tensor) -> Tensor:
         """The phrases (M, T, H) that begin at words (M, T, H); behind the last word there are zeros."""
@@ -110,7 +135,8 @@ class GHMFC(Unit):
         vector = project(self.entity_text, entities.text, there)
         if self.entity_picture is not None:
             mask = entities.picture_mask
-            vector = vector + masked_mean(project(self.entity_picture, entities.pictures, mask), mask)
+            pictures = picture_means(entities.patches, mask) if self.settings.entity_patches else entities.pictures
+            vector = vector + masked_mean(project(self.entity_picture, pictures, mask), mask)
         return unit_norm(vector), there
 
     def compare(self, mention: Parts, entity: Parts) -> UnitScores:

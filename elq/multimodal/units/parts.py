@@ -133,6 +133,13 @@ class Adapter(nn.Module):
         return changed
 
 
+@torch.no_grad()
+def begin_as_identity(layer: nn.Linear) -> None:
+    """Let a layer from H to H begin as the identity, so that what two sides share begins to be compared as it is."""
+    nn.init.eye_(layer.weight)
+    layer.bias.zero_()
+
+
 class Scale(nn.Module):
     """A positive factor that is learned."""
 
