@@ -136,6 +136,20 @@ def test_a_rotation_finds_more_with_the_same_number_of_codes(flat, tmp_path):
         assert torch.equal(found, expected)
 
 
+@pytest.mark.parametrize(("dimensions", "columns"), [(10, 3), (1, 3), (48, 64), (50, 5)])
+def test_a_rotation_to_columns_that_the_codes_do_not_divide_is_stored(dimensions, columns, flat, tmp_path):
+    table, queries = flat
+    chosen = {"columns": columns, "dimensions": dimensions, "shortlist": 50}
+    built = build_index("pq4", table, chosen)
+    assert -(-min(dimensions, 48) // columns) == built._faiss.M
+    built.save(tmp_path)
+    assert (tmp_path / FILE).stat().st_size <= Pq4Index.disk_bytes(SIZE, 48, Pq4Index.values(chosen))
+    for found, expected in zip(
+        open_index("pq4", table, tmp_path, chosen).search(queries, 5), built.search(queries, 5), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_a_rotation_of_another_table_or_with_a_shift_is_refused(flat, tmp_path):
     table, _ = flat
     built = build_index("pq4", table, {"columns": 1, "dimensions": 12})
