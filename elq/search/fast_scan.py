@@ -94,7 +94,7 @@ class Pq4Index(ShortlistIndex):
 
     kind = "pq4"
     options = Pq4Options
-    raising = ("shortlist", "columns")
+    raising, lowering = ("shortlist", "dimensions"), ("columns",)
 
     def __init__(
         self, table: EntityTable, index: Any, shortlist: int, parts: int = 1, *, rotation: Tensor | None = None

@@ -281,6 +281,24 @@ def test_an_index_below_its_floor_is_refused_with_the_options_that_raise_the_rec
     report_recall(index, INDEX_KINDS["ivf_pq"].options(least_recall=0.0), mentions)
 
 
+@pytest.mark.parametrize(("dimensions", "more"), [(0, ""), (6, r" or dimensions \(it is 6\)")])
+def test_the_message_of_pq4_says_which_options_to_raise_and_which_to_lower(dimensions, more, flat):
+    table, _ = flat
+    chosen = {"columns": 3, "dimensions": dimensions, "shortlist": 1}
+    mentions = mention_like(table, torch.zeros(0))
+    message = rf"raise its option shortlist \(it is 1\){more}, lower columns \(it is 3\) or least_recall, or use index exact"
+    with pytest.raises(ElqError, match=message):
+        report_recall(build_index("pq4", table, chosen), Pq4Index.values(chosen), mentions)
+
+
+def test_the_message_of_inverted_lists_says_to_lower_their_number(table, queries):
+    few, many = (build_index("ivf_sq8", table, {"lists": lists, "nprobe": 2}) for lists in (5, 20))
+    assert recall(few, queries).ten > recall(many, queries).ten
+    options = type(many).values({"lists": 20, "nprobe": 2})
+    with pytest.raises(ElqError, match=r"or shortlist \(it is 100\), lower lists \(it is 20\) or least_recall, or use"):
+        report_recall(many, options, mention_like(table, torch.zeros(0)))
+
+
 def test_after_a_refusal_the_vectors_are_not_made_again(encoder_folder, tmp_path, caplog):
     records = [{"id": f"E{n}", "title": f"city {n} {'north' if n % 3 else 'south'}"} for n in range(200)]
     file = write_lines(tmp_path / "c.jsonl", records)
