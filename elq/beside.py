@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -28,13 +29,29 @@ def begun(compute: Callable[[], Result]) -> Callable[[], Result]:
     """
     if torch.get_num_threads() == 1:
         return compute
-    return _pool().submit(_without_gradients, compute).result
+    return submitted(_pool(), partial(_without_gradients, compute)).result
 
 
 def together(*computations: Callable[[], Any]) -> list[Any]:
     """The results of several functions that run at the same time, in their order; of several errors, the first is raised."""
     with ThreadPoolExecutor(min(MOST, len(computations)), "elq-together") as pool:
-        return [future.result() for future in [pool.submit(compute) for compute in computations]]
+        return [future.result() for future in [submitted(pool, compute) for compute in computations]]
+
+
+def submitted(pool: ThreadPoolExecutor, compute: Callable[[], Result]) -> Future[Result]:
+    """Let a pool compute. Where no thread can begin, the calling thread computes at once.
+
+    When the main thread has ended, Python lets no pool begin anything, although other threads may go on.
+    """
+    try:
+        return pool.submit(compute)
+    except RuntimeError:
+        alone: Future[Result] = Future()
+    try:
+        alone.set_result(compute())
+    except Exception as error:
+        alone.set_exception(error)
+    return alone
 
 
 def _without_gradients(compute: Callable[[], Result]) -> Result:

@@ -5,7 +5,8 @@ import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
+from typing import Any
 
 from elq.errors import ElqError
 
@@ -13,6 +14,8 @@ from elq.errors import ElqError
 # that is as quick as the default on an idle machine, and ten times as quick on a busy one (benchmarks/RESULTS.md).
 SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
 NUMBERS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # torch and faiss, and the tokenizers
+
+_TELLING: dict[int, Any] = {}  # by process: the lock of who tells torch a number that is not meant for all threads
 
 
 def _groups(root: Path) -> Iterator[Path]:
@@ -114,9 +117,10 @@ def compute_with(number: int) -> None:
     import faiss
     import torch
 
-    others = torch.get_num_threads()  # from now on, this thread has a number of its own
-    torch.set_num_threads(number)
-    restoring = Thread(target=torch.set_num_threads, args=(others,))
-    restoring.start()
-    restoring.join()
+    with _TELLING.setdefault(os.getpid(), Lock()):  # else a second thread would take the first one's number for that of all
+        others = torch.get_num_threads()  # from now on, this thread has a number of its own
+        torch.set_num_threads(number)
+        restoring = Thread(target=torch.set_num_threads, args=(others,))
+        restoring.start()
+        restoring.join()
     faiss.omp_set_num_threads(number)

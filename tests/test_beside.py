@@ -1,5 +1,7 @@
 """Work in another thread: its results, its errors, its threads, and where there is no core for it."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -73,3 +75,23 @@ def test_together_raises_the_first_error_in_the_order_of_the_functions():
 
     with pytest.raises(ValueError, match="the first"):
         together(late, early)
+
+
+AFTER_THE_MAIN_THREAD = """
+import threading, torch
+from elq.beside import begun, together
+from elq.linking.workers import side_by_side
+
+def work():
+    threading.main_thread().join()
+    print(begun(lambda: 1)(), together(lambda: 2, lambda: 3), *side_by_side(str, range(4, 40), 2))
+
+torch.set_num_threads(2)
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_thread_that_goes_on_after_the_main_thread_computes_itself():
+    """Python lets no pool begin anything then."""
+    found = subprocess.run([sys.executable, "-c", AFTER_THE_MAIN_THREAD], capture_output=True, text=True, timeout=100)
+    assert found.stdout.split() == ["1", "[2,", "3]", *map(str, range(4, 40))], found.stderr

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -137,3 +138,37 @@ def test_a_thread_with_threads_of_its_own_changes_no_other():
             assert later.submit(torch.get_num_threads).result() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_threads_that_begin_together_change_no_other(monkeypatch):
+    """The second begins while the first has told torch its number, and tells the number of the others after the first."""
+    before, real = torch.get_num_threads(), torch.set_num_threads
+    told, first_told, second_told, first_ended = [], *(threading.Event() for _ in range(3))
+
+    def in_turns(number):
+        real(number)
+        told.append(number)
+        if told == [1]:
+            first_told.set()
+            second_told.wait(0.5)
+        elif told == [1, 1]:
+            second_told.set()
+            first_ended.wait(0.5)
+
+    def begin():
+        compute_with(1)
+        first_ended.set()
+
+    real(2)
+    monkeypatch.setattr(torch, "set_num_threads", in_turns)
+    try:
+        first, second = threading.Thread(target=begin), threading.Thread(target=compute_with, args=(1,))
+        first.start()
+        assert first_told.wait(10)
+        second.start()
+        first.join()
+        second.join()
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+    finally:
+        real(before)

@@ -8,10 +8,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import torch
 
+from elq.beside import submitted
 from elq.threads import compute_with
 
 MOST = 4  # workers; the Python code of more of them would wait for each other
@@ -61,7 +63,7 @@ def side_by_side(score: Callable[[Item], Result], items: Iterable[Item], workers
     pool, waiting = _pool(workers), deque[Future[Result]]()
     try:
         for item in items:
-            waiting.append(pool.submit(score, item))
+            waiting.append(submitted(pool, partial(score, item)))
             if len(waiting) > AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:

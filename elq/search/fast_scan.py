@@ -32,7 +32,8 @@ class Pq4Options:
     columns: int = option(3, "columns with one code of 4 bits: fewer find more entities, but are slower", least=1, most=64)
     dimensions: int = option(
         0,
-        "columns to which wide vectors are rotated before they are coded, so that fewer codes do; 0: none",
+        "columns to which wide vectors are rotated before they are coded, so that fewer codes do; at least these, so that all"
+        " codes are whole; 0: none",
         least=0,
         most=9_999,
     )
@@ -41,7 +42,7 @@ class Pq4Options:
 
 
 def principal(table: EntityTable, dimensions: int) -> Tensor:
-    """The rotation (D, P) of vectors to P dimensions that keeps most of their inner products.
+    """The rotation (D, P) of vectors to P dimensions that keeps most of their inner products; P is at most D.
 
     These are the principal axes of the rows, not centred, in a random order and mixture: otherwise the first code would have
     the largest values, and the last ones none (Jégou et al. 2010, "Aggregating local descriptors into a compact image
@@ -93,7 +94,7 @@ class Pq4Index(ShortlistIndex):
 
     kind = "pq4"
     options = Pq4Options
-    raising = ("shortlist", "columns")
+    raising, lowering = ("shortlist", "dimensions"), ("columns",)
 
     def __init__(
         self, table: EntityTable, index: Any, shortlist: int, parts: int = 1, *, rotation: Tensor | None = None
@@ -107,10 +108,9 @@ class Pq4Index(ShortlistIndex):
     @classmethod
     def disk_bytes(cls, rows: int, width: int, options: Pq4Options) -> int:
         """Half a byte for each code, and the values of the codes and the rotation in fp32."""
-        coded = min(width, options.dimensions or width)
-        parts = -(-coded // options.columns)
+        parts = _parts_of(width, options)
         stored = -(-rows // TOGETHER) * TOGETHER * -(-parts // 2)
-        rotation = HEADER_BYTES + 4 * width * coded if options.dimensions else 0
+        rotation = HEADER_BYTES + 4 * width * parts * options.columns if options.dimensions else 0
         return HEADER_BYTES + stored + 4 * CODES * parts * options.columns + rotation
 
     @classmethod
@@ -118,9 +118,12 @@ class Pq4Index(ShortlistIndex):
         """Find the values of the codes with a part of the rows, then encode all rows."""
         import faiss
 
-        rotation = principal(table, options.dimensions) if options.dimensions else None
-        parts = -(-(table.width if rotation is None else rotation.shape[1]) // options.columns)
+        parts = _parts_of(table.width, options)
         codes = faiss.IndexPQFastScan(parts * options.columns, parts, 4, faiss.METRIC_INNER_PRODUCT)
+        rotation = None
+        if options.dimensions:  # in the file, it has a column for each column of the codes
+            rotation = principal(table, codes.d)  # (D, P)
+            rotation = torch.nn.functional.pad(rotation, (0, codes.d - rotation.shape[1]))
         rows = sample_rows(table, TRAINED)
         codes.train(_coded(table.gather(rows.repeat(-(-FEWEST // len(rows)))), rotation, codes.d))
         for start in range(0, len(table), BLOCK):
@@ -166,6 +169,11 @@ class Pq4Index(ShortlistIndex):
             return rows
         best = np.argpartition(-scores, size - 1, axis=1)[:, :size]  # (Q, S)
         return np.take_along_axis(rows, best, axis=1)
+
+
+def _parts_of(width: int, options: Pq4Options) -> int:
+    """The number of codes of a vector of D columns."""
+    return -(-min(width, options.dimensions or width) // options.columns)
 
 
 def _coded(vectors: Tensor, rotation: Tensor | None, width: int) -> Array:

@@ -65,7 +65,8 @@ class InvertedIndex(ShortlistIndex):
         shortlist: the entities whose scores are computed.
     """
 
-    raising: ClassVar[tuple[str, ...]] = ("nprobe", "shortlist", "lists")
+    raising: ClassVar[tuple[str, ...]] = ("nprobe", "shortlist")
+    lowering: ClassVar[tuple[str, ...]] = ("lists",)
 
     def __init__(self, table: EntityTable, index: Any, nprobe: int, shortlist: int) -> None:
         super().__init__(table, index, shortlist)

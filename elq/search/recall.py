@@ -50,10 +50,14 @@ def report_recall(index: EntityIndex, options: Any, mentions: Mentions, *, refus
     log.info(said, index.kind, 100 * found.ten, 100 * found.first, f"{count:,}", mentions.source)
     least = getattr(options, "least_recall", 0.0)
     if isinstance(index, ShortlistIndex) and found.first < least:
-        raising = " or ".join(f"{name} (it is {getattr(options, name)})" for name in index.raising)
+        raising, lowering = (
+            [f"{name} (it is {value})" for name in names if (value := getattr(options, name))]  # 0: it has no number
+            for names in (index.raising, index.lowering)
+        )
         fault = (
             f"the {index.kind} index finds {100 * found.first:.1f}% of the nearest entities of {count:,} mention vectors, but"
-            f" must find {100 * least:g}%: raise its option {raising}, lower least_recall, or use index exact"
+            f" must find {100 * least:g}%: raise its option {' or '.join(raising)}, lower"
+            f" {' or '.join([*lowering, 'least_recall'])}, or use index exact"
         )
         if refuse:
             raise ElqError(fault)

@@ -75,6 +75,7 @@ class ShortlistIndex(EntityIndex):
 
     files = (FILE,)
     raising: ClassVar[tuple[str, ...]] = ()  # the options that raise the recall, the most effective first
+    lowering: ClassVar[tuple[str, ...]] = ()  # those that raise it if they are lowered
 
     def __init__(self, table: EntityTable, index: Any, shortlist: int) -> None:
         super().__init__(table)

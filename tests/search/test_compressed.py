@@ -136,6 +136,20 @@ def test_a_rotation_finds_more_with_the_same_number_of_codes(flat, tmp_path):
         assert torch.equal(found, expected)
 
 
+@pytest.mark.parametrize(("dimensions", "columns"), [(10, 3), (1, 3), (48, 64), (50, 5)])
+def test_a_rotation_to_columns_that_the_codes_do_not_divide_is_stored(dimensions, columns, flat, tmp_path):
+    table, queries = flat
+    chosen = {"columns": columns, "dimensions": dimensions, "shortlist": 50}
+    built = build_index("pq4", table, chosen)
+    assert -(-min(dimensions, 48) // columns) == built._faiss.M
+    built.save(tmp_path)
+    assert (tmp_path / FILE).stat().st_size <= Pq4Index.disk_bytes(SIZE, 48, Pq4Index.values(chosen))
+    for found, expected in zip(
+        open_index("pq4", table, tmp_path, chosen).search(queries, 5), built.search(queries, 5), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_a_rotation_of_another_table_or_with_a_shift_is_refused(flat, tmp_path):
     table, _ = flat
     built = build_index("pq4", table, {"columns": 1, "dimensions": 12})
@@ -265,6 +279,24 @@ def test_an_index_below_its_floor_is_refused_with_the_options_that_raise_the_rec
     report_recall(index, options, mentions, refuse=False)
     assert "must find 99%" in caplog.text
     report_recall(index, INDEX_KINDS["ivf_pq"].options(least_recall=0.0), mentions)
+
+
+@pytest.mark.parametrize(("dimensions", "more"), [(0, ""), (6, r" or dimensions \(it is 6\)")])
+def test_the_message_of_pq4_says_which_options_to_raise_and_which_to_lower(dimensions, more, flat):
+    table, _ = flat
+    chosen = {"columns": 3, "dimensions": dimensions, "shortlist": 1}
+    mentions = mention_like(table, torch.zeros(0))
+    message = rf"raise its option shortlist \(it is 1\){more}, lower columns \(it is 3\) or least_recall, or use index exact"
+    with pytest.raises(ElqError, match=message):
+        report_recall(build_index("pq4", table, chosen), Pq4Index.values(chosen), mentions)
+
+
+def test_the_message_of_inverted_lists_says_to_lower_their_number(table, queries):
+    few, many = (build_index("ivf_sq8", table, {"lists": lists, "nprobe": 2}) for lists in (5, 20))
+    assert recall(few, queries).ten > recall(many, queries).ten
+    options = type(many).values({"lists": 20, "nprobe": 2})
+    with pytest.raises(ElqError, match=r"or shortlist \(it is 100\), lower lists \(it is 20\) or least_recall, or use"):
+        report_recall(many, options, mention_like(table, torch.zeros(0)))
 
 
 def test_after_a_refusal_the_vectors_are_not_made_again(encoder_folder, tmp_path, caplog):
