@@ -52,6 +52,7 @@ class Preset:
         return MultimodalNetwork(self.config(sizes))
 
 
+FILTER: Mapping[str, Any] = {"candidates": 32}  # the settings of the noise filter of a preset
 # Where a paper trains its towers, they are frozen here: the unit `text` is the cosine of the vectors of the towers.
 PRESETS: dict[str, Preset] = {
     "text": Preset(units={"text": {"loss_weight": 0.0}}, source="the cosine of the vectors of texts alone, for comparison"),
@@ -92,7 +93,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "hq": Preset(
         units={"text": {}, "picture": {}, "hq": {}},
-        noise={"candidates": 32},
+        noise=FILTER,
         source="attention with high-quality images (Zhang et al., DASFAA 2021): a filter of pictures in two stages, attention",
     ),
     "fbmel": Preset(

@@ -11,12 +11,14 @@ from hydra import compose, initialize_config_dir
 
 from elq.commands import run
 from elq.commands.train import CONF, fit, plain_values
+from elq.disambiguation.cross_fit import fit_weights
 from elq.disambiguation.disambiguator import Disambiguator
 from elq.entities.build import BuildSettings
 from elq.errors import ElqError
 from elq.multimodal.candidates import Nearest
-from elq.multimodal.combining import PictureLinking
+from elq.multimodal.combining import PictureLinking, log_probs
 from elq.multimodal.disambiguator import MultimodalDisambiguator
+from elq.multimodal.feature_maker import are_named
 from elq.multimodal.presets import PRESETS
 from elq.multimodal.training.batches import MultimodalCollator, candidate_rows
 from elq.multimodal.training.data import MultimodalData
@@ -179,6 +181,45 @@ def test_the_weights_are_fitted_apart_for_names_and_for_boxes(values, tmp_path):
     assert found["text"] == pytest.approx(sum(rank == 0 for rank in slow) / len(slow))
 
 
+def test_the_texts_are_fitted_on_mentions_that_are_names(values, pictured_folder, tmp_path):
+    data = data_of(values, tmp_path / "cache")
+    names = sum(are_named(data.base, data.train.examples))
+    assert 0 < names == data.base.ranking.fitted
+    lines = (pictured_folder / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    others = [json.loads(line) for line in lines]
+    for question in others:
+        [mention] = question["mentions"]
+        text = question["text"][: mention["start"]] + "they" + question["text"][mention["end"] :]
+        question["text"], mention["end"], question["image"] = (
+            text,
+            mention["start"] + 4,
+            str(pictured_folder / question["image"]),
+        )
+    file = tmp_path / "others.jsonl"
+    file.write_text("".join(json.dumps(question) + "\n" for question in others), encoding="utf-8")
+    more = data_of(values, tmp_path / "cache", train=[str(file), *values["data"]["train"]])
+    assert len(more.train.rows) == len(data.train.rows) + len(others)
+    assert more.base.ranking == data.base.ranking  # "they" has changed nothing
+    alone = data_of(values, tmp_path / "cache", train=[str(file)])
+    assert alone.base.ranking.fitted == len(others)  # there is nothing else
+
+
+def test_words_that_are_no_name_have_weights_of_their_own(values, pictured_folder, tmp_path):
+    data = data_of(values, tmp_path / "cache")
+    module = MultimodalModule(values["model"]["encoder"], values["model"]["tower"], units=["picture"])
+    measured = Measured(module.network, data, data.dev, data.development(every=True))
+    before = measured.fitted()
+    named = (measured.kinds == 0).nonzero().squeeze(-1)
+    moved = named[::2]
+    measured.kinds[moved] = 1
+    after = measured.fitted()
+    assert torch.equal(after[2], before[2])
+    for kind, own in ((0, named[1::2]), (1, moved)):
+        expected = fit_weights(log_probs(measured.text[own]), measured.scores[own], measured.targets[own])
+        assert after[kind].tolist() == pytest.approx([*expected], abs=1e-4)
+    assert after[0].tolist() != after[1].tolist()
+
+
 def test_most_bounds_the_mentions_of_an_epoch(values, tmp_path):
     data = data_of(values, tmp_path / "cache", most=20, dev_most=5)
     assert len(data.of_epoch(0)) == 20 < len(data.train.rows)
@@ -251,6 +292,9 @@ def test_the_noise_filter_can_be_switched_on_and_off():
     assert MultimodalTraining(preset="hq", noise=False).network(sizes).noise is None
     assert MultimodalTraining(preset="mimic").network(sizes).noise is None
     assert MultimodalTraining(preset="mimic", noise=True).network(sizes).noise is not None
+    filters = [MultimodalTraining(preset=name, noise=True).config(sizes).noise for name in ("hq", "mimic")]
+    assert filters[0] == filters[1]
+    assert filters[0]["candidates"] > 0  # not with all, since a wrong picture agrees with those that it has found
 
 
 def test_the_experiment_composes():

@@ -8,7 +8,7 @@ from elq.errors import ElqError
 from elq.multimodal.candidates import Nearest
 from elq.multimodal.config import NetworkConfig
 from elq.multimodal.network import MultimodalNetwork
-from elq.multimodal.presets import preset
+from elq.multimodal.presets import FILTER, preset
 from elq.multimodal.unit import Sizes
 
 OWN = 24  # candidates of a way to find them that a preset has
@@ -90,7 +90,7 @@ class MultimodalTraining:
             base = preset(self.preset)
             chosen, more = dict(base.units), {"mean": base.mean, "total_loss": base.total_loss, "noise": base.noise}
         if self.noise is not None:
-            more["noise"] = (more.get("noise") or {}) if self.noise else None
+            more["noise"] = (more.get("noise") or FILTER) if self.noise else None
         for names, what in ((self.without, "without"), (self.options, "options")):
             if unknown := sorted({*names} - chosen.keys()):
                 raise ElqError(f"model.{what} names {', '.join(unknown)}, but the units are {', '.join(chosen)}: correct it")
