@@ -63,6 +63,8 @@ def test_each_character_has_the_kind_of_its_word(texts):
         ("what is the capital of U.S. states", {"U.S."}),
         ("King published novels. What was in them? Who knows about IBM", {"IBM"}),
         ("iPhone and the watch", {"iPhone"}),
+        ("in Rome Paris", {"Rome", "Paris"}),
+        ("in Rome Paris Oslo", set()),  # more than twice as many words with capitals as without
         ("who directed titanic?", set()),
         ("WHO DIRECTED TITANIC", set()),
         ("Barack Obama, Angela Merkel", set()),
@@ -87,3 +89,13 @@ def test_a_tokenizer_gives_the_kinds_of_the_words_of_its_tokens(tokenizer):
     assert tokens.capitals[0, 1] == SMALL
     assert tokenizer(texts[1:]).capitals is None
     assert torch.equal(tokens.to("cpu").capitals, tokens.capitals)
+
+
+def test_what_stands_before_a_start_is_not_read():
+    text, start = "WE SAW Rome. is it big or a Town", 13
+    offsets = [(place, place + 1) for place in range(len(text))]
+    found = capitals_of([text], [offsets], len(text), [start])
+    alone = capitals_of([text[start:]], [offsets[: len(text) - start]], len(text) - start)
+    assert not found[0, :start].any()
+    assert torch.equal(found[:, start:], alone)
+    assert capitals_of(["who saw Rome? was it big"], [offsets], len(text), [14]) is None

@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 
 from elq import ElqError, Linker
+from elq.encoding.capitals import CAPITAL
 from elq.linking.context import checked_context, hide_context, with_context
+from elq.model.network import ELQ
+from tests.linking.test_given import random_model
 
 QUESTION = "what about titanic?"
 
@@ -103,3 +106,18 @@ def test_links_stay_the_same_records_but_for_their_place(linker):
     [link], [plain] = linker.link("who directed titanic?", context=["hello"]), linker.link("who directed titanic?")
     own = {"score": 0, "mention_score": 0, "probability": 0, "candidates": (), "nil_score": 0}
     assert replace(link, **own) == replace(plain, **own)
+
+
+def test_capitals_of_the_turns_say_nothing_about_the_question(encoder_folder, tokenizer, entities, monkeypatch):
+    small = Linker(random_model(encoder_folder, True), tokenizer, entities, threshold=-9.0)
+    seen, compute = [], ELQ.mention_logits
+
+    def mention_logits(self, hidden, tokens):
+        seen.append(tokens.capitals)
+        return compute(self, hidden, tokens)
+
+    monkeypatch.setattr(ELQ, "mention_logits", mention_logits)
+    small.link("who is queen", context=["was it Paris or Texas"])
+    assert seen == [None]
+    small.link("was it Paris or the titanic", context=["was it paris"])
+    assert (seen[1] == CAPITAL).any()
