@@ -104,18 +104,17 @@ def against_each_alone(lines: Lines, groups: Mapping[str, Sequence[int]]) -> lis
         groups: the numbers of the posts of each group. Those with a right picture are compared too, and a preset with a filter
             of pictures with the same preset without it.
     """
-    alone = [(lines[name], way) for name, way in ((TEXT_ALONE, "ranks"), (IMAGE_ALONE, "network_ranks")) if name in lines]
-    names = [name for name in (TEXT_ALONE, IMAGE_ALONE) if name in lines]
+    ways = {TEXT_ALONE: "ranks", IMAGE_ALONE: "network_ranks"}
+    alone = {name: lines[name]["posts"][way] for name, way in ways.items() if name in lines}
     right = groups.get("right picture", [])
     head = ["line", "right entity is a candidate: " + ", ".join(KINDS), "posts: against the untrained text"]
-    head += [f"against the line {name}" for name in names] + [f"right picture: against the line {name}" for name in names]
+    head += [f"against the line {name}" for name in alone] + [f"right picture: against the line {name}" for name in alone]
     rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, one in lines.items():
         ranks = one["posts"]["ranks"]
         cells = [" / ".join(f"{one[kind]['candidate']:.3f}" for kind in KINDS), difference(ranks, one["posts"]["text_ranks"])]
-        others = [other["posts"][way] for other, way in alone]
-        cells += [difference(ranks, other) for other in others]
-        cells += [difference([ranks[n] for n in right], [other[n] for n in right]) for other in others]
+        cells += [difference(ranks, other) for other in alone.values()]
+        cells += [difference([ranks[n] for n in right], [other[n] for n in right]) for other in alone.values()]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     for name, one in lines.items():
         if (plain := lines.get(f"{name} without filter")) is not None:

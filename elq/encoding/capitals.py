@@ -8,9 +8,12 @@ encoders here do not see the difference, since their tokenizers make all letters
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+
+from elq.tensors import TokenBatch
 
 UNKNOWN, SMALL, CAPITAL = range(3)  # kinds of words: nothing is known; no capital letter; with a capital letter
 KINDS = 3
@@ -81,6 +84,11 @@ def capitals_of(
             kinds = [of_words[bisect_right(firsts, end - 1)] if start < end else UNKNOWN for start, end in places]
             made[b, : len(kinds)] = torch.tensor(kinds)
     return made
+
+
+def with_capitals(texts: Sequence[str], tokens: TokenBatch, starts: Sequence[int] | None = None) -> TokenBatch:
+    """The tokens of B texts with the kinds of their words; ``starts`` as in :func:`capitals_of`."""
+    return replace(tokens, capitals=capitals_of(texts, tokens.offsets, tokens.ids.shape[1], starts))
 
 
 def small_spans(capitals: Tensor, max_tokens: int) -> Tensor:

@@ -11,7 +11,6 @@ from unicodedata import category
 import torch
 from tokenizers import AddedToken, Encoding, Tokenizer
 
-from elq.encoding.capitals import capitals_of
 from elq.encoding.characters import PlainText, plain
 from elq.errors import ElqError
 from elq.tensors import TokenBatch
@@ -130,8 +129,7 @@ class QuestionTokenizer:
         if self._space is not None:
             blank = text & (ids == self._space)
             blank = blank if blank.any() else None
-        capitals = capitals_of(texts, offsets, width)
-        return TokenBatch(ids, attention.bool(), text, offsets, blank=blank, capitals=capitals)  # all (B, T)
+        return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
 
     def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
         """The tokens of B texts, which the encoder reads in their plain forms."""

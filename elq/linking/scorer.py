@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elq.encoding.capitals import capitals_of
+from elq.encoding.capitals import with_capitals
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.freed import FREED
 from elq.linking.context import hide_context
@@ -75,12 +75,17 @@ class Scorer:
         return self._parameter.device
 
     def tokens(self, texts: Sequence[str]) -> TokenBatch:
-        """The tokens of B questions. If the model uses names, they also say which spans are names."""
-        return self._with_names(texts, self.plain_tokens(texts))
+        """The tokens of B questions, with the names and the capitals that the model uses."""
+        return self._completed(texts, self.plain_tokens(texts))
 
-    def _with_names(self, texts: Sequence[str], tokens: TokenBatch) -> TokenBatch:
-        """The tokens of B questions, which say which spans are names if the model uses names."""
+    def _completed(self, texts: Sequence[str], tokens: TokenBatch, starts: Sequence[int] | None = None) -> TokenBatch:
+        """The tokens of B questions, with the names and the capitals that the model uses.
+
+        Capitals are those from ``starts`` on: the turns before a question may be written in another way.
+        """
         dictionary, config = self.retriever.dictionary, self.model.config
+        if config.capitals:
+            tokens = with_capitals(texts, tokens, starts)
         if dictionary is None or not config.names or tokens.named is not None:
             return tokens
         return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
@@ -180,9 +185,7 @@ class Scorer:
         """
         with self.inference():
             encoded = self.model.begun(tokens.to(self.device))
-            tokens = self._with_names(texts, tokens)
-            if starts is not None:  # the turns before a question may be written in another way
-                tokens = replace(tokens, capitals=capitals_of(texts, tokens.offsets, tokens.ids.shape[1], starts))
+            tokens = self._completed(texts, tokens, starts)
             hidden, there = encoded(), tokens.to(self.device)  # (B, T, D)
             own = there if starts is None else hide_context(tokens, starts).to(self.device)
             logits = self.model.mention_logits(hidden, own)  # (B, T, L)

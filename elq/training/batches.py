@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from elq.encoding.capitals import with_capitals
 from elq.encoding.tokens import QuestionTokenizer, token_span
 from elq.names.dictionary import Dictionary, span_texts
 from elq.tensors import Batch, Spans, TokenBatch
@@ -86,7 +87,7 @@ class Collator:
         The batch of no questions (the empty share of a smaller batch) has one empty text, which has no span and so no loss.
         """
         texts = [question.text for question in questions] or [""]
-        tokens = tokens_of(self.tokenizer, texts, self.dictionary)
+        tokens = with_capitals(texts, tokens_of(self.tokenizer, texts, self.dictionary))
         if not questions:
             tokens = replace(
                 tokens, text_mask=torch.zeros_like(tokens.text_mask)

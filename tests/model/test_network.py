@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from elq.encoding.capitals import with_capitals
 from elq.encoding.pretrained import DEFAULT, DEFAULT_SHA256, load_tokenizer, resolve_encoder
 from elq.encoding.transformer import Encoder, mean_vectors
 from elq.errors import ElqError
@@ -63,7 +64,7 @@ def test_a_model_with_capitals_reads_them(encoder_folder, tokenizer, tmp_path):
     model.save_pretrained(tmp_path, tokenizer)
     again = ELQ.from_pretrained(tmp_path)
     assert again.config == model.config
-    written, small = (tokenizer([text]) for text in ("who is Queen", "who is queen"))
+    written, small = (with_capitals([text], tokenizer([text])) for text in ("who is Queen", "who is queen"))
     hidden = model.encode(small)
     logits = [again.mention_logits(hidden, tokens) for tokens in (written, small)]
     assert (logits[0] - logits[1]).nan_to_num().abs().max() > 1e-3

@@ -5,6 +5,7 @@ import torch
 
 import elq.training.module
 from elq.commands.train import fit
+from elq.encoding.capitals import CAPITAL, with_capitals
 from elq.entities.build import BuildSettings
 from elq.errors import ElqError
 from elq.evaluation.sweep import SWEEP_FLOOR, ThresholdSweep
@@ -66,6 +67,14 @@ def test_collator_finds_token_spans_and_rows(tokenizer, entities):
     empty = Collator(tokenizer, rows, max_span_tokens=3)([questions[1]])
     assert empty.rows.dtype == torch.int64
     assert len(empty.mentions) == 0
+
+
+def test_a_batch_of_training_says_which_words_have_capitals(tokenizer):
+    texts = ["is it in Paris", "is it in paris"]
+    batch = Collator(tokenizer, {}, max_span_tokens=3)([Question(text, text) for text in texts])
+    assert batch.tokens.capitals.tolist() == with_capitals(texts, tokenizer(texts)).capitals.tolist()
+    assert batch.tokens.capitals[0].max() == CAPITAL
+    assert not batch.tokens.capitals[1].any()
 
 
 @pytest.fixture
