@@ -47,8 +47,16 @@ def usable_names(entity: Entity) -> list[str]:
     return [label, *(alias for alias in long if any(map(str.isalpha, alias)))]
 
 
-class _Author:
-    """Draws entities and writes questions. It stores the names and the rows of each kind, but not the records."""
+class Author:
+    """Draws entities and writes questions. It stores the names and the rows of each kind, but not the records.
+
+    Args:
+        catalogue: the records of the entities.
+        frames: the template sentences and the kinds.
+        knobs: the probabilities.
+        seed: another seed draws others.
+        without: ids of entities that are never drawn.
+    """
 
     def __init__(self, catalogue: Catalogue, frames: Frames, knobs: Knobs, seed: int, without: Collection[str]) -> None:
         self.several = any(frame.language != ENGLISH for frame in frames.no_mention)
@@ -97,6 +105,7 @@ class _Author:
             log.info("template sentences of the kind %s: entities %s, such as %r", kind, f"{count:,}", text)
 
     def chance(self, share: float) -> bool:
+        """True with this probability."""
         return self.draws.random() < share
 
     def draw(self, kind: str) -> tuple[Entity, str]:
@@ -234,7 +243,7 @@ def template_questions(
         raise ElqError(
             f"{unknown[0]!r} is not a knob of the template questions: the knobs are {', '.join(known)}, so use these"
         )
-    author = _Author(catalogue, load_frames(frames, languages), Knobs(**knobs), seed, frozenset(without))
+    author = Author(catalogue, load_frames(frames, languages), Knobs(**knobs), seed, frozenset(without))
     if tell_kinds:
         author.tell_kinds()
     return map(author.write, range(count))

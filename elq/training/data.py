@@ -24,8 +24,11 @@ from elq.evaluation.evaluate import known_questions
 from elq.model.type_head import NO_TYPES
 from elq.names.dictionary import Dictionary
 from elq.questions.annotated import read_questions
+from elq.questions.frames import load_frames
+from elq.questions.knobs import Knobs
 from elq.questions.silver import with_silver
-from elq.questions.templates import template_questions
+from elq.questions.swapped import swapped
+from elq.questions.templates import Author, template_questions
 from elq.tensors import Batch
 from elq.training.batches import Collator, QuestionCollator, ShuffledBatches
 from elq.training.held_out import check_development, held_out
@@ -182,6 +185,8 @@ class QuestionData(LightningDataModule):
                     raise ElqError(
                         f"{source.file} is large, so its repeat must be a whole number, not {source.repeat}: give one"
                     )
+                if source.swapped:
+                    raise ElqError(f"{source.file} is large, so swapped must be left out, not {source.swapped}: remove it")
                 questions += repeated(self._stored(source), source.repeat)
                 continue
             read = [question for question in self._read(source.file) if question.text not in self._held_out]
@@ -189,6 +194,8 @@ class QuestionData(LightningDataModule):
                 read = [replace(question, partial=True) for question in with_silver(read, self.dictionary)]
                 self._find_rows(source.file, read)
             questions += repeated(read, source.repeat)
+            if source.swapped:
+                questions += self._swapped(source, read, stage, self.seed * 1_000_003 + number)
         if stage.templates:
             questions.append(self._templates(stage, self.seed * 1_000_003 + number))
         together = Together(questions)
@@ -201,15 +208,21 @@ class QuestionData(LightningDataModule):
         self._find(source.file, [(question, entity) for entity, question in stored.first.items()])
         return stored
 
+    def _swapped(self, source: Source, read: Sequence[Question], stage: Stage, seed: int) -> list[list[Question]]:
+        frames = load_frames(self.frames, self.languages)
+        author = Author(self.entities.catalogue, frames, Knobs(), seed, self._without(stage))
+        copies = [swapped(part, author) for part in repeated(read, source.swapped)]
+        for made in copies:
+            self._find_rows(f"swapped questions of {source.file}", made)
+        return copies
+
+    def _without(self, stage: Stage) -> set[str]:
+        """The entities of the files that are held out from the questions that are made."""
+        read = (question for file in stage.held_out for question in read_questions(file, self.entities.catalogue))
+        return {m.entity for question in read for m in question.mentions if m.entity is not None}
+
     def _templates(self, stage: Stage, seed: int) -> list[Question]:
-        catalogue, count = self.entities.catalogue, stage.templates
-        known = {
-            m.entity
-            for file in stage.held_out
-            for q in read_questions(file, catalogue)
-            for m in q.mentions
-            if m.entity is not None
-        }
+        catalogue, count, known = self.entities.catalogue, stage.templates, self._without(stage)
         tell, self._told = not self._told, True
         chosen: dict[str, Any] = {"frames": self.frames, "languages": self.languages, "without": known, **stage.knobs}
         made = list(template_questions(catalogue, count, seed=seed, tell_kinds=tell, **chosen))

@@ -19,14 +19,16 @@ class Source:
     """A question file.
 
     ``repeat`` is the weight of the file: how often each question comes in an epoch. It may be a fraction: with 0.5 every second
-    question comes. ``partial`` says that the annotation is incomplete. Then a name
-    that overlaps no mention is not a negative. Further entities of a question become mentions too (silver mentions, which no
-    person has annotated), if their longest name is in the text and overlaps no other mention.
+    question comes. ``partial`` says that the annotation is incomplete. Then a name that overlaps no mention is not a negative.
+    Further entities of a question become mentions too (silver mentions, which no person has annotated), if their longest name is
+    in the text and overlaps no other mention. ``swapped`` is how often a copy of each question with other entities comes beside
+    it (elq/questions/swapped.py); each copy has others.
     """
 
     file: str
     repeat: float = 1
     partial: bool = False
+    swapped: float = 0
 
 
 @dataclass
@@ -97,12 +99,17 @@ def stage_of(stages: Sequence[HasEpochs], epoch: int) -> int:
 
 
 def check_stages(stages: Sequence[Stage]) -> None:
-    """Raise an ElqError if there are no stages, or a stage has no epochs or no questions."""
+    """Raise an ElqError if there are no stages, a stage has no epochs or no questions, or ``swapped`` is below 0."""
     if not stages or any(stage.epochs < 1 or not (stage.sources or stage.templates) for stage in stages):
         raise ElqError(
             f"data.train is {stages}, but needs stages with at least one epoch and with sources or templates: give for"
             " example data.train=[{epochs: 1, templates: 1000}]"
         )
+    for source in (source for stage in stages for source in stage.sources):
+        if not 0 <= source.swapped < math.inf:
+            raise ElqError(
+                f"swapped of {source.file} is {source.swapped}, but must be a number of at least 0: give 1, or leave it out"
+            )
 
 
 def require_files(files: Sequence[str | None]) -> None:

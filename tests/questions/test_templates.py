@@ -16,7 +16,7 @@ from elq.entities.catalogue_files import read_entities
 from elq.errors import ElqError
 from elq.questions.frames import ROOT, load_frames
 from elq.questions.knobs import Knobs
-from elq.questions.templates import _Author, template_questions, usable_names
+from elq.questions.templates import Author, template_questions, usable_names
 from elq.types import Entity, Question
 
 SHARED = Path(__file__).parents[3] / "shared" / "catalogue" / "wikidata_154k.jsonl"
@@ -276,7 +276,7 @@ def test_part_of_a_name_is_what_others_do_not_share(tmp_path):
     plain = [Entity(f"E{n}", name, name) for n, name in enumerate([*names, *(f"City{n} Airport" for n in range(30))])]
     write_catalogue(plain, tmp_path / "c.arrow")
     catalogue = Catalogue(tmp_path / "c.arrow")
-    author = _Author(catalogue, load_frames(), Knobs(name_part=1.0), 0, ())
+    author = Author(catalogue, load_frames(), Knobs(name_part=1.0), 0, ())
     assert author.common == {"airport"}
     parts = {name: {author.part_of(name) for _ in range(50)} for name in names}
     assert parts["London Heathrow Airport"] == {"London Heathrow", "Heathrow"}

@@ -17,6 +17,7 @@ from elq.training.parts import PartSettings
 from elq.training.settings import ModelSettings
 from elq.training.stages import Source, Stage
 from elq.types import Mention, Question
+from tests.conftest import write_lines
 
 
 def order(length=23, **settings):
@@ -176,6 +177,8 @@ def test_every_bad_setting_is_one_sentence(data, tmp_path, question_file, catalo
         data(train=[])
     with pytest.raises(ElqError, match="needs stages"):
         data(train=[Stage()])
+    with pytest.raises(ElqError, match=r"swapped of q.jsonl is -1, but must be a number of at least 0"):
+        data(train=[Stage(sources=[Source("q.jsonl", swapped=-1)])])
     with pytest.raises(ElqError, match="batch_size is 0"):
         data(batch_size=0)
     with pytest.raises(ElqError, match=r"data files are missing: .*none\.jsonl; correct their paths"):
@@ -242,3 +245,35 @@ def test_a_fraction_of_a_file_comes_in_an_epoch(data, question_file):
     assert more == sorted(whole + half)
     with pytest.raises(ElqError, match="repeat is 0, but must be a number above 0"):
         texts(0)
+
+
+def test_copies_with_other_entities_come_beside_the_questions(encoder_folder, tmp_path):
+    towns = ["Ulm", "Lyon", "Turin", "Graz", "Porto", "Gdansk", "Cork", "Bergen"]
+    records = [{"id": f"Q{n}", "title": name, "label": name, "description": "city"} for n, name in enumerate(towns)]
+    asked = {"id": "q", "text": "who lives in ulm", "mentions": [{"start": 13, "end": 16, "entity": "Q0"}]}
+    held = {"id": "h", "text": "lyon", "mentions": [{"start": 0, "end": 4, "entity": "Q1"}]}
+    catalogue = write_lines(tmp_path / "catalogue.jsonl", records)
+    file, other = write_lines(tmp_path / "q.jsonl", [asked] * 60), write_lines(tmp_path / "held.jsonl", [held])
+
+    def questions(**settings):
+        made = QuestionData(
+            str(catalogue),
+            entities=str(tmp_path / "entities"),
+            train=[Stage(sources=[Source(str(file), **settings)], held_out=[str(other)])],
+            dev=str(file),
+            build=BuildSettings(precision="fp32"),
+            encoder=str(encoder_folder),
+        )
+        made.prepare_data()
+        made.setup("fit")
+        return [*made._training[0]], made._rows
+
+    plain, _ = questions()
+    found, rows = questions(swapped=1.5)
+    assert found[:60] == plain
+    assert len(found) == 60 + 90
+    assert {copy.id for copy in found[60:]} == {"q-swapped"}
+    entities = {copy.mentions[0].entity for copy in found[60:]}
+    assert entities == {f"Q{n}" for n in range(2, 8)}  # all but the entity itself and the one that is held out
+    assert entities <= rows.keys()
+    assert questions(swapped=1.5)[0] == found

@@ -117,3 +117,10 @@ def test_sequences_of_questions_are_one():
     assert len(Together([])) == 0
     with pytest.raises(IndexError):
         together[10]
+
+
+def test_a_large_file_has_no_copies_with_other_entities(data, question_file, all_large):  # noqa: F811
+    made = data(train=[Stage(sources=[Source(str(question_file), swapped=1)])])
+    made.prepare_data()
+    with pytest.raises(ElqError, match=r"is large, so swapped must be left out, not 1: remove it"):
+        made.setup("fit")
