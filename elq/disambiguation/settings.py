@@ -62,9 +62,15 @@ class BiEncoderTraining(BiEncoderSettings):
 
 
 def check_mention_stages(stages: Sequence[MentionStage]) -> None:
-    """Raise an ElqError if there are no stages, or a stage has no epochs, no sources, or a negative number of negatives."""
+    """Raise an ElqError if there are no stages, or one has no epochs, no sources, fewer than 0 negatives, or ``swapped``."""
     if not stages or any(stage.epochs < 1 or not stage.sources or stage.hard_negatives < 0 for stage in stages):
         raise ElqError(
             f"data.train is {[*stages]}, but needs stages with at least one epoch, with sources, and with 0 or more hard"
             " negatives: give for example data.train=[{epochs: 2, sources: [{file: mine.jsonl}]}]"
         )
+    for source in (source for stage in stages for source in stage.sources):
+        if source.swapped:
+            raise ElqError(
+                f"swapped of {source.file} is {source.swapped}, but only the training of a linker has copies of questions with"
+                " other entities: leave it out"
+            )

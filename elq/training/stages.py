@@ -20,7 +20,7 @@ class Source:
 
     ``repeat`` is the weight of the file: how often each question comes in an epoch. It may be a fraction: with 0.5 every second
     question comes. ``partial`` says that the annotation is incomplete. Then a name that overlaps no mention is not a negative.
-    Further entities of a question become mentions too (silver mentions, which no person has annotated), if their longest name is
+    Further entities of a question become mentions too (silver mentions, which nobody has annotated), if their longest name is
     in the text and overlaps no other mention. ``swapped`` is how often a copy of each question with other entities comes beside
     it (elq/questions/swapped.py); each copy has others.
     """

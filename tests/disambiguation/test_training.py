@@ -201,6 +201,7 @@ def test_elq_fit_reads_the_task_from_a_saved_config(trained, tmp_path, capsys):
         (("model", "pooling"), "max", "pooling is 'max', but must be one of"),
         (("model", "moving_mean"), 1.5, "model.moving_mean is 1.5"),
         (("data", "train"), [{"epochs": 1}], "needs stages with at least one epoch, with sources"),
+        (("data", "train"), [{"sources": [{"file": "q.jsonl", "swapped": 2}]}], "swapped of q.jsonl is 2.*, but only"),
         (("data", "batch_size"), 0, "data.batch_size is 0"),
         (("data", "dev"), "nowhere.jsonl", "nowhere.jsonl"),
         (("model", "max_span_tokens"), 3, "model.max_span_tokens is not a setting"),
