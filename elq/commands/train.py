@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 OmegaConf.register_new_resolver("public", public_file, replace=True)  # ${public:NAME} is a file of `elq download webqsp`
 OmegaConf.register_new_resolver("elq", lambda name: str(Path(__file__).resolve().parent.parent / name), replace=True)
 HERE = Path(__file__).resolve().parent.parent
+LATEST = "latest"  # the link beside the run folders that points to the last one
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in the wheel, or in a checkout
 
 
@@ -90,11 +91,19 @@ def fit(values: dict[str, Any], folder: str | Path) -> dict[str, float]:
 
 
 def _point_latest(folder: Path) -> None:
-    """Make the link ``latest`` beside the run folder point to it; predict.py reads this link."""
+    """Make the link ``latest`` beside the run folder point to it; predict.py reads this link.
+
+    A folder of this name, such as the run folder itself, stays as it is.
+    """
+    latest = folder.parent / LATEST
+    if latest.is_dir() and not latest.is_symlink():
+        if folder.name != LATEST:
+            log.warning("%s is a folder, so no link to this run could be made: rename it for later runs", latest)
+        return
     temporary = folder.parent / f".latest.{os.getpid()}"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.name)
-    temporary.replace(folder.parent / "latest")
+    temporary.replace(latest)
 
 
 def help_text() -> str:

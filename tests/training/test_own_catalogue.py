@@ -92,6 +92,17 @@ def test_without_questions_the_run_folder_has_the_general_model_over_the_catalog
     assert scores == [[pytest.approx(link.score, abs=1e-3) for link in links] for links in opened]
 
 
+def test_a_folder_with_the_name_of_the_link_stays(catalogue, tmp_path, capsys):
+    assert run("train", arguments(catalogue, tmp_path / "latest")) == 0
+    assert "no link to this run" not in capsys.readouterr().err
+    assert run("train", arguments(catalogue, tmp_path / "run")) == 0
+    assert "latest is a folder, so no link to this run could be made: rename it" in capsys.readouterr().err
+    for name in ("latest", "run"):
+        assert (tmp_path / name / "model" / "config.json").is_file()
+        assert not (tmp_path / name).is_symlink()
+    assert not [*tmp_path.glob(".latest*")]
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
