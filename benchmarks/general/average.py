@@ -26,12 +26,18 @@ def with_small_names(network: ELQ, logit: float) -> ELQ:
     return network
 
 
+def with_parts(network: ELQ, **parts: bool) -> ELQ:
+    """The network with further parts, which have the weights that they begin with in a training."""
+    made = ELQ(replace(network.config, **parts)).eval()
+    made.load_state_dict({**made.state_dict(), **network.state_dict()})
+    return made
+
+
 def with_whole_question(network: ELQ, weight: float, nil: float) -> ELQ:
     """The network, in which entities are compared with the whole question too, and NIL has a score higher by ``nil``, since the
     whole question is similar to every entity in some degree.
     """
-    made = ELQ(replace(network.config, whole_question=True)).eval()
-    made.load_state_dict({**made.state_dict(), **network.state_dict()})
+    made = with_parts(network, whole_question=True)
     with torch.no_grad():
         made.whole_question.weight.fill_(weight / SINGLE_SCALE)
         made.nil.value += nil / SINGLE_SCALE
@@ -47,6 +53,7 @@ def main() -> None:
     parser.add_argument(
         "--nil", type=float, default=0.0, metavar="SCORE", help="added to the score of NIL with --whole-question"
     )
+    parser.add_argument("--capitals", action="store_true", help="with scores of words with and without capitals, which are 0")
     args = parser.parse_args()
     networks = [network_of(model) for model in args.models]
     states = [network.state_dict() for network in networks]
@@ -58,6 +65,8 @@ def main() -> None:
     made = with_small_names(networks[0], args.small_names)
     if args.whole_question is not None:
         made = with_whole_question(made, args.whole_question, args.nil)
+    if args.capitals:
+        made = with_parts(made, capitals=True)
     made.save_pretrained(args.output, load_tokenizer(DEFAULT))
 
 
