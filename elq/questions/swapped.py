@@ -19,6 +19,7 @@ def swapped(questions: Sequence[Question], author: Author) -> list[Question]:
 
     A mention can be swapped if its words are the label or an alias of its entity, its entity has a kind other than ``generic``,
     and it is no ordinary word: where a text tells names by their capital letters, it has one. Other mentions stay as they are.
+    A question with mentions that overlap has no copy.
 
     Args:
         questions: annotated questions.
@@ -33,6 +34,8 @@ def swapped(questions: Sequence[Question], author: Author) -> list[Question]:
 def _swapped(question: Question, rows: Mapping[str, int], author: Author) -> Question | None:
     cased, text, end, mentions, changed = not question.text[1:].islower(), "", 0, list[Mention](), False
     for mention in sorted(question.mentions, key=lambda one: one.start):
+        if mention.start < end:
+            return None
         words, entity = question.text[mention.start : mention.end], mention.entity
         text, end = text + question.text[end : mention.start], mention.end
         row = -1 if entity is None else rows[entity]

@@ -77,6 +77,7 @@ def test_names_are_small_where_they_were_small(catalogue: Catalogue) -> None:
         asked("who is adele", ("adele", None)),  # not in the catalogue
         asked("Which heist is in London", ("heist", "G")),  # an ordinary word
         asked("is the ganges long", ("ganges", "P")),  # the only other one has the same name
+        asked("who is adele in alien", ("adele in alien", None), ("alien", "F1")),  # mentions that overlap
         asked("how are you"),
     ],
 )
