@@ -98,7 +98,9 @@ def _point_latest(folder: Path) -> None:
     latest = folder.parent / LATEST
     if latest.is_dir() and not latest.is_symlink():
         if folder.name != LATEST:
-            log.warning("%s is a folder, so no link to this run could be made: rename it for later runs", latest)
+            log.warning(
+                "%s is a folder, so no link to this run could be made: rename it, and later runs will have the link", latest
+            )
         return
     temporary = folder.parent / f".latest.{os.getpid()}"
     temporary.unlink(missing_ok=True)

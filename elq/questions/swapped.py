@@ -32,22 +32,20 @@ def swapped(questions: Sequence[Question], author: Author) -> list[Question]:
 
 
 def _swapped(question: Question, rows: Mapping[str, int], author: Author) -> Question | None:
-    cased, text, end, mentions, changed = not question.text[1:].islower(), "", 0, list[Mention](), False
+    cased = not question.text[1:].islower()
+    text, end, mentions = "", 0, list[Mention]()
     for mention in sorted(question.mentions, key=lambda one: one.start):
         if mention.start < end:
             return None
-        words, entity = question.text[mention.start : mention.end], mention.entity
-        text, end = text + question.text[end : mention.start], mention.end
-        row = -1 if entity is None else rows[entity]
-        if row >= 0 and not (cased and words.islower()):
-            other, name = _other(author.catalogue[row], words, author)
-            if other != entity:
-                entity, words, changed = other, name, True
+        text += question.text[end : mention.start]
+        words, entity, end = question.text[mention.start : mention.end], mention.entity, mention.end
+        if entity is not None and rows[entity] >= 0 and not (cased and words.islower()):
+            entity, words = _other(author.catalogue[rows[entity]], words, author)
         mentions.append(Mention(len(text), len(text) + len(words), entity))
         text += words
-    if not changed:
-        return None
     text += question.text[end:]
+    if text == question.text:
+        return None
     return replace(question, id=f"{question.id}-swapped", text=text, mentions=tuple(mentions), other_entities=())
 
 

@@ -186,7 +186,10 @@ class QuestionData(LightningDataModule):
                         f"{source.file} is large, so its repeat must be a whole number, not {source.repeat}: give one"
                     )
                 if source.swapped:
-                    raise ElqError(f"{source.file} is large, so swapped must be left out, not {source.swapped}: remove it")
+                    raise ElqError(
+                        f"swapped of {source.file} is {source.swapped}, but the questions of a large file are not in memory, so"
+                        " they have no copies: leave it out, or give a part of the file"
+                    )
                 questions += repeated(self._stored(source), source.repeat)
                 continue
             read = [question for question in self._read(source.file) if question.text not in self._held_out]

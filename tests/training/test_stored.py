@@ -122,5 +122,7 @@ def test_sequences_of_questions_are_one():
 def test_a_large_file_has_no_copies_with_other_entities(data, question_file, all_large):  # noqa: F811
     made = data(train=[Stage(sources=[Source(str(question_file), swapped=1)])])
     made.prepare_data()
-    with pytest.raises(ElqError, match=r"is large, so swapped must be left out, not 1: remove it"):
+    with pytest.raises(
+        ElqError, match=r"swapped of .* is 1, but the questions of a large file .* have no copies: leave it out, or give a part"
+    ):
         made.setup("fit")
