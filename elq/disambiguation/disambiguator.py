@@ -18,6 +18,7 @@ from elq.errors import ElqError
 from elq.linking.calibration import Calibration
 from elq.linking.decoding import Known, ScoredSpans
 from elq.linking.given import checked_mentions
+from elq.linking.inputs import as_texts
 from elq.linking.rerank import Reranker
 from elq.linking.retriever import Retrieved
 from elq.linking.scoring import entity_log_probs, with_name_matches
@@ -116,8 +117,9 @@ class Disambiguator:
             candidates: K; None: as the model folder says.
 
         Raises:
-            ElqError: a mention is not in its text, or overlaps no token.
+            ElqError: the texts are no list of strings, or a mention is not in its text, or overlaps no token.
         """
+        texts = as_texts(texts)
         spans = checked_mentions(texts, mentions)
         examples = [MentionExample(text, *span, -1) for text, own in zip(texts, spans, strict=True) for span in own]
         if not examples:

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -20,7 +21,8 @@ from elq.serving.answers import RequestError, json_response, read_record
 from elq.serving.contract import CANDIDATES, LinkAnswer, Record, Span
 from elq.serving.link import ERRORS, plain_link
 from elq.serving.page_routes import HEADERS, page_file
-from elq.serving.state import SOON, check_mentions, check_texts, state_of
+from elq.serving.settings import Settings
+from elq.serving.state import SOON, check_mentions, check_texts, state_of, too_late
 from elq.types import BoxLink, Entity, Link
 from elq.vision.pictures import LIMITS, open_picture
 from elq.vision.problems import PictureProblem
@@ -36,6 +38,7 @@ SIDE = 160  # the longer side of a picture of an entity, in pixels
 WAITING = 32  # requests that may wait for the model
 POLICY = "Content-Security-Policy"
 SHOWS_PICTURES = {**HEADERS, POLICY: HEADERS[POLICY].replace("img-src 'self'", "img-src 'self' blob:")}
+LATER = "try again later"
 NONE_SERVED = "this server has no model for pictures: start it with --pictures DIR"
 
 
@@ -92,10 +95,14 @@ class Pictures:
             raise RequestError(503, "the model for pictures is not open yet: send the request again in 2 seconds", SOON)
         return self.model
 
-    def link(self, asked: PicturesRequest) -> list[Link]:
-        """The links of a request. Raises RequestError if too many wait (429), and ElqError if the request is wrong.
+    def link(self, asked: PicturesRequest, settings: Settings) -> list[Link]:
+        """The links of a request.
 
         One picture is opened at a time, since each may take hundreds of megabytes of memory.
+
+        Raises:
+            RequestError: too many requests wait (429), or the model was not free before the time-out (504).
+            ElqError: the request is wrong.
         """
         model = self.opened()
         mentions = None if asked.mentions is None else [(start, end) for start, end in asked.mentions]
@@ -103,9 +110,13 @@ class Pictures:
         if not self._places.acquire(blocking=False):
             raise RequestError(429, f"{WAITING} requests with pictures wait already: send the request again in 2 seconds", SOON)
         try:
-            with self._lock:
+            if not self._lock.acquire(timeout=settings.timeout):
+                raise too_late(settings, LATER)
+            try:
                 picture = None if asked.image is None else decoded(asked.image, self.most)
                 return model.link(asked.text, mentions, image=picture, box=box, candidates=asked.candidates)  # type: ignore[arg-type]
+            finally:
+                self._lock.release()
         finally:
             self._places.release()
 
@@ -165,10 +176,14 @@ async def page(request: Request) -> Response:
 @router.post("/pictures/link", response_model=PicturesAnswer, responses=ERRORS, summary="Link mentions with a picture")
 async def link(request: Request) -> Response:
     """Say which entities the mentions of a text mean, or what is in a box of its picture."""
-    pictures, asked = pictures_of(request), await read_record(request, PicturesRequest)
-    check_texts([asked.text], state_of(request).settings)
+    pictures, asked, settings = pictures_of(request), await read_record(request, PicturesRequest), state_of(request).settings
+    check_texts([asked.text], settings)
     check_mentions([[(start, end) for start, end in asked.mentions or ()]])
-    links = await run_in_threadpool(pictures.link, asked)
+    try:  # a thread that is too late is left to its end, and keeps its place among those that may wait
+        with anyio.fail_after(settings.timeout):
+            links = await anyio.to_thread.run_sync(pictures.link, asked, settings, abandon_on_cancel=True)
+    except TimeoutError:
+        raise too_late(settings, LATER) from None
     return json_response(await run_in_threadpool(answer_of, pictures, asked.text, links))
 
 

@@ -151,14 +151,15 @@ async def link_texts(
             return job.answered.result()
         if gone.done():
             raise RequestError(499, "the client has closed the connection before the answer")
-        raise RequestError(
-            504,
-            f"the answer took longer than {state.settings.timeout:g} seconds (--timeout): send fewer or shorter questions,"
-            " or try again later",
-        )
+        raise too_late(state.settings, "send fewer or shorter questions, or try again later")
     finally:
         job.gone = True
         gone.cancel()
+
+
+def too_late(settings: Settings, advice: str) -> RequestError:
+    """The error (504) of an answer that has taken longer than ``--timeout``; ``advice`` is what the client can do."""
+    return RequestError(504, f"the answer took longer than {settings.timeout:g} seconds (--timeout): {advice}")
 
 
 async def _left(request: Request) -> None:

@@ -150,6 +150,8 @@ def test_an_entity_that_is_added_to_the_folder_is_found(trained, tmp_path):
 
 
 def test_bad_mentions_are_one_sentence(disambiguator, trained, entities_folder):
+    with pytest.raises(ElqError, match="several texts are needed here, but a single string is given"):
+        disambiguator.link("who is q", [[(7, 8)]])
     with pytest.raises(ElqError, match="there are 1 texts, but the mentions are 2 lists"):
         disambiguator.link(["a"], [[], []])
     with pytest.raises(ElqError, match="must lie in its 1 characters"):

@@ -2,7 +2,10 @@
 
 import base64
 import io
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,12 +14,13 @@ from PIL import Image
 
 from elq.encoding.pretrained import GENERAL
 from elq.errors import ElqError
+from elq.serving.answers import RequestError
 from elq.serving.app import make_state
-from elq.serving.pictures import SIDE, WAITING
+from elq.serving.pictures import SIDE, WAITING, PicturesRequest
 from elq.serving.settings import Settings
 from tests.multimodal.conftest import pictured_folder, pictured_run, pictured_values, tower_folder
 from tests.multimodal.pictured import drawn, entities
-from tests.serving.servers import Running, running
+from tests.serving.servers import SECONDS, Running, running
 
 __all__ = ["pictured_folder", "pictured_run", "pictured_values", "tower_folder"]  # fixtures
 TEXT = "where is paris"
@@ -126,6 +130,41 @@ def test_a_picture_is_opened_when_its_turn_comes(served):
         for _ in range(WAITING):
             pictures._places.release()
     assert "in none of the formats" in ask(served, status=400, **damaged)["error"]
+
+
+def test_an_answer_that_takes_longer_than_the_timeout_is_504(served, monkeypatch):
+    pictures, settings = served.state.pictures, served.state.settings
+    asked = {"text": TEXT, "mentions": [[9, 14]]}
+    monkeypatch.setattr(served.state, "settings", replace(settings, timeout=0.2))
+    with pictures._lock:  # the model is not free
+        begun = time.monotonic()
+        assert "0.2 seconds (--timeout)" in ask(served, status=504, **asked)["error"]
+        assert time.monotonic() - begun < 10
+    may_end, ended = threading.Event(), threading.Event()
+
+    def slow(*args, **kwargs):
+        may_end.wait(10)
+        ended.set()
+        return []
+
+    with monkeypatch.context() as changed:
+        changed.setattr(pictures.opened(), "link", slow)
+        assert "0.2 seconds (--timeout)" in ask(served, status=504, **asked)["error"]
+        assert not ended.is_set()
+        may_end.set()
+        assert ended.wait(SECONDS)
+    monkeypatch.setattr(served.state, "settings", settings)
+    assert ask(served, **asked)["links"]  # neither the model nor a place is lost
+    places = [pictures._places.acquire(timeout=SECONDS) for _ in range(WAITING)]
+    for _ in filter(None, places):
+        pictures._places.release()
+    assert all(places)
+
+
+def test_a_request_that_was_too_late_does_not_take_the_model_afterwards(served):
+    pictures, settings = served.state.pictures, replace(served.state.settings, timeout=0.1)
+    with pictures._lock, pytest.raises(RequestError, match=r"0\.1 seconds"):
+        pictures.link(PicturesRequest(text=TEXT, mentions=[[9, 14]]), settings)
 
 
 def test_a_picture_that_is_not_there_is_404(served):
