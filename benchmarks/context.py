@@ -215,6 +215,7 @@ def main() -> None:
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--nil-shift", type=float)
     parser.add_argument("--name-factor", type=float)
+    parser.add_argument("--small-shift", type=float)
     parser.add_argument("--concepts", choices=("keep", "drop"))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -223,6 +224,7 @@ def main() -> None:
     linker.scorer.retriever.balance = Balance(
         nil_shift=own.nil_shift if options.nil_shift is None else options.nil_shift,
         name_factor=own.name_factor if options.name_factor is None else options.name_factor,
+        small_shift=own.small_shift if options.small_shift is None else options.small_shift,
     )
     linker.threshold = linker.threshold if options.threshold is None else options.threshold
     about: dict[str, Any] = {"model": options.model, "threshold": linker.threshold, **dict(linker.further())}

@@ -62,7 +62,7 @@ def linked(
     """Every span above the sweep's floor for each factor of the name bonus, with NIL as it was learned: factor → spans.
 
     Args:
-        linker: the linker of the model; its own balance plays no part, and is kept.
+        linker: the linker of the model; its own balance is kept, and only its ``small_shift`` counts.
         questions: the questions to link.
         folder: the folder of the files that keep the spans, one for each factor.
         model, files: the model folder and the question files, see :func:`elq.evaluation.tune.origin`.
@@ -70,7 +70,7 @@ def linked(
     own, found = linker.balance, {}
     try:
         for factor in grid(linker)[0]:
-            linker.scorer.retriever.balance = Balance(name_factor=factor)
+            linker.scorer.retriever.balance = Balance(name_factor=factor, small_shift=own.small_shift)
             made_from = {**origin(model, linker, files), "nil": True}
             found[factor] = all_spans(linker, questions, folder / f"balance-{factor:g}.jsonl", made_from)
     finally:

@@ -1,26 +1,33 @@
-"""The balance of a model: how much a name and NIL count against the context in the score of a candidate.
+"""The balance of a model: how much a name, NIL and capital letters count against the context.
 
-A training learns a bonus for the entities that a mention's name may mean, and a score of NIL. Both fit the questions of the
-training. On other questions a smaller bonus or a lower score of NIL may be better; `elq tune --balance` chooses them.
+A training learns a bonus for the entities that a mention's name may mean, a score of NIL, and scores of words with and without
+capital letters. They fit the questions of the training. On other questions a smaller bonus or a lower score of NIL may be
+better; `elq tune --balance` chooses these two.
 """
 
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from elq.encoding.capitals import small_spans
 from elq.errors import ElqError
+from elq.tensors import Spans
 
 MOST_SHIFT, MOST_FACTOR = 20.0, 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """Two numbers that change the learned scores of candidates. The defaults change nothing, not even a bit.
+    """Three numbers that change learned scores. The defaults change nothing, not even a bit.
 
     Args:
         nil_shift: a number that is added to the score of NIL, a natural logarithm; below 0, NIL wins less often.
         name_factor: a factor of the name bonus, at least 0; below 1, the words around a mention count for more.
+        small_shift: a number that is added to the mention logit of a span whose words have no capital letters, in texts where
+            capital letters tell names from other words; below 0, such words are linked less often. Only a model that was
+            trained with capitals knows these words (elq/encoding/capitals.py); with another one the number has no effect.
 
     Raises:
         ElqError: a number is outside its limits.
@@ -28,9 +35,11 @@ class Balance:
 
     nil_shift: float = 0.0
     name_factor: float = 1.0
+    small_shift: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least, most in (("nil_shift", -MOST_SHIFT, MOST_SHIFT), ("name_factor", 0.0, MOST_FACTOR)):
+        shift = (-MOST_SHIFT, MOST_SHIFT)
+        for name, (least, most) in {"nil_shift": shift, "name_factor": (0.0, MOST_FACTOR), "small_shift": shift}.items():
             value = getattr(self, name)
             if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
                 raise ElqError(
@@ -44,6 +53,21 @@ class Balance:
     def of_nil(self, nil: Tensor) -> Tensor:
         """The scores (Q,) of NIL."""
         return nil if self.nil_shift == 0 else nil + self.nil_shift
+
+    def of_spans(self, spans: Spans, capitals: Tensor | None) -> Tensor:
+        """What :meth:`of_mentions` adds to the mention logits of Q spans of any length, (Q,) fp32."""
+        added = torch.zeros(len(spans), device=spans.start.device)
+        if self.small_shift == 0 or capitals is None or not len(spans):
+            return added
+        length = spans.end - spans.start  # (Q,)
+        small = small_spans(capitals, int(length.max()))[spans.question, spans.start, length - 1]
+        return added.masked_fill(small, self.small_shift)
+
+    def of_mentions(self, logits: Tensor, capitals: Tensor | None) -> Tensor:
+        """The mention logits (B, T, L) of B texts, whose tokens are in words of the kinds (B, T); None: nothing is known."""
+        if self.small_shift == 0 or capitals is None:
+            return logits
+        return logits + self.small_shift * small_spans(capitals, logits.shape[-1])
 
 
 AS_LEARNED = Balance()

@@ -22,7 +22,12 @@ from elq.linking.folder import DECISION, ENTITIES
 from elq.linking.scoring import SCORE_MODES
 
 FORMAT = 5
-DEFAULTS: dict[str, float | str] = {"nil_shift": 0.0, "name_factor": 1.0, "concepts": KEEP}  # of keys that are newer
+DEFAULTS: dict[str, float | str] = {  # of keys that are newer
+    "nil_shift": 0.0,
+    "name_factor": 1.0,
+    "small_shift": 0.0,
+    "concepts": KEEP,
+}
 CANDIDATES, SCORE_MODE = 10, "candidates"  # the defaults, as published
 
 
@@ -40,8 +45,9 @@ class Decision:
             links have no probability.
         chosen: how these values were chosen: ``by`` training or elq tune, on which ``questions``, for which ``objective``, and
             the ``f1`` that they reach on these questions. It is None where they were not chosen, as in an imported model.
-        nil_shift, name_factor: how much NIL and names count, see :class:`elq.linking.balance.Balance`. The file has them, and
-            ``concepts``, only where they differ from their defaults, so that earlier versions read it.
+        nil_shift, name_factor, small_shift: how much NIL, names and small letters count, see
+            :class:`elq.linking.balance.Balance`. The file has them, and ``concepts``, only where they differ from their
+            defaults, so that earlier versions read it.
         concepts: whether links of generic nouns are shown, ``keep`` or ``drop`` (elq/linking/concepts.py).
 
     Raises:
@@ -56,6 +62,7 @@ class Decision:
     chosen: dict[str, Any] | None = None
     nil_shift: float = 0.0
     name_factor: float = 1.0
+    small_shift: float = 0.0
     concepts: str = KEEP
     format: int = FORMAT
 
@@ -99,8 +106,8 @@ class Decision:
 
     @property
     def balance(self) -> Balance:
-        """How much NIL and names count."""
-        return Balance(nil_shift=self.nil_shift, name_factor=self.name_factor)
+        """How much NIL, names and small letters count."""
+        return Balance(nil_shift=self.nil_shift, name_factor=self.name_factor, small_shift=self.small_shift)
 
     @property
     def further(self) -> dict[str, float | str]:

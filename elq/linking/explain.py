@@ -25,6 +25,7 @@ from elq.types import NAME_KINDS, Entity, Link
 
 SPANS = 5  # spans that are explained
 LEAST = 0.005  # a smaller share of all other entities is not said
+PARTS = ("start", "end", "inside", "name", "small letters")  # of a mention logit; most models have no fifth one
 SHOWN = "shown"
 GENERIC = "hidden: its entity is a concept, and generic nouns are dropped; concepts=keep (--concepts keep) shows it"
 NAMES = ("none", "name", "other spelling", "part of a name")  # what a span is in the catalogue, by TokenBatch.named
@@ -35,7 +36,8 @@ class ExplainedSpan:
     """One span of a question, and why it is linked or hidden.
 
     ``link`` is the link that it is or would be, with its candidates, joint score, log p(mention) and probability. ``parts`` are
-    the logits whose sum gives p(mention): start, end, inside and name. ``name`` is what the span is in the catalogue: "name",
+    the logits whose sum gives p(mention): start, end, inside and name, and if the model has a ``small_shift``, also that of
+    words without capital letters (elq/linking/balance.py). ``name`` is what the span is in the catalogue: "name",
     "other spelling", "part of a name" or "none", or "unused" if the model does not look at names. ``names`` are the entities
     that the words may mean, each with the kind of match. ``nil`` is p(NIL | mention), None for a model without NIL.
     """
@@ -157,7 +159,7 @@ def explain(scorer: Scorer, text: str, rule: Rule, candidates: int, entity: str 
     for q in best:
         link = known.link(text, characters(tokens.offsets[0], spans, q), q, scores[q], rule.calibration)
         nil = None if link.nil_score is None else math.exp(link.nil_score)
-        named = dict(zip(("start", "end", "inside", "name"), parts[q].tolist(), strict=True))
+        named = dict(zip(PARTS, parts[q].tolist(), strict=False))
         name = "unused" if tokens.named is None else NAMES[coarse_kind(kinds[q], fine=scorer.model.config.fine_names)]
         reason = reasons[q]
         explained.append(ExplainedSpan(link, named, name, _names(scorer, words[q]), nil, reason == SHOWN, reason))
@@ -174,7 +176,7 @@ def _spans(scorer: Scorer, tokens: TokenBatch) -> Spans:
     """The spans that a linker searches at the lowest threshold."""
     with scorer.inference():
         there = tokens.to(scorer.device)
-        logits = scorer.model.mention_logits(scorer.model.encode(there), there)  # (1, T, L)
+        logits = scorer.mention_logits(scorer.model.encode(there), there)  # (1, T, L)
         return keep_spans(logits, -math.inf, scorer.limits(tokens).to(scorer.device))[0].to("cpu")
 
 

@@ -117,12 +117,16 @@ def score_spans(
     """Score Q spans of B texts, whatever their mention score is.
 
     Returns:
-        The scored spans, and the parts (Q, 4) of their mention logits, see :func:`mention_parts`; all on the CPU.
+        The scored spans, and the parts (Q, 4) of their mention logits, see :func:`mention_parts`; with a ``small_shift`` of the
+        model (Q, 5), see elq/linking/balance.py. All are on the CPU.
     """
     with scorer.inference():
         there, where = tokens.to(scorer.device), spans.to(scorer.device)
         hidden = scorer.model.encode(there)  # (B, T, D)
-        parts = mention_parts(scorer.model, hidden, there, where).cpu()  # (Q, 4)
+        parts = mention_parts(scorer.model, hidden, there, where)  # (Q, 4)
+        if scorer.retriever.balance.small_shift:
+            parts = torch.cat([parts, scorer.retriever.balance.of_spans(where, there.capitals).unsqueeze(-1)], -1)  # (Q, 5)
+        parts = parts.cpu()
         found = scorer.retriever(texts, tokens, spans, hidden, scorer.retrieved(candidates), scorer.score_mode, allowed)
     found = scorer.reranked(texts, tokens, spans, found).first(candidates)
     mention_scores = logsigmoid(parts.sum(-1))  # (Q,)

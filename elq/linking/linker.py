@@ -65,7 +65,7 @@ class Linker(Pickled, Parts, Reloading, Sharing):
         reranker: a cross-encoder that re-ranks the candidates of given mentions, and of spans that can become links: at most 8
             of a text of 25 tokens, n times as many of one of n times 25 tokens. See elq/linking/rerank.py.
         type_score_weight: the weight of types in the score of candidates (elq/linking/type_fit.py); 0: they do not count.
-        balance: how much names and NIL count in that score.
+        balance: how much names and NIL count in that score, and small letters in that of a mention.
         concepts: whether links of generic nouns are shown, ``keep`` or ``drop``, see elq/linking/concepts.py.
     """
 

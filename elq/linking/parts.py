@@ -44,7 +44,7 @@ class Parts:
 
     @property
     def balance(self) -> Balance:
-        """How much names and NIL count in the score of candidates."""
+        """How much names, NIL and small letters count."""
         return self.scorer.retriever.balance
 
     def further(self) -> list[tuple[str, float | str]]:
@@ -52,6 +52,7 @@ class Parts:
         found: dict[str, float | str] = {
             "nil_shift": self.balance.nil_shift,
             "name_factor": self.balance.name_factor,
+            "small_shift": self.balance.small_shift,
             "concepts": self.concepts,
         }
         return [(name, value) for name, value in found.items() if value != DEFAULTS[name]]

@@ -52,7 +52,7 @@ class Retriever:
         dictionary: the names of the same catalogue, if a dictionary was made before; otherwise one is made if the model needs
             it.
         types_in_score: how types count in the score of candidates; None: they do not. The model must have types.
-        balance: how much names and NIL count.
+        balance: how much names, NIL and small letters count.
 
     Raises:
         ElqError: the model and the table do not belong together.

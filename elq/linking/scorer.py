@@ -188,7 +188,7 @@ class Scorer:
             tokens = self._completed(texts, tokens, starts)
             hidden, there = encoded(), tokens.to(self.device)  # (B, T, D)
             own = there if starts is None else hide_context(tokens, starts).to(self.device)
-            logits = self.model.mention_logits(hidden, own)  # (B, T, L)
+            logits = self.mention_logits(hidden, own)  # (B, T, L)
             spans, mention_scores = keep_spans(logits, floor, self.limits(own).to(self.device))  # Q spans, (Q,)
             found = self.retriever(texts, tokens, spans, hidden, self.retrieved(candidates), self.score_mode, allowed)
             given = self._given(texts, tokens, hidden, mentions, candidates, given_candidates or candidates)
@@ -200,6 +200,10 @@ class Scorer:
         found = found.first(candidates)
         scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types)
         return Scored(texts, tokens.offsets, scored, floor, self.retriever.entities.catalogue, given)
+
+    def mention_logits(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
+        """The mention logits (B, T, L) with which spans are linked, of B texts with the token vectors (B, T, D)."""
+        return self.retriever.balance.of_mentions(self.model.mention_logits(hidden, tokens), tokens.capitals)
 
     def limits(self, tokens: TokenBatch) -> Tensor:
         """The largest number of spans that are searched for each of B questions, (B,) int64.

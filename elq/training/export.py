@@ -109,6 +109,7 @@ def decide(observed: Observed, module: ELQModule, data: QuestionData) -> Decisio
         calibration=calibration,
         chosen=chosen,
         nil_shift=module.settings.nil_shift,
+        small_shift=module.settings.small_shift,
     )
 
 

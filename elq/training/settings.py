@@ -113,6 +113,8 @@ class DecisionSettings:
             elq/evaluation/sweep.py.
         nil_shift: a number that is added to the learned score of NIL in linking (elq/linking/balance.py), so also where the
             best epoch and γ are chosen. It needs model.nil.
+        small_shift: a number that is added to the mention logit of words without capital letters in linking
+            (elq/linking/balance.py), in texts where capital letters tell names from other words. It needs model.capitals.
         keep_best: the model from which the training goes on is measured too, and exported if the trained one is not better on
             the development questions.
     """
@@ -121,6 +123,7 @@ class DecisionSettings:
     candidates: int = CANDIDATES
     threshold: float | None = None
     nil_shift: float = 0.0
+    small_shift: float = 0.0
     keep_best: bool = False
 
     def __post_init__(self) -> None:
@@ -132,8 +135,8 @@ class DecisionSettings:
 
     @property
     def balance(self) -> Balance:
-        """How much NIL and names count in linking. Raises ElqError if nil_shift is outside its limits."""
-        return Balance(nil_shift=self.nil_shift)
+        """How much NIL, names and small letters count in linking. Raises ElqError if a shift is outside its limits."""
+        return Balance(nil_shift=self.nil_shift, small_shift=self.small_shift)
 
 
 GROUPS = (NetworkSettings, LossSettings, OptimiserSettings, DecisionSettings)
@@ -168,6 +171,11 @@ class ModelSettings(DecisionSettings, OptimiserSettings, LossSettings, NetworkSe
             raise ElqError(
                 f"model.nil_shift is {self.nil_shift}, but model.nil is false, so there is no score of NIL: set model.nil=true,"
                 " or leave out model.nil_shift"
+            )
+        if self.small_shift and not self.capitals:
+            raise ElqError(
+                f"model.small_shift is {self.small_shift}, but model.capitals is false, so nothing is known about capital"
+                " letters: set model.capitals=true, or leave out model.small_shift"
             )
         check_score_mode(self.score_mode, names=self.names)
 

@@ -107,7 +107,14 @@ def test_it_is_kept_by_a_pickle_and_a_reload_and_elq_info_says_it(folder, capsys
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("nil_shift", math.nan), ("nil_shift", "x"), ("nil_shift", -21), ("name_factor", -0.1), ("name_factor", True)],
+    [
+        ("nil_shift", math.nan),
+        ("nil_shift", "x"),
+        ("nil_shift", -21),
+        ("name_factor", -0.1),
+        ("name_factor", True),
+        ("small_shift", 21),
+    ],
 )
 def test_a_wrong_number_is_refused(folder, name, value):
     with pytest.raises(ElqError, match=f"{name} is .*, but must be a number from"):
