@@ -42,7 +42,7 @@ def vectors_of(linker: Linker, texts: Sequence[str]) -> Iterator[Tensor]:
         with scorer.inference():
             tokens = scorer.tokens([texts[place] for place in places]).to(scorer.device)
             hidden = model.encode(tokens)  # (B, T, D)
-            spans, _ = keep_spans(model.mention_logits(hidden, tokens), SWEEP_FLOOR, scorer.limits(tokens))  # Q spans
+            spans, _ = keep_spans(scorer.mention_logits(hidden, tokens), SWEEP_FLOOR, scorer.limits(tokens))  # Q spans
             yield model.search_vectors(model.mention_vectors(hidden, spans), hidden, tokens.text_mask, spans).float()
 
 

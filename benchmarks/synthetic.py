@@ -248,7 +248,7 @@ def mention_vectors(linker: "Linker", texts: Sequence[str]) -> "torch.Tensor":
         for start in range(0, len(texts), 64):
             tokens = linker.scorer.tokens(texts[start : start + 64])
             hidden = linker.model.encode(tokens)
-            logits = linker.model.mention_logits(hidden, tokens)
+            logits = linker.scorer.mention_logits(hidden, tokens)
             spans, _ = keep_spans(logits, linker.threshold, linker.scorer.limits(tokens))
             found = linker.model.mention_vectors(hidden, spans)
             vectors.append(linker.model.search_vectors(found, hidden, tokens.text_mask, spans))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from elq.encoding.capitals import small_spans
+from elq.encoding.capitals import CAPITAL, SMALL, small_spans
 from elq.errors import ElqError
 from elq.tensors import Spans
 
@@ -25,9 +26,10 @@ class Balance:
     Args:
         nil_shift: a number that is added to the score of NIL, a natural logarithm; below 0, NIL wins less often.
         name_factor: a factor of the name bonus, at least 0; below 1, the words around a mention count for more.
-        small_shift: a number that is added to the mention logit of a span whose words have no capital letters, in texts where
-            capital letters tell names from other words; below 0, such words are linked less often. Only a model that was
-            trained with capitals knows these words (elq/encoding/capitals.py); with another one the number has no effect.
+        small_shift: a number that is added to the mention logit of a span with a word in small letters, and without one that is
+            known to have a capital, in texts where capital letters tell names from other words; below 0, such spans are linked
+            less often. Only a model that was trained with capitals knows these words (elq/encoding/capitals.py); with another
+            one the number has no effect.
 
     Raises:
         ElqError: a number is outside its limits.
@@ -57,11 +59,11 @@ class Balance:
     def of_spans(self, spans: Spans, capitals: Tensor | None) -> Tensor:
         """What :meth:`of_mentions` adds to the mention logits of Q spans of any length, (Q,) fp32."""
         added = torch.zeros(len(spans), device=spans.start.device)
-        if self.small_shift == 0 or capitals is None or not len(spans):
+        if self.small_shift == 0 or capitals is None:
             return added
-        length = spans.end - spans.start  # (Q,)
-        small = small_spans(capitals, int(length.max()))[spans.question, spans.start, length - 1]
-        return added.masked_fill(small, self.small_shift)
+        sums = [pad((capitals == kind).cumsum(-1), (1, 0)) for kind in (SMALL, CAPITAL)]  # each (B, T + 1)
+        small, capital = (one[spans.question, spans.end] - one[spans.question, spans.start] for one in sums)  # each (Q,)
+        return added.masked_fill((small > 0) & (capital == 0), self.small_shift)
 
     def of_mentions(self, logits: Tensor, capitals: Tensor | None) -> Tensor:
         """The mention logits (B, T, L) of B texts, whose tokens are in words of the kinds (B, T); None: nothing is known."""

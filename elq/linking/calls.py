@@ -129,7 +129,7 @@ class Calls:
             several, starts = with_context(self.scorer, several, [context] if isinstance(texts, str) else context)
         if spans is not None:
             given = spans if starts is None else moved_spans(spans, starts)
-            found = self._given(several, given, k, nil, allowed, whole=starts is not None)
+            found = self._given(several, given, k, nil, allowed, starts)
         else:
             rule = self.rule(threshold, min_probability, candidates=k, nil=nil, concepts=concepts)
             found = self._found(several, rule, k, allowed, starts)
@@ -192,10 +192,9 @@ class Calls:
         k: int,
         nil: bool,
         allowed: Tensor | None,
-        *,
-        whole: bool,
+        starts: Sequence[int] | None,
     ) -> list[list[Link]]:
-        how: dict[str, Any] = {"calibration": self._calibration(k), "batch_size": self.batch_size, "whole": whole}
+        how: dict[str, Any] = {"calibration": self._calibration(k), "batch_size": self.batch_size, "starts": starts}
         return link_given(self.scorer, texts, spans, candidates=k, nil=nil, allowed=allowed, **how)
 
     def links(

@@ -25,7 +25,7 @@ from elq.types import NAME_KINDS, Entity, Link
 
 SPANS = 5  # spans that are explained
 LEAST = 0.005  # a smaller share of all other entities is not said
-PARTS = ("start", "end", "inside", "name", "small letters")  # of a mention logit; most models have no fifth one
+PARTS = ("start", "end", "inside", "name", "small letters")  # of a mention logit; without a small_shift there is no fifth one
 SHOWN = "shown"
 GENERIC = "hidden: its entity is a concept, and generic nouns are dropped; concepts=keep (--concepts keep) shows it"
 NAMES = ("none", "name", "other spelling", "part of a name")  # what a span is in the catalogue, by TokenBatch.named
@@ -159,7 +159,7 @@ def explain(scorer: Scorer, text: str, rule: Rule, candidates: int, entity: str 
     for q in best:
         link = known.link(text, characters(tokens.offsets[0], spans, q), q, scores[q], rule.calibration)
         nil = None if link.nil_score is None else math.exp(link.nil_score)
-        named = dict(zip(PARTS, parts[q].tolist(), strict=False))
+        named = dict(zip(PARTS[: parts.shape[-1]], parts[q].tolist(), strict=True))
         name = "unused" if tokens.named is None else NAMES[coarse_kind(kinds[q], fine=scorer.model.config.fine_names)]
         reason = reasons[q]
         explained.append(ExplainedSpan(link, named, name, _names(scorer, words[q]), nil, reason == SHOWN, reason))

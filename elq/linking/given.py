@@ -143,7 +143,7 @@ def link_given(
     calibration: AnyCalibration | None,
     allowed: Tensor | None,
     batch_size: int,
-    whole: bool = False,
+    starts: Sequence[int] | None = None,
 ) -> list[list[Link]]:
     """One link for each given mention, in the given order. Of a long text, each mention is read in its own sentence.
 
@@ -156,14 +156,15 @@ def link_given(
         calibration: gives the links a probability. If it is None, they have none.
         allowed: (A,) rows of the entities that may be candidates; None allows all.
         batch_size: the number of texts in one encoder pass.
-        whole: whether long texts are read as a whole too.
+        starts: for each text, the character at which it begins after its context (elq/linking/context.py); such texts are read
+            as a whole, however long they are.
     """
     how: dict[str, Any] = {"candidates": candidates, "nil": nil, "calibration": calibration, "allowed": allowed}
-    if not whole and scorer.score_mode != "elq" and any(map(is_long, texts)):
+    if starts is None and scorer.score_mode != "elq" and any(map(is_long, texts)):
         parts, inside, where = in_windows(texts, mentions)
         found = _linked(scorer, parts, inside, batch_size, **how)
         return [[moved(found[part][place], by) for part, place, by in of_text] for of_text in where]
-    return _linked(scorer, texts, mentions, batch_size, **how)
+    return _linked(scorer, texts, mentions, batch_size, starts=starts, **how)
 
 
 def moved(link: Link, by: int) -> Link:
@@ -181,12 +182,13 @@ def _linked(
     nil: bool,
     calibration: AnyCalibration | None,
     allowed: Tensor | None,
+    starts: Sequence[int] | None = None,
 ) -> list[list[Link]]:
     """As :func:`link_given`, with whole texts."""
     links: list[list[Link]] = [[] for _ in texts]
     for places in by_length(texts, batch_size):
         batch, given = [texts[place] for place in places], [mentions[place] for place in places]
-        tokens = scorer.tokens(batch)
+        tokens = scorer.tokens(batch, None if starts is None else [starts[place] for place in places])
         scored, _ = score_spans(scorer, batch, tokens, token_spans(tokens, batch, given), candidates, allowed)
         chosen = scored if nil else scored.without_nil()
         known = Known(scorer.retriever.entities.catalogue, chosen, [*range(len(scored.spans))])

@@ -74,15 +74,15 @@ class Scorer:
         """The device on which the encoder runs."""
         return self._parameter.device
 
-    def tokens(self, texts: Sequence[str]) -> TokenBatch:
-        """The tokens of B questions, with the names and the capitals that the model uses."""
-        return self._completed(texts, self.plain_tokens(texts))
-
-    def _completed(self, texts: Sequence[str], tokens: TokenBatch, starts: Sequence[int] | None = None) -> TokenBatch:
+    def tokens(self, texts: Sequence[str], starts: Sequence[int] | None = None) -> TokenBatch:
         """The tokens of B questions, with the names and the capitals that the model uses.
 
         Capitals are those from ``starts`` on: the turns before a question may be written in another way.
         """
+        return self._completed(texts, self.plain_tokens(texts), starts)
+
+    def _completed(self, texts: Sequence[str], tokens: TokenBatch, starts: Sequence[int] | None = None) -> TokenBatch:
+        """The same for tokens that may lack them."""
         dictionary, config = self.retriever.dictionary, self.model.config
         if config.capitals:
             tokens = with_capitals(texts, tokens, starts)

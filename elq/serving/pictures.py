@@ -6,8 +6,10 @@ The model is opened beside the catalogues. It answers one request at a time, in 
 import base64
 import io
 import logging
+import math
 import threading
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -21,7 +23,6 @@ from elq.serving.answers import RequestError, json_response, read_record
 from elq.serving.contract import CANDIDATES, LinkAnswer, Record, Span
 from elq.serving.link import ERRORS, plain_link
 from elq.serving.page_routes import HEADERS, page_file
-from elq.serving.settings import Settings
 from elq.serving.state import SOON, check_mentions, check_texts, state_of, too_late
 from elq.types import BoxLink, Entity, Link
 from elq.vision.pictures import LIMITS, open_picture
@@ -38,7 +39,6 @@ SIDE = 160  # the longer side of a picture of an entity, in pixels
 WAITING = 32  # requests that may wait for the model
 POLICY = "Content-Security-Policy"
 SHOWS_PICTURES = {**HEADERS, POLICY: HEADERS[POLICY].replace("img-src 'self'", "img-src 'self' blob:")}
-LATER = "try again later"
 NONE_SERVED = "this server has no model for pictures: start it with --pictures DIR"
 
 
@@ -95,13 +95,13 @@ class Pictures:
             raise RequestError(503, "the model for pictures is not open yet: send the request again in 2 seconds", SOON)
         return self.model
 
-    def link(self, asked: PicturesRequest, settings: Settings) -> list[Link]:
-        """The links of a request.
+    def link(self, asked: PicturesRequest, deadline: float = math.inf) -> list[Link] | None:
+        """The links of a request; None if the model was not free before the deadline, a time of :func:`time.monotonic`.
 
         One picture is opened at a time, since each may take hundreds of megabytes of memory.
 
         Raises:
-            RequestError: too many requests wait (429), or the model was not free before the time-out (504).
+            RequestError: too many requests wait (429).
             ElqError: the request is wrong.
         """
         model = self.opened()
@@ -110,8 +110,8 @@ class Pictures:
         if not self._places.acquire(blocking=False):
             raise RequestError(429, f"{WAITING} requests with pictures wait already: send the request again in 2 seconds", SOON)
         try:
-            if not self._lock.acquire(timeout=settings.timeout):
-                raise too_late(settings, LATER)
+            if not self._lock.acquire(timeout=min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)):
+                return None
             try:
                 picture = None if asked.image is None else decoded(asked.image, self.most)
                 return model.link(asked.text, mentions, image=picture, box=box, candidates=asked.candidates)  # type: ignore[arg-type]
@@ -179,11 +179,11 @@ async def link(request: Request) -> Response:
     pictures, asked, settings = pictures_of(request), await read_record(request, PicturesRequest), state_of(request).settings
     check_texts([asked.text], settings)
     check_mentions([[(start, end) for start, end in asked.mentions or ()]])
-    try:  # a thread that is too late is left to its end, and keeps its place among those that may wait
-        with anyio.fail_after(settings.timeout):
-            links = await anyio.to_thread.run_sync(pictures.link, asked, settings, abandon_on_cancel=True)
-    except TimeoutError:
-        raise too_late(settings, LATER) from None
+    links, deadline = None, monotonic() + settings.timeout
+    with anyio.move_on_after(settings.timeout):  # a thread that is too late goes on to its end, and keeps its place until then
+        links = await anyio.to_thread.run_sync(pictures.link, asked, deadline, abandon_on_cancel=True)
+    if links is None:
+        raise too_late(settings, "try again later")
     return json_response(await run_in_threadpool(answer_of, pictures, asked.text, links))
 
 

@@ -113,8 +113,8 @@ class DecisionSettings:
             elq/evaluation/sweep.py.
         nil_shift: a number that is added to the learned score of NIL in linking (elq/linking/balance.py), so also where the
             best epoch and γ are chosen. It needs model.nil.
-        small_shift: a number that is added to the mention logit of words without capital letters in linking
-            (elq/linking/balance.py), in texts where capital letters tell names from other words. It needs model.capitals.
+        small_shift: a number that is added to the mention logit of words in small letters in linking, in texts where capital
+            letters tell names from other words (elq/linking/balance.py). It needs model.capitals.
         keep_best: the model from which the training goes on is measured too, and exported if the trained one is not better on
             the development questions.
     """

@@ -16,6 +16,7 @@ from elq.evaluation.evaluate import evaluate, known_questions
 from elq.linking.balance import AS_LEARNED, Balance
 from elq.linking.decision import Decision
 from elq.questions.annotated import read_questions
+from elq.tensors import Spans
 from tests.evaluation.test_balance import DEV
 from tests.linking.test_old_folders import MODEL
 
@@ -93,6 +94,26 @@ def test_given_mentions_and_explanations_have_the_same_score(folder):
         assert each.parts["small letters"] == (SHIFT if is_small(text, each.link.start, each.link.end) else 0.0)
     plain = opened(folder, 0.0).explain(text)
     assert all("small letters" not in each.parts for each in plain.spans)
+
+
+def test_capitals_of_the_turns_before_a_question_do_not_count(folder):
+    linker, text, context = opened(folder, SHIFT), "who directed titanic in paris?", ["We saw Titanic in Rome with old friends"]
+    found = linker.link(text, context=context, threshold=FLOOR)
+    given = linker.link(text, context=context, mentions=[(x.start, x.end) for x in found])
+    assert found
+    assert [x.mention_score for x in given] == pytest.approx([x.mention_score for x in found], abs=1e-4)
+
+
+def test_spans_of_any_length_are_those_of_the_grid():
+    balance, draws = Balance(small_shift=SHIFT), torch.Generator().manual_seed(0)
+    capitals = torch.randint(0, 3, (5, 9), generator=draws)
+    grid = balance.of_mentions(torch.zeros(5, 9, 9), capitals)
+    places = [(b, start, end) for b in range(5) for start in range(9) for end in range(start + 1, 10)]
+    spans = Spans(*torch.tensor(places).unbind(-1))
+    added = balance.of_spans(spans, capitals)
+    assert added.tolist() == [grid[b, start, end - start - 1].item() for b, start, end in places]
+    assert {*added.tolist()} == {0.0, SHIFT}
+    assert not balance.of_spans(spans, None).any()
 
 
 def test_an_explanation_looks_at_the_spans_that_are_searched(folder):
