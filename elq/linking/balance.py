@@ -59,7 +59,7 @@ class Balance:
     def of_spans(self, spans: Spans, capitals: Tensor | None) -> Tensor:
         """What :meth:`of_mentions` adds to the mention logits of Q spans of any length, (Q,) fp32."""
         added = torch.zeros(len(spans), device=spans.start.device)
-        if self.small_shift == 0 or capitals is None:
+        if capitals is None:
             return added
         sums = [pad((capitals == kind).cumsum(-1), (1, 0)) for kind in (SMALL, CAPITAL)]  # each (B, T + 1)
         small, capital = (one[spans.question, spans.end] - one[spans.question, spans.start] for one in sums)  # each (Q,)

@@ -6,7 +6,6 @@ The model is opened beside the catalogues. It answers one request at a time, in 
 import base64
 import io
 import logging
-import math
 import threading
 from pathlib import Path
 from time import monotonic
@@ -95,7 +94,7 @@ class Pictures:
             raise RequestError(503, "the model for pictures is not open yet: send the request again in 2 seconds", SOON)
         return self.model
 
-    def link(self, asked: PicturesRequest, deadline: float = math.inf) -> list[Link] | None:
+    def link(self, asked: PicturesRequest, deadline: float) -> list[Link] | None:
         """The links of a request; None if the model was not free before the deadline, a time of :func:`time.monotonic`.
 
         One picture is opened at a time, since each may take hundreds of megabytes of memory.
@@ -110,7 +109,7 @@ class Pictures:
         if not self._places.acquire(blocking=False):
             raise RequestError(429, f"{WAITING} requests with pictures wait already: send the request again in 2 seconds", SOON)
         try:
-            if not self._lock.acquire(timeout=min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)):
+            if not self._lock.acquire(timeout=max(0.0, deadline - monotonic())):
                 return None
             try:
                 picture = None if asked.image is None else decoded(asked.image, self.most)
