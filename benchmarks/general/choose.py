@@ -79,10 +79,11 @@ def main() -> None:
     parser.add_argument("--tower", default=DEFAULT)
     parser.add_argument("--wikidata", type=Path, default=Path("runs/entities/wikidata_154k"))
     parser.add_argument("--mode", default="candidates")
+    parser.add_argument("--small-shift", type=float, default=0.0, help="small_shift of the decision (elq/linking/balance.py)")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    network, decision = network_of(args.model), Decision(threshold=-2.0, score_mode=args.mode)
+    network, decision = network_of(args.model), Decision(threshold=-2.0, score_mode=args.mode, small_shift=args.small_shift)
     settings = BuildSettings(encoder=args.tower, prior=tuple(network.config.prior))
     curves, data = {}, {}
     for name, (catalogue, questions, metric) in sets_of(args.runs, args.wikidata).items():
@@ -126,9 +127,9 @@ def main() -> None:
             "f1": float(np.mean([c[0][place] for c in curves.values()])),
         }
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        Decision(threshold=GRID[place], score_mode=args.mode, calibration=[*calibration], chosen=chosen).save(
-            args.output.parent
-        )
+        Decision(
+            threshold=GRID[place], score_mode=args.mode, small_shift=args.small_shift, calibration=[*calibration], chosen=chosen
+        ).save(args.output.parent)
         print(json.dumps(chosen))
 
 

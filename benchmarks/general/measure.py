@@ -45,6 +45,7 @@ def linker_of(network: ELQ, entities: Entities, encoder: str, decision: Decision
         threshold=decision.threshold,
         candidates=decision.candidates,
         score_mode=decision.score_mode,
+        balance=decision.balance,
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from elq.encoding.computing import Computing
+from elq.encoding.fused import DOMAIN, VERSION, fuse_attention
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.runtimes import without_reports
 from elq.encoding.smooth import largest_inputs, smooth
@@ -23,7 +24,7 @@ from elq.model.network import ELQ
 
 log = logging.getLogger(__name__)
 
-OPSET = 17  # of ONNX; every ONNX Runtime since 1.13 reads it
+OPSET = 17  # of ONNX
 MOST = 2**31 - 1  # bytes of an ONNX file
 QUESTIONS = 256  # questions with which int8 is calibrated
 BATCH = 16
@@ -62,6 +63,8 @@ def export_encoder(model: str | Path, backend: str, dtype: str = "fp32", *, ques
     if how.dtype == "int8" and not questions:
         raise ElqError("int8 is calibrated on questions, but none is given: give questions like those that will be linked")
     encoder, names, target = ELQ.from_pretrained(folder).encoder.eval(), FILES[how.backend, how.dtype], export_folder(folder)
+    if how.backend == "onnx":
+        fuse_attention(encoder)
     if how.dtype == "int8":
         tokenizer, texts = load_tokenizer(folder, max_tokens=encoder.max_tokens), questions[:QUESTIONS]
         batches = [tokenizer(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
@@ -114,6 +117,7 @@ def _write(encoder: Encoder, file: Path, how: Computing) -> None:
         output_names=outputs,
         dynamic_axes=axes,
         opset_version=OPSET,
+        custom_opsets={DOMAIN: VERSION},
         dynamo=False,  # the new exporter needs further libraries and a minute
     )
     if how.dtype == "int8":

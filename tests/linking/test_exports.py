@@ -1,5 +1,6 @@
 """Encoders that other programs than torch compute, and those in bf16, give the vectors and links of torch in fp32."""
 
+import copy
 import json
 import multiprocessing
 import pickle
@@ -16,6 +17,7 @@ from elq import ElqError, Linker
 from elq.commands import run
 from elq.encoding import runtimes
 from elq.encoding.computing import Computing
+from elq.encoding.fused import FusedAttention, fuse_attention
 from elq.encoding.pretrained import load_tokenizer
 from elq.encoding.smooth import APART, largest_inputs, linear_layers, smooth
 from elq.linking.decision import Decision
@@ -65,6 +67,37 @@ def test_the_token_vectors_are_those_of_torch(folder, tokenizer, backend, dtype)
             difference = (want.encode(batch) - network.encode(batch))[batch.attention].abs().max()
             assert difference < WAYS[backend, dtype]
             assert difference > 0 or dtype == "fp32"
+
+
+def test_fused_attention_has_the_values_of_the_attention(folder, tokenizer):
+    plain = ELQ.from_pretrained(folder).encoder
+    for name, value in plain.named_parameters():
+        if name.endswith("bias"):  # they are 0 in a network that was not trained
+            torch.nn.init.normal_(value)
+    fused = copy.deepcopy(plain)
+    fuse_attention(fused)
+    assert all(isinstance(layer.attention["self"], FusedAttention) for layer in fused.transformer.encoder["layer"])
+    with torch.inference_mode():
+        for tokens in (tokenizer(TEXTS), tokenizer(["a"])):  # with and without padding
+            assert tokens.attention.all() == (len(tokens.ids) == 1)
+            want, found = (encoder(tokens.ids, tokens.attention) for encoder in (plain, fused))
+            assert torch.allclose(want[tokens.attention], found[tokens.attention], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.int8.onnx"])
+def test_each_layer_of_a_file_has_one_operation_for_attention(folder, name):
+    import onnx
+
+    operations = [node.op_type for node in onnx.load(folder / name).graph.node]
+    assert operations.count("MultiHeadAttention") == len(ELQ.from_pretrained(folder).encoder.transformer.encoder["layer"])
+    assert "Softmax" not in operations
+
+
+def test_attention_of_another_encoder_is_not_fused(folder):
+    encoder = ELQ.from_pretrained(folder).encoder
+    encoder.transformer = torch.nn.Identity()
+    fuse_attention(encoder)
+    assert isinstance(encoder.transformer, torch.nn.Identity)
 
 
 @pytest.mark.parametrize(("backend", "dtype"), [("onnx", "fp32"), ("openvino", "fp32")])
