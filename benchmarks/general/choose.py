@@ -127,9 +127,7 @@ def main() -> None:
             "f1": float(np.mean([c[0][place] for c in curves.values()])),
         }
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        Decision(
-            threshold=GRID[place], score_mode=args.mode, small_shift=args.small_shift, calibration=[*calibration], chosen=chosen
-        ).save(args.output.parent)
+        replace(decision, threshold=GRID[place], calibration=[*calibration], chosen=chosen).save(args.output.parent)
         print(json.dumps(chosen))
 
 

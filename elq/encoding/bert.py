@@ -85,6 +85,23 @@ class Embeddings(nn.Module):
         return dropped
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
+    """Attention in H heads: queries, keys and values (B, T, D) → (B, T, D); the mask has a shape like (B, 1, T, T)."""
+
+    def divided(vectors: Tensor) -> Tensor:
+        return vectors.view(*vectors.shape[:2], heads, -1).transpose(1, 2)  # (B, T, D) → (B, H, T, D / H)
+
+    found = nn.functional.scaled_dot_product_attention(
+        divided(query),
+        divided(key),
+        divided(value),
+        attn_mask=mask,
+        dropout_p=dropout,
+        scale=(query.shape[-1] // heads) ** -0.5,
+    )
+    return found.transpose(1, 2).flatten(2)  # (B, T, D)
+
+
 class SelfAttention(nn.Module):
     """Every token takes the mean of the vectors of all tokens, weighted by how well they fit, in H heads."""
 
@@ -96,19 +113,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """The new vectors (B, T, D); the mask (B, 1, T, T) is False where a token takes nothing from another."""
-
-        def divided(vectors: Tensor) -> Tensor:
-            return vectors.view(*vectors.shape[:2], self.heads, -1).transpose(1, 2)  # (B, T, D) → (B, H, T, D / H)
-
-        found = nn.functional.scaled_dot_product_attention(
-            divided(self.query(hidden)),
-            divided(self.key(hidden)),
-            divided(self.value(hidden)),
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=(hidden.shape[-1] // self.heads) ** -0.5,
-        )
-        return found.transpose(1, 2).flatten(2)  # (B, T, D)
+        dropout = self.dropout if self.training else 0.0
+        return attend(self.query(hidden), self.key(hidden), self.value(hidden), self.heads, mask, dropout)
 
 
 class Added(nn.Module):

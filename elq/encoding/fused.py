@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elq.encoding.bert import Bert, Layer, SelfAttention
+from elq.encoding.bert import Bert, Layer, SelfAttention, attend
 from elq.encoding.transformer import Encoder
 
 DOMAIN, VERSION = "com.microsoft", 1  # of the operations that only ONNX Runtime has
@@ -19,13 +19,8 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, keep: Tensor, heads: int) -> Tensor:
-        size = query.shape[:2]
-        query, key, value = (
-            (vectors + of_part).view(*size, heads, -1).transpose(1, 2)  # (B, H, T, D / H)
-            for vectors, of_part in zip((query, key, value), bias.chunk(3), strict=True)
-        )
-        found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=keep.bool()[:, None, None])
-        return found.transpose(1, 2).flatten(2)
+        query, key, value = (each + own for each, own in zip((query, key, value), bias.chunk(3), strict=True))  # each (B, T, D)
+        return attend(query, key, value, heads, keep.bool()[:, None, None])
 
     @staticmethod
     def symbolic(graph: Any, query: Any, key: Any, value: Any, bias: Any, keep: Any, heads: int) -> Any:
