@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from elq.encoding.bert import attend
+
 
 @dataclass(frozen=True)
 class Places:
@@ -39,19 +41,9 @@ class Places:
 
 def attended(network: Any, hidden: Tensor, places: Places, heads: int, dropout: float) -> Tensor:
     """What each token takes from the others of its text, (P, D), with the maps of a self-attention ``network``."""
-
-    def divided(vectors: Tensor) -> Tensor:
-        padded = places.padded(vectors)  # (B, T, D)
-        return padded.view(*padded.shape[:2], heads, -1).transpose(1, 2)  # (B, H, T, D / H)
-
-    found = nn.functional.scaled_dot_product_attention(
-        divided(network.query(hidden)),
-        divided(network.key(hidden)),
-        divided(network.value(hidden)),
-        attn_mask=places.mask,
-        dropout_p=dropout,
-    )
-    return places.unpadded(found.transpose(1, 2).flatten(2))  # (P, D)
+    maps = (network.query, network.key, network.value)
+    query, key, value = (places.padded(each(hidden)) for each in maps)  # each (B, T, D)
+    return places.unpadded(attend(query, key, value, heads, places.mask, dropout))  # (P, D)
 
 
 def added(network: Any, vectors: Tensor, earlier: Tensor) -> Tensor:
