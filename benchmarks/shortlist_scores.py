@@ -24,7 +24,6 @@ from elq.evaluation.reliability import examples, reliability
 from elq.evaluation.sweep import SWEEP_FLOOR
 from elq.linking.linker import Linker
 from elq.linking.retriever import SHORTLIST
-from elq.linking.scorer import by_length
 from elq.model.spans import keep_spans
 from elq.questions.annotated import read_questions
 from elq.search.exact import ExactIndex
@@ -38,7 +37,7 @@ from elq.types import Link, Question
 def vectors_of(linker: Linker, texts: Sequence[str]) -> Iterator[Tensor]:
     """The vectors (Q, D) of all spans above the sweep's floor, batch by batch."""
     scorer, model = linker.scorer, linker.model
-    for places in by_length(texts, linker.batch_size):
+    for places in scorer.by_length(texts, linker.batch_size):
         with scorer.inference():
             tokens = scorer.tokens([texts[place] for place in places]).to(scorer.device)
             hidden = model.encode(tokens)  # (B, T, D)

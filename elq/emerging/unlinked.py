@@ -14,7 +14,6 @@ from elq.errors import ElqError
 from elq.linking.given import token_spans
 from elq.linking.inputs import check_threshold
 from elq.linking.linker import Linker
-from elq.linking.scorer import by_length
 from elq.tensors import Array
 from elq.types import NIL, Link, Mention
 
@@ -128,7 +127,7 @@ def mention_vectors(linker: Linker, texts: Sequence[str], mentions: Sequence[Seq
     """
     found: list[list[Array]] = [[] for _ in texts]
     wanted = [place for place, of_text in enumerate(mentions) if of_text]
-    for places in by_length([texts[place] for place in wanted], linker.batch_size):
+    for places in linker.scorer.by_length([texts[place] for place in wanted], linker.batch_size):
         places = [wanted[place] for place in places]
         batch, given = [texts[place] for place in places], [mentions[place] for place in places]
         rows = iter(_vectors(linker, batch, given).numpy())

@@ -16,7 +16,7 @@ from elq.errors import ElqError
 from elq.tensors import TokenBatch
 from elq.types import Mention
 
-BATCH = 1024  # names that are tokenised at once
+BATCH = 1024  # texts that are tokenised at once if their characters are not asked for
 SPACE = "▁"  # a piece that is only a space before a word
 
 Row = tuple[list[int], list[int], tuple[tuple[int, int], ...]]  # ids, special-token mask and offsets of the tokens of one text
@@ -90,6 +90,12 @@ class QuestionTokenizer:
         found = (self._tokenizer.encode_batch_fast(long[at : at + BATCH]) for at in range(0, len(long), BATCH))
         return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for part in found for one in part)
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text before it is cut, and without spaces between names that do not belong together."""
+        read = [text if (form := plain(text)) is None else form.text for text in texts]
+        parts = (self._encodings(read[at : at + BATCH], characters=False) for at in range(0, len(read), BATCH))
+        return [len(one) for part in parts for one in part]
+
     def __call__(
         self,
         texts: Sequence[str],
@@ -131,17 +137,22 @@ class QuestionTokenizer:
             blank = blank if blank.any() else None
         return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
 
+    def _encodings(self, texts: Sequence[str], *, characters: bool = True) -> list[Encoding]:
+        """What the tokenizers library makes of some texts, which is quicker without the characters of the tokens."""
+        try:
+            if not characters:
+                return list(self._tokenizer.encode_batch_fast(texts))
+            one = len(texts) == 1  # without the threads of a batch
+            return [self._tokenizer.encode(texts[0])] if one else list(self._tokenizer.encode_batch(texts))
+        except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
+            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
+
     def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
         """The tokens of B texts, which the encoder reads in their plain forms."""
         read = [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
-        try:
-            one = len(read) == 1  # without the threads of a batch
-            encodings = [self._tokenizer.encode(read[0])] if one else self._tokenizer.encode_batch(read)
-        except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
-            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
         kept = (
             _kept(encoding, self.max_tokens, text, form, self._space)
-            for encoding, text, form in zip(encodings, texts, forms, strict=True)
+            for encoding, text, form in zip(self._encodings(read), texts, forms, strict=True)
         )
         return [(ids, special, _with_marks(text, found)) for text, (ids, special, found) in zip(texts, kept, strict=True)]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elq.linking.given import token_spans
-from elq.linking.scorer import Scorer, by_length
+from elq.linking.scorer import Scorer
 
 LEAST = 0.5  # the probability from which a type is predicted
 
@@ -26,7 +26,7 @@ def type_probabilities(scorer: Scorer, texts: Sequence[str], spans: Sequence[tup
     """
     assert scorer.model.types is not None
     found = torch.zeros(len(texts), len(scorer.model.types.hierarchy))
-    for places in by_length(texts, size):
+    for places in scorer.by_length(texts, size):
         batch = [texts[place] for place in places]
         tokens = scorer.tokens(batch)
         where = token_spans(tokens, batch, [[spans[place]] for place in places]).to(scorer.device)

@@ -14,7 +14,7 @@ from elq.errors import ElqError
 from elq.linking.calibration import AnyCalibration
 from elq.linking.decoding import Known, ScoredSpans
 from elq.linking.inputs import shown
-from elq.linking.scorer import Scorer, by_length
+from elq.linking.scorer import Scorer
 from elq.linking.sentences import is_long
 from elq.linking.windowed import in_windows
 from elq.model.heads import SINGLE_SCALE
@@ -186,7 +186,7 @@ def _linked(
 ) -> list[list[Link]]:
     """As :func:`link_given`, with whole texts."""
     links: list[list[Link]] = [[] for _ in texts]
-    for places in by_length(texts, batch_size):
+    for places in scorer.by_length(texts, batch_size):
         batch, given = [texts[place] for place in places], [mentions[place] for place in places]
         tokens = scorer.tokens(batch, None if starts is None else [starts[place] for place in places])
         scored, _ = score_spans(scorer, batch, tokens, token_spans(tokens, batch, given), candidates, allowed)

@@ -34,13 +34,6 @@ from elq.types import Mention
 MAX_MENTIONS = 50  # spans of a question that are searched for
 
 
-def by_length(texts: Sequence[str], size: int) -> Iterator[list[int]]:
-    """Yield the places of the texts in batches of at most ``size``, of similar length, so that there is little padding."""
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
 class Scorer:
     """Scores spans and their candidates. It keeps no state between calls, so several threads may use it.
 
@@ -96,6 +89,17 @@ class Scorer:
         if dictionary is None:
             return self.tokenizer(texts)
         return self.tokenizer(texts, [*map(dictionary.gaps, texts)], [*map(dictionary.cuts, texts)])
+
+    def by_length(self, texts: Sequence[str], size: int) -> Iterator[list[int]]:
+        """Yield the places of the texts in batches of at most ``size``, sorted by length, so that there is little padding.
+
+        The length is the number of tokens. The longest texts come first, so that workers end at about the same time.
+        """
+        order = [*range(len(texts))]
+        if len(texts) > size:
+            order.sort(key=self.tokenizer.lengths(texts).__getitem__, reverse=True)
+        for start in range(0, len(order), size):
+            yield order[start : start + size]
 
     def batches(
         self,
@@ -162,7 +166,7 @@ class Scorer:
             return places, found
 
         workers = workers_for(len(chosen), self.device)
-        groups = by_length([texts[place] for place in chosen], batch_for(len(chosen), batch_size))
+        groups = self.by_length([texts[place] for place in chosen], batch_for(len(chosen), batch_size))
         yield from side_by_side(score, groups, workers)
 
     def score_tokens(

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elq.encoding import tokens
 from elq.encoding.tokens import QuestionTokenizer, token_finder, token_span
 from elq.errors import ElqError
 from elq.types import Mention
@@ -161,6 +162,13 @@ def test_names_that_no_span_holds_are_counted(tiny):
     assert [tiny.longer_than(names, limit) for limit in (0, 3, 4, 5)] == [5, 4, 2, 0]
     assert tiny.longer_than(names * 1000, 4) == 2000
     assert tiny.longer_than([], 4) == 0
+
+
+def test_lengths_are_the_numbers_of_tokens(tiny, monkeypatch):
+    monkeypatch.setattr(tokens, "BATCH", 3)  # so that some parts are made one after the other
+    texts = ["who is queen?", "", "Ｗho ís\tPÁRIS 🎬?", "\ud800\x00", "paris", "paris, texas", "the queen of paris"]
+    assert tiny.lengths(texts) == [int(tiny([text]).attention.sum()) for text in texts]
+    assert tiny.lengths([]) == []
 
 
 def test_bad_file(tmp_path):

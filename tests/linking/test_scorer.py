@@ -125,3 +125,15 @@ def test_a_validation_uses_the_tokens_of_its_batches(values, run_folder, tmp_pat
     monkeypatch.setattr("elq.linking.scorer.Scorer.tokens", None)
     [scores] = cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
     assert "dev_f1" in scores
+
+
+def test_batches_have_texts_of_about_as_many_tokens_and_the_longest_come_first(linker):
+    texts = ["paris", "? ? ? ? ?", "queen of paris", "titanic", "? ?", "who is the queen of paris"]
+    counts = [len(linker.tokenizer([text]).offsets[0]) for text in texts]
+    assert counts[1] > counts[2], "fewer characters, but more tokens"
+    batches = [*linker.scorer.by_length(texts, 2)]
+    assert [*map(len, batches)] == [2, 2, 2]
+    places = [place for batch in batches for place in batch]
+    assert sorted(places) == [*range(6)]
+    assert [counts[place] for place in places] == sorted(counts, reverse=True)
+    assert [*linker.scorer.by_length(texts, 6)] == [[0, 1, 2, 3, 4, 5]]
