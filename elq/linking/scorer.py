@@ -166,7 +166,8 @@ class Scorer:
             return places, found
 
         workers = workers_for(len(chosen), self.device)
-        groups = self.by_length([texts[place] for place in chosen], batch_for(len(chosen), batch_size))
+        size = batch_for(len(chosen), batch_size, width=self.model.encoder.width)
+        groups = self.by_length([texts[place] for place in chosen], size)
         yield from side_by_side(score, groups, workers)
 
     def score_tokens(
