@@ -33,10 +33,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from elq.disambiguation.split import is_development
 from elq.evaluation.comparison import RESAMPLES, matched
 from elq.evaluation.evaluate import evaluate_links, known_questions
-from elq.evaluation.intervals import interval, resampled
+from elq.evaluation.intervals import Ratio, interval, resampled
 from elq.evaluation.metrics import METRICS, question_sums, ratios_of
 from elq.files import write_json
 from elq.linking.balance import Balance
@@ -190,15 +192,22 @@ def measured(
     found[f"concepts {other}"] = figures(name, questions, linker.links(scored, concepts=other))
     if options.base is not None:
         before = matched(options.base / f"{name}.jsonl", questions)
-        found["against the base"] = paired_f1(questions, before, links)
+        found["against the base"] = paired_f1(questions, [before], links)
     return found, errors
 
 
-def paired_f1(questions: Sequence[Question], before: Links, after: Links) -> dict[str, float]:
-    """The difference in set-level F1 over all questions, with its 95% interval, by a paired bootstrap."""
+def paired_f1(questions: Sequence[Question], before: Sequence[Links], after: Links) -> dict[str, float]:
+    """The difference in set-level F1 over all questions, with its 95% interval, by a paired bootstrap.
+
+    ``before`` has the links of one or several models; the F1 of several is that of all their links together.
+    """
     name = "set_all_micro_f1"
-    sides = [ratios_of(question_sums(questions, links, metrics={name: METRICS[name]}))[name] for links in (before, after)]
-    drawn = resampled({0: sides[0], 1: sides[1]}, resamples=RESAMPLES, seed=0)
+    old, new = (
+        [ratios_of(question_sums(questions, links, metrics={name: METRICS[name]}))[name] for links in side]
+        for side in (before, [after])
+    )
+    pooled = Ratio(*np.sum(old, axis=0))  # (Q,) twice
+    drawn = resampled({0: pooled, 1: new[0]}, resamples=RESAMPLES, seed=0)
     gain, low, high = interval(drawn[1] - drawn[0])
     return {"set_all_f1": float(drawn[1][0]), "gain": gain, "low": low, "high": high}
 

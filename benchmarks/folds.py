@@ -4,7 +4,7 @@
     ELQ_DATA=FOLDER0 python train.py +experiment=webqsp_context seed_everything=0
     python benchmarks/context.py MODEL0 --fold 0/3 --output OUTPUT0
     …                                                                          and the same with 1/3 and 2/3
-    python benchmarks/folds.py join OUTPUT0 OUTPUT1 OUTPUT2 --base BASE        BASE: the output for a model without folds
+    python benchmarks/folds.py join OUTPUT0 OUTPUT1 OUTPUT2 --base BASE …      BASE: output of a model without folds
 
 `data` makes a data folder (`ELQ_DATA`) in which mintaka_a, erd and lcquad2 lack the questions k, k + m, k + 2m, … `join` puts
 the links of all models together, each for the questions that it was not trained on, and prints the figures of the whole sets.
@@ -59,8 +59,11 @@ def join(given: argparse.Namespace) -> None:
         links = [matched(folder / f"{name}.jsonl", part) for folder, part in zip(given.outputs, parts, strict=True)]
         everything, found = [*chain(*parts)], [*chain(*links)]
         print(f"{name}: {figures(name, everything, found)}")
-        if given.base is not None:
-            print("    against the base", paired_f1(everything, matched(given.base / f"{name}.jsonl", everything), found))
+        bases = [matched(folder / f"{name}.jsonl", everything) for folder in given.base]
+        for folder, links in zip(given.base, bases, strict=True):
+            print(f"    against {folder}", paired_f1(everything, [links], found))
+        if len(bases) > 1:
+            print("    against all of them together", paired_f1(everything, bases, found))
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def main() -> None:
     data.set_defaults(call=make_data)
     joined = commands.add_parser("join")
     joined.add_argument("outputs", nargs="+", type=Path, help="output folders of context.py, that of fold 0 first")
-    joined.add_argument("--base", type=Path, help="output folder of a model that was measured without --fold")
+    joined.add_argument("--base", type=Path, nargs="+", default=[], help="output folders of models measured without --fold")
     joined.set_defaults(call=join)
     given = parser.parse_args()
     given.call(given)
