@@ -20,7 +20,7 @@ MOST = 4  # workers; the Python code of more of them would wait for each other
 AHEAD = 2  # batches for each worker that may be scored before their links are asked for
 LEAST = 8  # questions of a batch for which it is worth while
 PARTS = 2  # batches at least of a call with enough questions, on any number of cores, so that scores are the same everywhere
-WIDE, WIDE_PARTS = 1024, 4  # the same of an encoder at least so wide, whose time is that of its tokens, padding included
+WIDE, WIDE_PARTS = 1024, 4  # an encoder at least so wide gets more batches: less padding saves more time than a batch costs
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
