@@ -91,7 +91,7 @@ class QuestionTokenizer:
         return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for part in found for one in part)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """The number of tokens of each text before it is cut, and without spaces between names that do not belong together."""
+        """The number of tokens of each text, special tokens included, before it is cut and without ``gaps`` and ``cuts``."""
         read = [text if (form := plain(text)) is None else form.text for text in texts]
         parts = (self._encodings(read[at : at + BATCH], characters=False) for at in range(0, len(read), BATCH))
         return [len(one) for part in parts for one in part]
@@ -138,7 +138,7 @@ class QuestionTokenizer:
         return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
 
     def _encodings(self, texts: Sequence[str], *, characters: bool = True) -> list[Encoding]:
-        """What the tokenizers library makes of some texts, which is quicker without the characters of the tokens."""
+        """What the tokenizers library makes of some texts. Without ``characters`` it has no offsets, and is quicker."""
         try:
             if not characters:
                 return list(self._tokenizer.encode_batch_fast(texts))

@@ -20,7 +20,7 @@ MOST = 4  # workers; the Python code of more of them would wait for each other
 AHEAD = 2  # batches for each worker that may be scored before their links are asked for
 LEAST = 8  # questions of a batch for which it is worth while
 PARTS = 2  # batches at least of a call with enough questions, on any number of cores, so that scores are the same everywhere
-WIDE, WIDE_PARTS = 1024, 4  # an encoder at least so wide gets more batches: less padding saves more time than a batch costs
+WIDE, WIDE_PARTS = 1024, 4  # columns of an encoder that gets more batches: less padding saves more time than a batch costs
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,20 +37,20 @@ def workers_for(questions: int, device: torch.device) -> int:
     return max(1, min(MOST, torch.get_num_threads(), questions // LEAST)) if device.type == "cpu" else 1
 
 
-def batch_for(questions: int, most: int, *, width: int) -> int:
+def batch_for(questions: int, most: int, *, wide: bool = False) -> int:
     """The size of the batches of a number of questions, at most ``most``. The rounding of a score may depend on it.
 
     Args:
         questions: the number of questions of the call.
         most: the largest batch.
-        width: D, the width of the encoder.
+        wide: whether the encoder has at least WIDE columns and computes on the processor.
 
-    >>> [batch_for(questions, 64, width=384) for questions in (0, 1, 15, 16, 64, 1_000)]
+    >>> [batch_for(questions, 64) for questions in (0, 1, 15, 16, 64, 1_000)]
     [1, 1, 15, 8, 32, 64]
-    >>> [batch_for(questions, 64, width=1024) for questions in (15, 16, 64, 1_000)]
+    >>> [batch_for(questions, 64, wide=True) for questions in (15, 16, 64, 1_000)]
     [15, 8, 16, 64]
     """
-    parts = max(1, min(WIDE_PARTS if width >= WIDE else PARTS, questions // LEAST))
+    parts = max(1, min(WIDE_PARTS if wide else PARTS, questions // LEAST))
     return max(1, min(most, -(-questions // parts)))
 
 

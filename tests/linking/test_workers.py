@@ -54,6 +54,20 @@ def test_the_links_are_those_of_one_batch_after_another(linker, two_threads, mon
             assert [x.score for x in one] == pytest.approx([x.score for x in other], abs=1e-4)
 
 
+@pytest.mark.parametrize(("columns_more", "sizes"), [(0, [8, 8, 8, 8]), (1, [16, 16])])
+def test_a_wide_encoder_gets_more_batches(linker, two_threads, monkeypatch, columns_more, sizes):
+    seen, score_tokens = list[int](), linker.scorer.score_tokens
+
+    def recorded(texts, *given, **named):
+        seen.append(len(texts))
+        return score_tokens(texts, *given, **named)
+
+    monkeypatch.setattr(linker.scorer, "score_tokens", recorded)
+    monkeypatch.setattr("elq.linking.scorer.WIDE", linker.model.encoder.width + columns_more)
+    linker.link(TEXTS[:32])
+    assert seen == sizes
+
+
 def test_few_questions_other_devices_and_one_thread_have_no_workers(two_threads):
     cpu = torch.device("cpu")
     assert [workers_for(questions, cpu) for questions in (0, 1, 15, 16, 10_000)] == [1, 1, 1, 2, 2]
