@@ -202,12 +202,9 @@ def paired_f1(questions: Sequence[Question], before: Sequence[Links], after: Lin
     ``before`` has the links of one or several models; the F1 of several is that of all their links together.
     """
     name = "set_all_micro_f1"
-    old, new = (
-        [ratios_of(question_sums(questions, links, metrics={name: METRICS[name]}))[name] for links in side]
-        for side in (before, [after])
-    )
+    *old, new = (ratios_of(question_sums(questions, links, metrics={name: METRICS[name]}))[name] for links in (*before, after))
     pooled = Ratio(*np.sum(old, axis=0))  # (Q,) twice
-    drawn = resampled({0: pooled, 1: new[0]}, resamples=RESAMPLES, seed=0)
+    drawn = resampled({0: pooled, 1: new}, resamples=RESAMPLES, seed=0)
     gain, low, high = interval(drawn[1] - drawn[0])
     return {"set_all_f1": float(drawn[1][0]), "gain": gain, "low": low, "high": high}
 

@@ -4,7 +4,8 @@ File format: ``tokenizer.json`` of the tokenizers library.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from unicodedata import category
 
@@ -85,16 +86,12 @@ class QuestionTokenizer:
 
     def longer_than(self, names: Iterable[str], limit: int) -> int:
         """How many names have more than ``limit`` tokens. A span has at most L tokens, so a longer name is never linked."""
-        plain_names = (name if (form := plain(name)) is None else form.text for name in names)
-        long = [name for name in plain_names if len(name) > limit]  # each token has at least one character
-        found = (self._tokenizer.encode_batch_fast(long[at : at + BATCH]) for at in range(0, len(long), BATCH))
-        return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for part in found for one in part)
+        long = [name for name in map(_read, names) if len(name) > limit]  # each token has at least one character
+        return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for one in self._without_characters(long))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text, special tokens included, before it is cut and without ``gaps`` and ``cuts``."""
-        read = [text if (form := plain(text)) is None else form.text for text in texts]
-        parts = (self._encodings(read[at : at + BATCH], characters=False) for at in range(0, len(read), BATCH))
-        return [len(one) for part in parts for one in part]
+        return [*map(len, self._without_characters([*map(_read, texts)]))]
 
     def __call__(
         self,
@@ -137,24 +134,38 @@ class QuestionTokenizer:
             blank = blank if blank.any() else None
         return TokenBatch(ids, attention.bool(), text, offsets, blank=blank)  # all (B, T)
 
-    def _encodings(self, texts: Sequence[str], *, characters: bool = True) -> list[Encoding]:
-        """What the tokenizers library makes of some texts. Without ``characters`` it has no offsets, and is quicker."""
-        try:
-            if not characters:
-                return list(self._tokenizer.encode_batch_fast(texts))
-            one = len(texts) == 1  # without the threads of a batch
-            return [self._tokenizer.encode(texts[0])] if one else list(self._tokenizer.encode_batch(texts))
-        except Exception as error:  # the tokenizers library raises one if tokenizer.json contradicts itself
-            raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
+    def _without_characters(self, texts: Sequence[str]) -> Iterator[Encoding]:
+        """The tokens of texts in their plain forms; they have no offsets, which is quicker."""
+        for at in range(0, len(texts), BATCH):
+            with _usable():
+                part = self._tokenizer.encode_batch_fast(texts[at : at + BATCH])
+            yield from part
 
     def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
         """The tokens of B texts, which the encoder reads in their plain forms."""
         read = [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
+        with _usable():
+            one = len(read) == 1  # without the threads of a batch
+            encodings = [self._tokenizer.encode(read[0])] if one else self._tokenizer.encode_batch(read)
         kept = (
             _kept(encoding, self.max_tokens, text, form, self._space)
-            for encoding, text, form in zip(self._encodings(read), texts, forms, strict=True)
+            for encoding, text, form in zip(encodings, texts, forms, strict=True)
         )
         return [(ids, special, _with_marks(text, found)) for text, (ids, special, found) in zip(texts, kept, strict=True)]
+
+
+def _read(text: str) -> str:
+    """What the encoder reads of a text without gaps and cuts: its plain form."""
+    return text if (form := plain(text)) is None else form.text
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Raise an ElqError where the tokenizers library raises a bare Exception, since tokenizer.json contradicts itself."""
+    try:
+        yield
+    except Exception as error:
+        raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
 
 
 def _cut(length: int, closing: int, limit: int | None) -> list[int]:

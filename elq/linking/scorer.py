@@ -25,7 +25,7 @@ from elq.linking.scoring import OVER_ALL
 from elq.linking.second_stage import SHORT_TEXT, reachable, reranked_limits, reranked_spans
 from elq.linking.sentences import is_long
 from elq.linking.windowed import Windowed, windowed_groups
-from elq.linking.workers import WIDE, batch_for, side_by_side, workers_for
+from elq.linking.workers import batch_for, side_by_side, workers_for
 from elq.model.network import ELQ
 from elq.model.spans import keep_spans
 from elq.tensors import Spans, TokenBatch
@@ -166,8 +166,7 @@ class Scorer:
             return places, found
 
         workers = workers_for(len(chosen), self.device)
-        wide = self.device.type == "cpu" and self.model.encoder.width >= WIDE
-        size = batch_for(len(chosen), batch_size, wide=wide)
+        size = batch_for(len(chosen), batch_size, self.model.encoder.width, self.device)
         groups = self.by_length([texts[place] for place in chosen], size)
         yield from side_by_side(score, groups, workers)
 

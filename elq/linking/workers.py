@@ -37,20 +37,23 @@ def workers_for(questions: int, device: torch.device) -> int:
     return max(1, min(MOST, torch.get_num_threads(), questions // LEAST)) if device.type == "cpu" else 1
 
 
-def batch_for(questions: int, most: int, *, wide: bool = False) -> int:
+def batch_for(questions: int, most: int, width: int, device: torch.device) -> int:
     """The size of the batches of a number of questions, at most ``most``. The rounding of a score may depend on it.
 
     Args:
         questions: the number of questions of the call.
         most: the largest batch.
-        wide: whether the encoder has at least WIDE columns and computes on the processor.
+        width: D, the width of the encoder.
+        device: where it computes; only on the processor, a wide encoder gets more batches.
 
-    >>> [batch_for(questions, 64) for questions in (0, 1, 15, 16, 64, 1_000)]
+    >>> cpu = torch.device("cpu")
+    >>> [batch_for(questions, 64, 384, cpu) for questions in (0, 1, 15, 16, 64, 1_000)]
     [1, 1, 15, 8, 32, 64]
-    >>> [batch_for(questions, 64, wide=True) for questions in (15, 16, 64, 1_000)]
+    >>> [batch_for(questions, 64, 1024, cpu) for questions in (15, 16, 64, 1_000)]
     [15, 8, 16, 64]
     """
-    parts = max(1, min(WIDE_PARTS if wide else PARTS, questions // LEAST))
+    parts = WIDE_PARTS if width >= WIDE and device.type == "cpu" else PARTS
+    parts = max(1, min(parts, questions // LEAST))
     return max(1, min(most, -(-questions // parts)))
 
 

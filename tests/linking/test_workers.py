@@ -63,7 +63,7 @@ def test_a_wide_encoder_gets_more_batches(linker, two_threads, monkeypatch, colu
         return score_tokens(texts, *given, **named)
 
     monkeypatch.setattr(linker.scorer, "score_tokens", recorded)
-    monkeypatch.setattr("elq.linking.scorer.WIDE", linker.model.encoder.width + columns_more)
+    monkeypatch.setattr("elq.linking.workers.WIDE", linker.model.encoder.width + columns_more)
     linker.link(TEXTS[:32])
     assert seen == sizes
 
