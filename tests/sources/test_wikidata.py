@@ -424,14 +424,14 @@ def test_a_run_on_two_processes_that_was_killed_resumes(tmp_path):
     (tmp_path / "run.py").write_text(CODE, encoding="utf-8")
     command = [sys.executable, str(tmp_path / "run.py"), str(path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    child = subprocess.Popen([*command, str(tmp_path / "c.parquet")], env=environment)
+    child = subprocess.Popen([*command, str(tmp_path / "c.parquet")], env=environment, stdout=subprocess.PIPE)
     parts = tmp_path / ".c.parquet.parts"
     for _ in range(2000):
         if len(list(parts.glob("*[0-9].parquet"))) > 5 or child.poll() is not None:
             break
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    child.communicate(timeout=60)  # returns when the processes of the pool have ended too, which may write a last part
     left = len(list(parts.glob("*[0-9].parquet")))
     assert not (tmp_path / "c.parquet").exists()
     assert left > 5
