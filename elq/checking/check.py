@@ -2,34 +2,30 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from elq.checking.findings import LONG_DESCRIPTION, LONG_NAME, MANY_ALIASES, SPAN_TOKENS, Findings
+from elq.checking.findings import LONG_DESCRIPTION, LONG_NAME, MANY_ALIASES, Findings
 from elq.checking.scripts import language_of, script_of
 from elq.entities.catalogue_files import SAMPLE, entity_from_record, require_catalogue
 from elq.entities.columns import Layout, layout_of
 from elq.entities.tally import LIKE_ID
 from elq.errors import ElqError
+from elq.names.lengths import Lengths, surely_short
 from elq.names.records import keys_of
 from elq.names.surface import FUNCTION_WORDS, without_brackets
 from elq.progress import track
 from elq.reading.records import read_records
 from elq.types import QID, Entity
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
 FIELDS = ("description", "aliases", "types", "popularity")
 MARKUP = re.compile(r"</?[a-zA-Z][^>]*>|&(?:#\d+|[a-z]+);|\[\[|\]\]|''")
 WRONG_ENCODING = re.compile("\ufffd|Ã[\x80-\xbf©¤¶¼³±¡«»]|â€|Â[\xa0-\xbf]")  # "é" read as Latin-1 is "Ã©"
 LIST_IN_TEXT = re.compile(r"\[['\"].*\]|[^;]+(?:; ?[^;]+){2,}")
 BATCH = 4096  # names that are cut into tokens together
-SHORT = 2 * SPAN_TOKENS  # characters of a name that is not cut into tokens: it cannot have more than L words
 
 
 @dataclass
@@ -52,7 +48,7 @@ class Checker:
         self.told: list[bool] = []  # whether an entity has a description or types
         self.known: list[bool] = []  # whether its fame is known
         self.same: dict[tuple[str, str], str] = {}  # title and description → the first id
-        self._waiting: list[tuple[str, str]] = []
+        self._lengths, self._waiting = Lengths(), list[tuple[str, str]]()
 
     def refuse(self, place: str, error: ElqError) -> None:
         """Count a record that is not an entity."""
@@ -82,7 +78,7 @@ class Checker:
             self.names.scripts[script_of(name)] += 1
             for kind in _doubts_about(name):
                 self.findings.add(kind, f"{name[:LONG_NAME]!r} of {entity.id}")
-            if len(short := without_brackets(name)) > SHORT:
+            if not surely_short(short := without_brackets(name)):
                 self._waiting.append((short, entity.id))
         if len(self._waiting) >= BATCH:
             self._count_tokens()
@@ -107,8 +103,10 @@ class Checker:
             self.findings.add("no difference", f"{entity.title[:LONG_NAME]!r}: {other} and {identity}")
 
     def _count_tokens(self) -> None:
-        for (name, identity), count in zip(self._waiting, token_counts([name for name, _ in self._waiting]), strict=True):
-            if count > SPAN_TOKENS:
+        for (name, identity), long in zip(
+            self._waiting, self._lengths.too_long([name for name, _ in self._waiting]), strict=True
+        ):
+            if long:
                 self.findings.add("long for a mention", f"{name[:LONG_NAME]!r} of {identity}")
         self._waiting = []
 
@@ -129,26 +127,6 @@ def _doubts_about(name: str) -> list[str]:
         "wrong encoding": WRONG_ENCODING.search(name) is not None,
     }
     return [kind for kind, found in tests.items() if found]
-
-
-@cache
-def _tokenizer() -> "Tokenizer":
-    """The tokenizer of the general model, without its limits."""
-    from tokenizers import Tokenizer
-
-    from elq.encoding.pretrained import GENERAL, resolve_encoder
-
-    made = Tokenizer.from_file(str(resolve_encoder(GENERAL) / "tokenizer.json"))
-    made.no_truncation()
-    made.no_padding()
-    return made
-
-
-def token_counts(names: Sequence[str]) -> list[int]:
-    """The numbers of tokens of names, as the general model cuts them."""
-    if not names:
-        return []
-    return [len(encoding.ids) for encoding in _tokenizer().encode_batch(list(names), add_special_tokens=False)]
 
 
 def check_catalogue(path: str | Path, columns: Mapping[str, str] | None = None) -> Checker:

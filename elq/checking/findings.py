@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from elq.names.lengths import SPAN_TOKENS
+
 EXAMPLES = 3
-LONG_NAME, LONG_DESCRIPTION, MANY_ALIASES, SPAN_TOKENS = 100, 1000, 50, 10
+LONG_NAME, LONG_DESCRIPTION, MANY_ALIASES = 100, 1000, 50
 
 # The kinds of findings, the worst first: name → (what it is, what to do)
 KINDS = {

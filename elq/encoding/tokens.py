@@ -84,11 +84,6 @@ class QuestionTokenizer:
         """The largest id that the tokenizer can give, plus 1. Added tokens and special tokens count too."""
         return 1 + max([*self._tokenizer.get_vocab(with_added_tokens=True).values(), *self._tokenizer.encode("").ids, 0])
 
-    def longer_than(self, names: Iterable[str], limit: int) -> int:
-        """How many names have more than ``limit`` tokens. A span has at most L tokens, so a longer name is never linked."""
-        long = [name for name in map(_read, names) if len(name) > limit]  # each token has at least one character
-        return sum(limit < len(one.ids) - sum(one.special_tokens_mask) for one in self._without_characters(long))
-
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text, special tokens included, before it is cut and without ``gaps`` and ``cuts``."""
         return [*map(len, self._without_characters([*map(_read, texts)]))]

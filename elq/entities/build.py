@@ -25,6 +25,7 @@ from elq.entities.prior import prior_columns, with_prior
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of
+from elq.names.lengths import Lengths
 from elq.search.kinds import DEFAULT_INDEX, INDEX_KINDS, index_options, kind_of
 from elq.search.mentions import Mentions
 from elq.search.options import Value
@@ -116,7 +117,7 @@ def build_entities(
     facts = {key: chosen[key] for key in ("encoder", "pooling", "text", "max_tokens", "precision", "prior")}
     recipe = Recipe(
         plan=json.loads(json.dumps(plan)),
-        entities=lambda: read_entities(source, columns),
+        entities=lambda: Lengths(name).watched(read_entities(source, columns)),
         vectors=lambda: EncodedTexts(settings, device),
         maker=f"encoder {name}",
         dtype=settings.dtype,

@@ -13,6 +13,7 @@ from elq.entities.manifest import ENTITY_ENCODER, Entities, Manifest
 from elq.entities.texts import EntityText
 from elq.errors import ElqError
 from elq.files import digest_of
+from elq.names.lengths import Lengths
 from elq.tensors import Array
 from elq.types import Entity
 
@@ -57,7 +58,7 @@ def encoded(place: Path, opened: Entities, new: Sequence[Entity], encoder: str |
     source = EncodedTexts(settings, device)
     if not same:  # the weights in the package change with elq, but their entity tower, which makes the vectors, does not
         _refuse_another(opened, source, name)
-    made = source.vectors(new)
+    made = source.vectors([*Lengths(name).watched(new)])
     if not np.isfinite(made.astype(about.dtype)).all():
         raise ElqError(f"encoder {name} gave NaN or Inf in {about.dtype} for a new record: use another encoder")
     return made

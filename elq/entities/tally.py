@@ -17,7 +17,6 @@ COUNTED = ("title", "label", "description", "aliases", "types", "popularity")
 ALWAYS_SAID = ("title", "description", "aliases", "types")
 WIKIDATA_ID = re.compile(r"[QPL]\d+")
 LIKE_ID = re.compile(r"https?://\S+|[QPL]\d{2,}|\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-LONG_NAME = 10  # words; a model finds mentions of up to L tokens, and L is 10 by default
 
 
 class Tally:
@@ -33,8 +32,7 @@ class Tally:
         self.others: dict[str, None] = {}  # names of further columns, in the order of the file
         self.titles: set[str] = set()  # at most two different ones
         self.without_name: list[str] = []  # one title that is only an id, and the entity's id
-        self.numbers, self.long = 0, 0
-        self.longest = ("", "")
+        self.numbers = 0
         self._hashes = array("q")  # of the ids; a set of a million texts would need 100 MB
 
     def add(self, entity: Entity, present: Sequence[str]) -> None:
@@ -49,10 +47,6 @@ class Tally:
         self.numbers += LIKE_ID.fullmatch(entity.title) is not None
         if not self.without_name and WIKIDATA_ID.fullmatch(entity.title) and entity.id.endswith(entity.title):
             self.without_name = [entity.title, entity.id]
-        for name in (entity.title, *entity.aliases):
-            if len(name) > 2 * LONG_NAME and name.count(" ") >= LONG_NAME and len(name.split()) > LONG_NAME:
-                self.long += 1
-                self.longest = (name, entity.id) if self.long == 1 else self.longest
         self._hashes.append(hash(entity.id))
 
     def report(self) -> None:
@@ -67,12 +61,6 @@ class Tally:
         log.info("read %s record%s: %s", f"{self.count:,}", "" if self.count == 1 else "s", ", ".join(said))
         if self.others:
             log.info("further columns, kept as data of each entity: %s", ", ".join(self.others))
-        if self.long:
-            log.info(
-                "names of more than %d words: %s, such as %r of %s: a mention has at most model.max_span_tokens tokens (10 by"
-                " default), so give these entities a shorter alias too",
-                *(LONG_NAME, f"{self.long:,}", *self.longest),
-            )
         self._warn()
 
     def _warn(self) -> None:

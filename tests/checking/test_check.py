@@ -23,7 +23,10 @@ DOUBTS = {  # kind of finding → records that give it
     "no difference": [{"id": "Q1", "title": "Paris", "description": "a"}, {"id": "Q2", "title": "paris", "description": "a"}],
     "function words": [{"id": "Q1", "title": "Italy", "aliases": ["it"]}, {"id": "Q2", "title": "C"}],
     "numbers": [{"id": "Q1", "title": "Airplane", "aliases": ["747"]}],
-    "long for a mention": [{"id": "Q1", "title": "The town of Our Lady the Queen of the Angels of the Little Portion"}],
+    "long for a mention": [
+        {"id": "Q1", "title": "The town of Our Lady the Queen of the Angels of the Little Portion"},
+        {"id": "Q2", "title": "XK-2938-AB-1234-77"},
+    ],
     "long names": [{"id": "Q1", "title": "word " * 30}],
     "long descriptions": [{"id": "Q1", "title": "a thing", "description": "word " * 300}],
     "many aliases": [{"id": "Q1", "title": "a thing", "aliases": [f"thing {n}" for n in range(60)]}],

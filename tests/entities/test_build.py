@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import torch
 from elq.commands import run
 from elq.encoding.device import own_device, resolve_precision
 from elq.encoding.entity_texts import EntityEncoder
+from elq.encoding.pretrained import GENERAL
 from elq.encoding.transformer import cls_vectors
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import CATALOGUE, MANIFEST, NAMES, TABLE, Manifest, open_entities
@@ -49,6 +51,17 @@ def test_permuting_the_catalogue_permutes_rows_only(settings, tmp_path):
     build_entities(plain, tmp_path / "a", settings)
     build_entities(turned, tmp_path / "b", settings)
     np.testing.assert_allclose(table_of(tmp_path / "a"), table_of(tmp_path / "b")[::-1], atol=1e-5)
+
+
+def test_names_that_are_too_long_in_the_tokens_of_the_encoder_are_said(settings, tmp_path, caplog):
+    """The last name has thirteen tokens of this encoder, but one of the general model."""
+    caplog.set_level(logging.INFO)
+    titles = ["paris", "the queen of the city of the river of the titanic ship", "international"]
+    source = write_lines(tmp_path / "c.jsonl", [{"id": f"E{n}", "title": title} for n, title in enumerate(titles)])
+    build_entities(source, tmp_path / "e", settings)
+    assert f"only names of more than 10 tokens: 2, such as {titles[1]!r} of E1: a mention has" in caplog.text
+    build_entities(source, tmp_path / "general", replace(settings, encoder=GENERAL))
+    assert f"only names of more than 10 tokens: 1, such as {titles[1]!r} of E1: a mention has" in caplog.text
 
 
 def test_every_setting_changes_the_table(settings, catalogue_file, tmp_path):

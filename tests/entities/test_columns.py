@@ -246,11 +246,6 @@ def test_what_is_probably_a_mistake_is_a_warning(tmp_path, caplog):
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-def test_a_name_of_many_words_is_said(tmp_path, caplog):
-    read(tmp_path, "c.csv", "id,title,aliases\nE1,a b c d e f g h i j,\nE2,a b c d e f g h i j k,l m n o p q r s t u v w\n")
-    assert "names of more than 10 words: 2, such as 'a b c d e f g h i j k' of E2" in caplog.text
-
-
 def test_ids_are_texts_or_whole_numbers_or_all_made_from_the_lines(tmp_path, caplog):
     lines = '{"id": 7, "title": "a"}\n{"id": " E2 ", "title": "b"}\n'
     assert [one.id for one in read(tmp_path, "c.jsonl", lines)] == ["7", "E2"]

@@ -1,6 +1,7 @@
 """Changes of a folder: they equal a build of the resulting catalogue, survive kill -9, and leave other folders alone."""
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -246,6 +247,15 @@ def test_another_encoder_of_the_same_width_is_refused(folder, tmp_path):
     (folder / MANIFEST).write_text(json.dumps({**json.loads((folder / MANIFEST).read_text()), "encoder": "/nowhere"}))
     with pytest.raises(ElqError, match="it must be the encoder that made"):
         add_entities(folder, [{"id": "m", "title": "Rome"}])
+
+
+def test_new_names_that_are_too_long_for_a_mention_are_said(folder, caplog):
+    caplog.set_level(logging.INFO)
+    add_entities(folder, [{"id": "n", "title": "international"}, {"id": "m", "title": "Rome"}])  # letters of this encoder
+    assert "entities that have only names of more than 10 tokens: 1, such as 'international' of n: a mention" in caplog.text
+    caplog.clear()
+    edit_entity(folder, "n", aliases=["rome"])
+    assert "tokens" not in caplog.text
 
 
 def test_a_folder_of_an_older_version_gets_its_names_first(folder, made, named_model, tokenizer, tmp_path):

@@ -1,0 +1,90 @@
+"""Lengths of names: finds the names that have more tokens than a mention can have."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from elq.encoding.characters import plain
+from elq.encoding.pretrained import GENERAL, resolve_encoder
+from elq.names.surface import names_of
+from elq.types import Entity
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+log = logging.getLogger(__name__)
+
+SPAN_TOKENS = 10  # L, the largest number of tokens of a mention, where model.max_span_tokens is not another
+BATCH = 4096  # entities whose labels are cut into tokens together
+
+
+def surely_short(name: str) -> bool:
+    """Whether the characters of a name already say that it has at most L tokens: in ASCII each token has at least one.
+
+    >>> surely_short("Titanic"), surely_short("Donaudampfschiff"), surely_short("서울대학교")
+    (True, False, False)
+    """
+    return len(name) <= SPAN_TOKENS and name.isascii()
+
+
+class Lengths:
+    """Finds the names that have more than L tokens, so that no mention can be the whole name.
+
+    Args:
+        encoder: the encoder whose tokens are counted, as :func:`elq.encoding.pretrained.resolve_encoder` takes it. Its
+            tokenizer is read when it is needed first.
+
+    Raises:
+        ElqError: when it is needed, the encoder cannot be found.
+    """
+
+    def __init__(self, encoder: str = GENERAL) -> None:
+        self.encoder = encoder
+
+    def too_long(self, names: Sequence[str]) -> list[bool]:
+        """For each name whether it has more than L tokens.
+
+        >>> Lengths().too_long(["Titanic", "The Lord of the Rings", "XK-2938-AB-1234-77"])
+        [False, False, True]
+        """
+        unsure = [place for place, name in enumerate(names) if not surely_short(name)]
+        found = [False] * len(names)
+        if unsure:
+            read = [names[place] if (form := plain(names[place])) is None else form.text for place in unsure]
+            for place, tokens in zip(unsure, self._tokenizer.encode_batch_fast(read, add_special_tokens=False), strict=True):
+                found[place] = len(tokens) > SPAN_TOKENS
+        return found
+
+    def watched(self, entities: Iterable[Entity]) -> Iterator[Entity]:
+        """Yield the entities. At the end, the log says how many of them have only names that are too long."""
+        found, unsure = list[str](), list[Entity]()
+        for entity in entities:
+            yield entity
+            if not surely_short(entity.label):
+                unsure.append(entity)
+            if len(unsure) == BATCH:
+                found += self._without_short_names(unsure)
+                unsure = []
+        found += self._without_short_names(unsure)
+        if found:
+            log.info(
+                "entities that have only names of more than %d tokens: %s, such as %s: a mention has at most"
+                " model.max_span_tokens tokens (%d by default), so no question can name them: give each a shorter alias too",
+                *(SPAN_TOKENS, f"{len(found):,}", found[0], SPAN_TOKENS),
+            )
+
+    def _without_short_names(self, entities: Sequence[Entity]) -> list[str]:
+        """What to call each of the entities that have only names that are too long."""
+        labels = self.too_long([entity.label for entity in entities])
+        return [f"{one.title!r} of {one.id}" for one in compress(entities, labels) if all(self.too_long(names_of(one)))]
+
+    @cached_property
+    def _tokenizer(self) -> "Tokenizer":
+        from tokenizers import Tokenizer
+
+        made = Tokenizer.from_file(str(resolve_encoder(self.encoder) / "tokenizer.json"))
+        made.no_truncation()
+        made.no_padding()
+        return made
