@@ -92,19 +92,20 @@ def test_results_come_in_order_and_few_are_made_ahead(number):
 
 
 def test_an_error_of_a_worker_reaches_the_caller_and_the_rest_is_left_out():
-    begun = []
+    begun, raised = [], threading.Event()
 
     def fail(item):
         begun.append(item)
-        time.sleep(0.01)
         if item == 0:
             raise ElqError("the first")
+        assert raised.wait(60)
         return item
 
     with pytest.raises(ElqError, match="the first"):
         list(side_by_side(fail, range(1_000), 2))
-    time.sleep(0.1)
-    assert len(begun) <= 4  # those that two workers had begun, and not all that waited
+    raised.set()
+    workers._pool(2).submit(int).result(60)  # what waited before it is begun or left out
+    assert {*begun} <= {0, 1, 2}  # one worker had the first and then the third, and the other one the second
 
 
 def test_the_workers_are_kept_between_calls(two_threads):
