@@ -27,7 +27,7 @@ KINDS = {
     "numbers": ("names that are only a number", "remove them where they are no common name of the entity"),
     "long for a mention": (
         f"names of more than {SPAN_TOKENS} tokens",
-        f"give these entities a shorter alias: a mention has at most {SPAN_TOKENS} tokens (model.max_span_tokens)",
+        "give these entities a shorter alias too: only a question with the whole name finds it",
     ),
     "long names": (f"names of more than {LONG_NAME} characters", "these are probably descriptions: correct the columns"),
     "long descriptions": (

@@ -81,7 +81,7 @@ class Scorer:
             tokens = with_capitals(texts, tokens, starts)
         if dictionary is None or not config.names or tokens.named is not None:
             return tokens
-        return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens))
+        return replace(tokens, named=dictionary.named(texts, tokens, config.max_span_tokens, longer=True))
 
     def plain_tokens(self, texts: Sequence[str]) -> TokenBatch:
         """The tokens of B questions, which do not say which spans are names."""
@@ -200,7 +200,8 @@ class Scorer:
         spans, mention_scores = spans.to("cpu"), mention_scores.cpu()
         if self.reranker is not None:
             limits = reranked_limits(tokens)
-            chosen = reachable(mention_scores, found.log_probs, floor, spans, limits)
+            read = found.log_probs[:, : self.reranker.candidates]  # the others keep their probability
+            chosen = reachable(mention_scores, read, floor, spans, limits)
             found = self.reranked(texts, tokens, spans, found, chosen)
         found = found.first(candidates)
         scored = ScoredSpans(spans, mention_scores, found.log_probs, found.rows, found.log_nil, types=found.types)

@@ -21,7 +21,7 @@ class NetworkSettings:
     """The settings of the network apart from its encoder. The settings of a training have the same names.
 
     Args:
-        max_span_tokens: L, the length of the longest mention in tokens.
+        max_span_tokens: L, the length of the longest mention in tokens. With ``names``, a longer name may be a mention too.
         projection: whether mention vectors pass through a linear map, which starts as the identity.
         unit_norm: whether mention vectors are divided by their norm and multiplied by a learned scale.
         scale: the value at which that scale starts.

@@ -1,4 +1,4 @@
-"""Spans: scores all spans of at most L tokens, and pools the tokens of the best.
+"""Spans: scores all spans of at most L tokens and longer names, and pools the tokens of the best.
 
 The equations are those of Li et al., "Efficient One-Pass End-to-End Entity Linking for Questions" (EMNLP 2020), section 3. The
 scores of spans form a (B, T, L) grid: cell [b, t, l] is the span of question b that starts at token t and has l + 1 tokens.
@@ -126,19 +126,22 @@ class SpanScorer(nn.Module):
         return scores + SINGLE_SCALE * nn.functional.pad(self.capitals, (0, 0, 1, 0))[capitals]  # (B, T, 3)
 
     def forward(self, hidden: Tensor, text_mask: Tensor, named: Tensor | None = None, capitals: Tensor | None = None) -> Tensor:
-        """Mention logits (B, T, L).
+        """Mention logits (B, T, L). L is ``max_tokens``, or that of ``named``, if some names have more tokens.
 
         Args:
             hidden: (B, T, D) token vectors.
             text_mask: (B, T) which tokens are text.
-            named: (B, T, L) the kinds of names, for a scorer with names.
+            named: (B, T, L) the kinds of names, for a scorer with names. A span of more than ``max_tokens`` tokens has a logit
+                only if it is a name.
             capitals: (B, T) the kinds of the words; None: nothing is known about them.
         """
         start, end, inside = self.token_scores(hidden, capitals).unbind(-1)  # each (B, T)
-        logits = span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
         if self.name is None:
-            return logits
+            return span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
         assert named is not None  # for a model with names, the linker and the collator find the names of the spans
+        mask = span_mask(text_mask, named.shape[-1])  # (B, T, L)
+        mask[..., self.max_tokens :] &= named[..., self.max_tokens :] > 0
+        logits = span_logits(start, end, inside, mask)
         logits = logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
         if self.match is None:
             return logits

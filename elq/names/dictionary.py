@@ -17,10 +17,10 @@ from elq.encoding.tokens import token_finder
 from elq.names.interface import Names
 from elq.names.lists import gaps
 from elq.names.lookup import NameIndex
-from elq.names.named import fine_kind, is_whole_name
+from elq.names.named import coarse_kind, fine_kind, is_whole_name
 from elq.names.phrases import names_of_runs
 from elq.names.scripts import unspaced
-from elq.names.spelling import words_of
+from elq.names.spelling import UNSPOKEN, words_of
 from elq.names.surface import FUNCTION_WORDS, is_name
 from elq.names.words import Word, as_name, borders, folded, key_of, words
 from elq.names.writing import collect, in_memory
@@ -28,6 +28,8 @@ from elq.tensors import Array, NameMatches, Spans, TokenBatch
 from elq.types import Entity
 
 log = logging.getLogger(__name__)
+
+LONGEST = 64  # tokens of the longest name that may be a mention
 
 
 class Records(Protocol):
@@ -156,30 +158,56 @@ class Dictionary:
                     return found[after - 1].end
         return 0
 
-    def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int) -> Tensor:
-        """Which spans of at most L tokens are names: B texts and their tokens → (B, T, L) int64.
+    def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int, *, longer: bool = False) -> Tensor:
+        """Which spans are names: B texts and their tokens → (B, T, L) int64.
 
         The values are the coarse or the fine kinds of elq/names/named.py.
+
+        Args:
+            texts: the texts.
+            tokens: their tokens.
+            max_tokens: L, if ``longer`` is False: the largest number of tokens of a span.
+            longer: whether longer spans, of at most ``LONGEST`` tokens, count too if they are a whole name, or another spelling
+                of one without words that people only add ("the"). Then L is ``max_tokens``, or the number of tokens of the
+                longest such span of these texts.
         """
-        grid = torch.zeros(*tokens.text_mask.shape, max_tokens, dtype=torch.int64)  # (B, T, L)
+        width = max_tokens
         best: dict[tuple[int, int, int], int] = {}  # place in the grid → kind
         for b, (text, mask) in enumerate(zip(texts, tokens.text_mask.tolist(), strict=True)):
             find = token_finder(tokens.offsets[b], mask)
-            for start, end, kind in self._kinds(text, max_tokens):
-                span = find(start, end)
-                if span is not None and span[1] - span[0] <= max_tokens:
-                    place = (b, span[0], span[1] - span[0] - 1)
-                    best[place] = min(kind, best.get(place, kind))  # several may lie in one token: the best match counts
+            for start, end, kind in self._kinds(text, max_tokens, longer=longer):
+                if (span := find(start, end)) is None:
+                    continue
+                size = span[1] - span[0]
+                if size > max_tokens:
+                    if not longer or size > LONGEST or not self._may_be_longer(kind, text[start:end]):
+                        continue
+                    width = max(width, size)
+                place = (b, span[0], size - 1)
+                best[place] = min(kind, best.get(place, kind))  # several may lie in one token: the best match counts
+        grid = torch.zeros(*tokens.text_mask.shape, width, dtype=torch.int64)  # (B, T, L)
         if best:
             grid[tuple(torch.tensor([*best]).T)] = torch.tensor([*best.values()])
         return grid
 
-    def _kinds(self, text: str, max_tokens: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the phrases of a text that are names or may mean one: characters [start, end), and the kind from 1."""
+    def _may_be_longer(self, kind: int, phrase: str) -> bool:
+        """Whether a phrase of more than ``max_tokens`` tokens counts. With "the" before a name, the name alone is meant."""
+        coarse, key = coarse_kind(kind, fine=self.fine), folded(phrase).split()
+        return coarse == 1 or (coarse == 2 and UNSPOKEN.isdisjoint((key[0], key[-1])))
+
+    def _kinds(self, text: str, max_tokens: int, *, longer: bool) -> Iterator[tuple[int, int, int]]:
+        """Yield the phrases of a text that are names or may mean one: characters [start, end), and the kind from 1.
+
+        They have at most ``max_tokens`` words, but for those in a script without spaces. With ``longer``, other phrases count
+        too if they are names.
+        """
         found = words(text)
         if not _is_plain(text, found):
-            for start, end, key in self._phrases(text, None if unspaced(text) else max_tokens):
-                if is_name(key) and (kind := self._kind(self._index.match(key) if self.fine else self._index.kind(key), key)):
+            every = unspaced(text)
+            for start, end, key in self._phrases(text, None if every or longer else max_tokens):
+                if not is_name(key) or (not every and key.count(" ") >= max_tokens and key not in self.names):
+                    continue
+                if kind := self._kind(self._index.match(key) if self.fine else self._index.kind(key), key):
                     yield start, end, kind
             return
         of_word, of_run = (
@@ -193,6 +221,17 @@ class Dictionary:
         for first, after, key, respelled in runs:
             if kind := self._kind(of_run(key, respelled), key):
                 yield found[first].start, found[after - 1].end, kind
+        for first, after, key in self._longer_names(found, most) if longer else ():
+            yield found[first].start, found[after - 1].end, self._kind(0, key)
+
+    def _longer_names(self, found: Sequence[Word], most: int) -> Iterator[tuple[int, int, str]]:
+        """Yield the names of more than ``most`` words in a text: the first word, the word after the last, and the key."""
+        for first in range(len(found) - most) if most < self.names.longest else ():
+            texts = [word.text for word in found[first : first + self.names.longest]]
+            line, least = " ".join(texts), len(" ".join(texts[:most]))
+            for length in self.names.names_before(line):
+                if length > least and line[length : length + 1] in ("", " ") and (key := line[:length]) in self.names:
+                    yield first, first + 1 + key.count(" "), key
 
     def _kind(self, match: int, key: str) -> int:
         """The coarse or fine kind of a match; 0 for none."""

@@ -1,4 +1,4 @@
-"""Lengths of names: finds the names that have more tokens than a mention can have."""
+"""Lengths of names: finds the names that have more tokens than other mentions can have."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SPAN_TOKENS = 10  # L, the largest number of tokens of a mention, where model.max_span_tokens is not another
+SPAN_TOKENS = 10  # L, the largest number of tokens of a mention that is no name, if model.max_span_tokens is the usual one
 BATCH = 4096  # entities whose labels are cut into tokens together
 
 
@@ -30,7 +30,7 @@ def surely_short(name: str) -> bool:
 
 
 class Lengths:
-    """Finds the names that have more than L tokens, so that no mention can be the whole name.
+    """Finds the names that have more than L tokens: only a whole name, or another spelling of it, is then a mention.
 
     Args:
         encoder: the encoder whose tokens are counted, as :func:`elq.encoding.pretrained.resolve_encoder` takes it. Its
@@ -70,9 +70,9 @@ class Lengths:
         found += self._without_short_names(unsure)
         if found:
             log.info(
-                "entities that have only names of more than %d tokens: %s, such as %s: a mention has at most"
-                " model.max_span_tokens tokens (%d by default), so no question can name them: give each a shorter alias too",
-                *(SPAN_TOKENS, f"{len(found):,}", found[0], SPAN_TOKENS),
+                "entities that have only names of more than %d tokens: %s, such as %s: only a question with the whole of such"
+                " a name finds it, and only if the model has model.names: give each a shorter alias too",
+                *(SPAN_TOKENS, f"{len(found):,}", found[0]),
             )
 
     def _without_short_names(self, entities: Sequence[Entity]) -> list[str]:

@@ -144,7 +144,7 @@ class QuestionCollator:
         texts = [question.text for question in questions]
         tokens = tokens_of(self.tokenizer, texts, self.dictionary)
         if self.dictionary is not None:
-            tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens))
+            tokens = replace(tokens, named=self.dictionary.named(texts, tokens, self.max_span_tokens, longer=True))
         none = torch.empty(0, dtype=torch.int64)
         return Batch(tokens, Spans(none, none, none), none, tuple(questions))
 

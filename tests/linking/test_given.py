@@ -59,7 +59,7 @@ def oracle(linker, text, start, end, k, allowed=None):
                 of_tokens[token] = [score + 20 * each for score, each in zip(of_tokens[token], more, strict=True)]
         s, e, inside = torch.tensor(of_tokens).unbind(-1)
         logit = s[first] + e[after - 1] + inside[first:after].sum()
-        if tokens.named is not None and after - first <= 4:
+        if tokens.named is not None and after - first <= tokens.named.shape[-1]:
             kind = int(tokens.named[0, first, after - first - 1])
             logit = logit + (20 * model.scorer.name[kind - 1] if kind else 0)
         scores = (linker.entities.table.tensor() @ model.mention_vectors(hidden, span)[0]).tolist()

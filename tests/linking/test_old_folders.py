@@ -17,6 +17,8 @@ from elq.entities.manifest import FORMAT, Manifest, manifest_values
 from elq.errors import ElqError
 from elq.linking.decision import Decision
 from elq.linking.folder import DECISION, ENTITIES
+from elq.names.dictionary import Dictionary
+from elq.names.lengths import Lengths
 
 DATA = Path(__file__).parents[1] / "data" / "format4"
 MODEL = DATA / "model"
@@ -28,7 +30,9 @@ def linker() -> Linker:
 
 
 @pytest.mark.parametrize("nil", [False, True])
-def test_the_links_are_those_of_the_code_that_made_the_folder(linker, nil):
+def test_the_links_are_those_of_the_code_that_made_the_folder(linker, nil, monkeypatch):
+    """But for names of more than L tokens, which are found since then."""
+    monkeypatch.setattr(Dictionary, "named", lambda *given, longer, named=Dictionary.named: named(*given))
     expected = [json.loads(line) for line in (DATA / "links.jsonl").read_text(encoding="utf-8").splitlines()]
     expected = [one for one in expected if one["nil"] == nil]
     found = linker.link([one["text"] for one in expected], threshold=expected[0]["threshold"], nil=nil)
@@ -43,6 +47,18 @@ def test_the_links_are_those_of_the_code_that_made_the_folder(linker, nil):
         assert [x.probability is None for x in links] == [row[5] is None for row in one["links"]]
         shown = [x.probability for x in links if x.probability is not None]
         assert shown == pytest.approx([row[5] for row in one["links"] if row[5] is not None], abs=1e-5)
+
+
+def test_the_other_links_are_names_of_more_than_ten_tokens(linker):
+    lines = [json.loads(line) for line in (DATA / "links.jsonl").read_text(encoding="utf-8").splitlines()]
+    expected = [one for one in lines if not one["nil"]]
+    found = linker.link([one["text"] for one in expected], threshold=expected[0]["threshold"])
+    more = []
+    for links, one in zip(found, expected, strict=True):
+        known = {tuple(row[:3]) for row in one["links"]}
+        more += [link for link in links if (link.start, link.end, link.entity) not in known and link.mention != "now"]
+    assert {"starship troopers", "the fault in our stars", "Doctor Zhivago"} <= {link.mention for link in more}
+    assert all(Lengths(str(MODEL)).too_long([link.mention for link in more]))
 
 
 def test_facts_and_decision_are_read_apart():

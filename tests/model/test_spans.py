@@ -106,6 +106,25 @@ def test_a_name_moves_the_logit_of_its_span_alone():
     assert moved[1, 2, 2] == -torch.inf
 
 
+@pytest.mark.parametrize("fine", [False, True])
+def test_beyond_l_only_names_have_logits(fine):
+    """They are those of a scorer with a larger L."""
+    torch.manual_seed(4)
+    hidden, text_mask = torch.randn(3, 8, 8), torch.ones(3, 8, dtype=torch.bool)
+    text_mask[:, 0] = text_mask[0, 6:] = False
+    scorer, longer = (SpanScorer(8, max_tokens=length, names=True, fine=fine).eval() for length in (2, 6))
+    with torch.no_grad():
+        for parameter in scorer.parameters():
+            parameter.normal_()
+    longer.load_state_dict(scorer.state_dict())
+    named = torch.where(torch.rand(3, 8, 6) < 0.3, torch.randint(1, 4, (3, 8, 6)), 0)
+    logits, expected = scorer(hidden, text_mask, named), longer(hidden, text_mask, named)
+    expected[..., 2:][named[..., 2:] == 0] = -torch.inf
+    assert torch.equal(logits, expected)
+    assert (logits[..., 2:] > -torch.inf).sum() > 9
+    assert torch.equal(scorer(hidden, text_mask, named[..., :2]), logits[..., :2])
+
+
 def test_capitals_add_scores_to_the_tokens_of_their_words():
     torch.manual_seed(3)
     scorer = SpanScorer(8, max_tokens=3, capitals=True).eval()
