@@ -5,7 +5,6 @@ File format: ``tokenizer.json`` of the tokenizers library.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from unicodedata import category
 
@@ -13,7 +12,7 @@ import torch
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from elq.encoding.characters import PlainText, plain
-from elq.errors import ElqError
+from elq.encoding.tokenizer_file import open_tokenizer, usable
 from elq.tensors import TokenBatch
 from elq.types import Mention
 
@@ -47,12 +46,7 @@ class QuestionTokenizer:
         Raises:
             ElqError: the file is missing or does not contain a tokenizer.
         """
-        try:
-            return cls(Tokenizer.from_file(str(path)), max_tokens=max_tokens)
-        except Exception as error:  # the tokenizers library raises bare Exception
-            raise ElqError(
-                f"{path} is not a readable tokenizer.json ({error}): give a folder whose tokenizer.json is whole"
-            ) from None
+        return cls(open_tokenizer(path), max_tokens=max_tokens)
 
     def released(self, max_tokens: int) -> "QuestionTokenizer":
         """The same tokenizer with the behaviour of the released ELQ: texts are cut, and spans may contain [CLS] and [SEP]."""
@@ -132,14 +126,14 @@ class QuestionTokenizer:
     def _without_characters(self, texts: Sequence[str]) -> Iterator[Encoding]:
         """The tokens of texts in their plain forms; they have no offsets, which is quicker."""
         for at in range(0, len(texts), BATCH):
-            with _usable():
+            with usable():
                 part = self._tokenizer.encode_batch_fast(texts[at : at + BATCH])
             yield from part
 
     def _rows(self, texts: Sequence[str], forms: Sequence[PlainText | None]) -> list[Row]:
         """The tokens of B texts, which the encoder reads in their plain forms."""
         read = [text if form is None else form.text for text, form in zip(texts, forms, strict=True)]
-        with _usable():
+        with usable():
             one = len(read) == 1  # without the threads of a batch
             encodings = [self._tokenizer.encode(read[0])] if one else self._tokenizer.encode_batch(read)
         kept = (
@@ -152,15 +146,6 @@ class QuestionTokenizer:
 def _read(text: str) -> str:
     """What the encoder reads of a text without gaps and cuts: its plain form."""
     return text if (form := plain(text)) is None else form.text
-
-
-@contextmanager
-def _usable() -> Iterator[None]:
-    """Raise an ElqError where the tokenizers library raises a bare Exception, since tokenizer.json contradicts itself."""
-    try:
-        yield
-    except Exception as error:
-        raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
 
 
 def _cut(length: int, closing: int, limit: int | None) -> list[int]:

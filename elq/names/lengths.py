@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from elq.encoding.characters import plain
 from elq.encoding.pretrained import GENERAL, resolve_encoder
+from elq.encoding.tokenizer_file import open_tokenizer, usable
 from elq.names.surface import names_of
 from elq.types import Entity
 
@@ -37,7 +38,7 @@ class Lengths:
             tokenizer is read when it is needed first.
 
     Raises:
-        ElqError: when it is needed, the encoder cannot be found.
+        ElqError: when it is needed, the encoder cannot be found, or its tokenizer.json cannot be used.
     """
 
     def __init__(self, encoder: str = GENERAL) -> None:
@@ -53,38 +54,38 @@ class Lengths:
         found = [False] * len(names)
         if unsure:
             read = [names[place] if (form := plain(names[place])) is None else form.text for place in unsure]
-            for place, tokens in zip(unsure, self._tokenizer.encode_batch_fast(read, add_special_tokens=False), strict=True):
+            with usable():
+                cut = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
+            for place, tokens in zip(unsure, cut, strict=True):
                 found[place] = len(tokens) > SPAN_TOKENS
         return found
 
     def watched(self, entities: Iterable[Entity]) -> Iterator[Entity]:
         """Yield the entities. At the end, the log says how many of them have only names that are too long."""
-        found, unsure = list[str](), list[Entity]()
+        count, example, unsure = 0, "", list[Entity]()
+
+        def look() -> None:
+            nonlocal count, example
+            labels = self.too_long([entity.label for entity in unsure])
+            for one in compress(unsure, labels):
+                if all(self.too_long(names_of(one))):
+                    count, example = count + 1, example or f"{one.title!r} of {one.id}"
+            unsure.clear()
+
         for entity in entities:
             yield entity
             if not surely_short(entity.label):
                 unsure.append(entity)
             if len(unsure) == BATCH:
-                found += self._without_short_names(unsure)
-                unsure = []
-        found += self._without_short_names(unsure)
-        if found:
+                look()
+        look()
+        if count:
             log.info(
                 "entities that have only names of more than %d tokens: %s, such as %s: only a question with the whole of such"
                 " a name finds it, and only if the model has model.names: give each a shorter alias too",
-                *(SPAN_TOKENS, f"{len(found):,}", found[0]),
+                *(SPAN_TOKENS, f"{count:,}", example),
             )
-
-    def _without_short_names(self, entities: Sequence[Entity]) -> list[str]:
-        """What to call each of the entities that have only names that are too long."""
-        labels = self.too_long([entity.label for entity in entities])
-        return [f"{one.title!r} of {one.id}" for one in compress(entities, labels) if all(self.too_long(names_of(one)))]
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
-        from tokenizers import Tokenizer
-
-        made = Tokenizer.from_file(str(resolve_encoder(self.encoder) / "tokenizer.json"))
-        made.no_truncation()
-        made.no_padding()
-        return made
+        return open_tokenizer(resolve_encoder(self.encoder) / "tokenizer.json")

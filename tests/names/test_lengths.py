@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from elq.encoding.pretrained import GENERAL, resolve_encoder
 from elq.encoding.tokens import QuestionTokenizer
+from elq.errors import ElqError
 from elq.model.config import NetworkSettings
 from elq.names import lengths
 from elq.names.lengths import SPAN_TOKENS, Lengths, surely_short
@@ -86,3 +87,12 @@ def test_entities_that_no_question_can_name_are_said(batch, caplog, monkeypatch)
     caplog.clear()
     assert [*Lengths().watched([ENTITIES[n] for n in (0, 3, 5)])] == [ENTITIES[n] for n in (0, 3, 5)]
     assert caplog.text == ""
+
+
+def test_a_damaged_tokenizer_is_said_in_one_sentence(tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "tokenizer.json").write_text('{"version": "1.0"')
+    with pytest.raises(ElqError, match="is not a readable tokenizer.json .*: give a folder whose tokenizer.json is whole"):
+        Lengths(str(tmp_path)).too_long(["a name that is long"])
+    assert Lengths(str(tmp_path)).too_long(["short", "names"]) == [False, False]  # the file is not read
