@@ -55,7 +55,7 @@ def test_names(benchmark, linker):
     if linker.dictionary is None:
         pytest.skip("the model asks for no names")
     texts = TEXTS * 8
-    benchmark(linker.dictionary.named, texts, linker.tokenizer(texts), linker.model.config.max_span_tokens)
+    benchmark(linker.dictionary.named, texts, linker.tokenizer(texts), linker.model.config.max_span_tokens, longer=True)
 
 
 def test_tokenizer(benchmark, linker):

@@ -27,7 +27,7 @@ KINDS = {
     "numbers": ("names that are only a number", "remove them where they are no common name of the entity"),
     "long for a mention": (
         f"names of more than {SPAN_TOKENS} tokens",
-        "give these entities a shorter alias too: only a question with the whole name finds it",
+        "give their entities a shorter alias, if they have none: a mention of so many tokens must be the whole name",
     ),
     "long names": (f"names of more than {LONG_NAME} characters", "these are probably descriptions: correct the columns"),
     "long descriptions": (

@@ -76,7 +76,7 @@ def model_facts(folder: Path) -> Iterator[tuple[str, str]]:
             f"{folder / 'model.safetensors'} cannot be read ({error}): write the folder again with `elq train` or `elq import`"
         ) from None
     encoder = config.encoder
-    yield "model", f"{folder}: {count / 1e6:.1f} million parameters, mentions of up to {config.max_span_tokens} tokens"
+    yield "model", f"{folder}: {count / 1e6:.1f} million parameters, mentions of up to {config.longest_mention}"
     kind = f"{encoder.get('model_type')}, {encoder.get('num_hidden_layers')} layers, {encoder.get('hidden_size')} wide"
     yield "question encoder", kind
     beside = {"names of the catalogue": config.names, f"fame ({', '.join(config.prior)})": config.prior, "NIL": config.nil}

@@ -49,7 +49,7 @@ def model(facts: Facts) -> str:
         + (f", with learned scores for {learned}" if learned else ""),
         "question encoder": kind,
         "size of the weights": f"{facts.weights_bytes / 1e6:.1f} MB",
-        "longest mention": f"{config.max_span_tokens} tokens",
+        "longest mention": config.longest_mention,
         "catalogue": f"{about.entities:,} entities; sha256 {facts.entities.catalogue.sha256[:16]}…, version {about.version}",
         "entity vectors": f"{about.width} numbers ({about.dtype}), by {portable(about.encoder)}",
         "index": about.index,
@@ -154,7 +154,8 @@ def limits(facts: Facts, languages: Sequence[str]) -> str:
     lines = [
         f"It is made {spoken}. Others were not measured here.",
         "It links only to entities in its catalogue.",
-        f"A name of more than {facts.config.max_span_tokens} tokens is never linked as a whole.",
+        f"A name of more than {facts.config.max_span_tokens} tokens is "
+        + ("linked only where a question has the whole name." if facts.config.names else "never linked as a whole."),
         "It is made for single questions. In longer texts, expect more wrong links.",
         "Where two entities have the same name and no description, the choice is arbitrary.",
     ]

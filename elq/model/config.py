@@ -76,6 +76,11 @@ class NetworkSettings:
             raise ElqError("fine_names is true, but names is false: set names to true too, or fine_names to false")
 
     @property
+    def longest_mention(self) -> str:
+        """How long a mention may be, in words."""
+        return f"{self.max_span_tokens} tokens{', or a longer name of the catalogue' if self.names else ''}"
+
+    @property
     def kinds_of_names(self) -> int:
         """The number of kinds of names that the model has scores for; 0 for a model without names."""
         return 0 if not self.names else FINE if self.fine_names else COARSE

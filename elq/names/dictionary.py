@@ -20,7 +20,7 @@ from elq.names.lookup import NameIndex
 from elq.names.named import coarse_kind, fine_kind, is_whole_name
 from elq.names.phrases import names_of_runs
 from elq.names.scripts import unspaced
-from elq.names.spelling import UNSPOKEN, words_of
+from elq.names.spelling import JOINING, words_of
 from elq.names.surface import FUNCTION_WORDS, is_name
 from elq.names.words import Word, as_name, borders, folded, key_of, words
 from elq.names.writing import collect, in_memory
@@ -168,15 +168,16 @@ class Dictionary:
             tokens: their tokens.
             max_tokens: L, if ``longer`` is False: the largest number of tokens of a span.
             longer: whether longer spans, of at most ``LONGEST`` tokens, count too if they are a whole name, or another spelling
-                of one without words that people only add ("the"). Then L is ``max_tokens``, or the number of tokens of the
-                longest such span of these texts.
+                of one (of at most ``max_tokens`` words) that does not begin or end with a word such as "the" or "of". Then L is
+                ``max_tokens``, or the number of tokens of the longest such span of these texts. A name that is not whole, since
+                its text was cut, is none.
         """
         width = max_tokens
         best: dict[tuple[int, int, int], int] = {}  # place in the grid → kind
         for b, (text, mask) in enumerate(zip(texts, tokens.text_mask.tolist(), strict=True)):
             find = token_finder(tokens.offsets[b], mask)
             for start, end, kind in self._kinds(text, max_tokens, longer=longer):
-                if (span := find(start, end)) is None:
+                if (span := find(start, end)) is None or (longer and tokens.offsets[b][span[1] - 1][1] < end):
                     continue
                 size = span[1] - span[0]
                 if size > max_tokens:
@@ -191,9 +192,9 @@ class Dictionary:
         return grid
 
     def _may_be_longer(self, kind: int, phrase: str) -> bool:
-        """Whether a phrase of more than ``max_tokens`` tokens counts. With "the" before a name, the name alone is meant."""
+        """Whether a phrase of more than ``max_tokens`` tokens counts. In "in the …" and "… of", the name alone is meant."""
         coarse, key = coarse_kind(kind, fine=self.fine), folded(phrase).split()
-        return coarse == 1 or (coarse == 2 and UNSPOKEN.isdisjoint((key[0], key[-1])))
+        return coarse == 1 or (coarse == 2 and JOINING.isdisjoint((key[0], key[-1])))
 
     def _kinds(self, text: str, max_tokens: int, *, longer: bool) -> Iterator[tuple[int, int, int]]:
         """Yield the phrases of a text that are names or may mean one: characters [start, end), and the kind from 1.
@@ -204,7 +205,7 @@ class Dictionary:
         found = words(text)
         if not _is_plain(text, found):
             every = unspaced(text)
-            for start, end, key in self._phrases(text, None if every or longer else max_tokens):
+            for start, end, key in self._phrases(text, None if every else LONGEST if longer else max_tokens):
                 if not is_name(key) or (not every and key.count(" ") >= max_tokens and key not in self.names):
                     continue
                 if kind := self._kind(self._index.match(key) if self.fine else self._index.kind(key), key):
@@ -226,8 +227,9 @@ class Dictionary:
 
     def _longer_names(self, found: Sequence[Word], most: int) -> Iterator[tuple[int, int, str]]:
         """Yield the names of more than ``most`` words in a text: the first word, the word after the last, and the key."""
-        for first in range(len(found) - most) if most < self.names.longest else ():
-            texts = [word.text for word in found[first : first + self.names.longest]]
+        longest = min(self.names.longest, LONGEST)  # every word has at least one token
+        for first in range(len(found) - most) if most < longest else ():
+            texts = [word.text for word in found[first : first + longest]]
             line, least = " ".join(texts), len(" ".join(texts[:most]))
             for length in self.names.names_before(line):
                 if length > least and line[length : length + 1] in ("", " ") and (key := line[:length]) in self.names:

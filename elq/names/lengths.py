@@ -81,8 +81,8 @@ class Lengths:
         look()
         if count:
             log.info(
-                "entities that have only names of more than %d tokens: %s, such as %s: only a question with the whole of such"
-                " a name finds it, and only if the model has model.names: give each a shorter alias too",
+                "entities that have only names of more than %d tokens: %s, such as %s: a mention of so many tokens must be"
+                " the whole name, and the model must have model.names: give each a shorter alias too",
                 *(SPAN_TOKENS, f"{count:,}", example),
             )
 

@@ -59,9 +59,9 @@ def test_names_that_are_too_long_in_the_tokens_of_the_encoder_are_said(settings,
     titles = ["paris", "the queen of the city of the river of the titanic ship", "international"]
     source = write_lines(tmp_path / "c.jsonl", [{"id": f"E{n}", "title": title} for n, title in enumerate(titles)])
     build_entities(source, tmp_path / "e", settings)
-    assert f"only names of more than 10 tokens: 2, such as {titles[1]!r} of E1: only a" in caplog.text
+    assert f"only names of more than 10 tokens: 2, such as {titles[1]!r} of E1: a mention" in caplog.text
     build_entities(source, tmp_path / "general", replace(settings, encoder=GENERAL))
-    assert f"only names of more than 10 tokens: 1, such as {titles[1]!r} of E1: only a" in caplog.text
+    assert f"only names of more than 10 tokens: 1, such as {titles[1]!r} of E1: a mention" in caplog.text
 
 
 def test_every_setting_changes_the_table(settings, catalogue_file, tmp_path):

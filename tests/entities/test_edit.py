@@ -252,7 +252,7 @@ def test_another_encoder_of_the_same_width_is_refused(folder, tmp_path):
 def test_new_names_that_are_too_long_for_a_mention_are_said(folder, caplog):
     caplog.set_level(logging.INFO)
     add_entities(folder, [{"id": "n", "title": "international"}, {"id": "m", "title": "Rome"}])  # letters of this encoder
-    assert "entities that have only names of more than 10 tokens: 1, such as 'international' of n: only a" in caplog.text
+    assert "entities that have only names of more than 10 tokens: 1, such as 'international' of n: a mention" in caplog.text
     caplog.clear()
     edit_entity(folder, "n", aliases=["rome"])
     assert "tokens" not in caplog.text

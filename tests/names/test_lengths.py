@@ -81,7 +81,7 @@ def test_entities_that_no_question_can_name_are_said(batch, caplog, monkeypatch)
     monkeypatch.setattr(lengths, "BATCH", batch)
     assert [*Lengths().watched(iter(ENTITIES))] == ENTITIES
     assert (
-        "entities that have only names of more than 10 tokens: 3, such as 'a b c d e f g h i j k' of E2: only a question"
+        "entities that have only names of more than 10 tokens: 3, such as 'a b c d e f g h i j k' of E2: a mention"
         in caplog.text
     )
     caplog.clear()

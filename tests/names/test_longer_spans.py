@@ -11,6 +11,7 @@ from elq.entities.catalogue import Catalogue, write_catalogue
 from elq.names import dictionary as module
 from elq.names.dictionary import Dictionary
 from elq.names.named import coarse_kind
+from elq.names.spelling import JOINING
 from elq.names.surface import is_name, names_of
 from elq.names.words import folded, key_of, words
 from elq.tensors import TokenBatch
@@ -63,7 +64,7 @@ def slow(dictionary: Dictionary, texts: list[str], tokens: TokenBatch) -> dict[t
                 continue
             match = dictionary._index.match(key) if dictionary.fine else dictionary._index.kind(key)
             kind = dictionary._kind(match, key)
-            added = {key.split()[0], key.split()[-1]} & {"the", "and", "s"}
+            added = {key.split()[0], key.split()[-1]} & JOINING
             if key in every or (number <= L and not added and coarse_kind(kind, fine=dictionary.fine) in (1, 2)):
                 place = (b, start, size - 1)
                 cells[place] = min(kind, cells.get(place, kind))
@@ -108,3 +109,12 @@ def test_no_name_is_longer_than_the_longest(dictionary, tokenizer, monkeypatch):
     monkeypatch.setattr(module, "LONGEST", 6)
     assert longest.shape[-1] > 7
     assert torch.equal(dictionary.named(TEXTS, tokenizer(TEXTS), L, longer=True), longest[..., :6])
+
+
+def test_a_name_is_none_where_its_text_was_cut(dictionary):
+    """The catalogue has "the queen of the", and no "the queen of"."""
+    text, cut = "is the queen of the ship", QuestionTokenizer(tiny_tokenizer(), max_tokens=6)
+    tokens = cut([text])
+    assert [text[start:end] for start, end in tokens.offsets[0][1:-1]] == ["is", "the", "queen", "of"]
+    kind = int(dictionary.named([text], tokens, L, longer=True)[0, 2, 2])
+    assert coarse_kind(kind, fine=dictionary.fine) != 1
