@@ -30,7 +30,7 @@ from elq.model.config import ELQConfig, read_config
 from elq.model.heads import NameBonus, NilScorer, WholeQuestion
 from elq.model.spans import SpanPooler, SpanScorer, blank_edges
 from elq.model.type_head import TypeHead
-from elq.names.named import greatest_logits, least_logits
+from elq.names.named import LONG_NIL, greatest_logits, is_long_name, least_logits, with_long_names
 from elq.tensors import Spans, TokenBatch
 
 TYPES = ("types", "own_type_scores")  # settings that a training may change
@@ -122,7 +122,8 @@ class ELQ(nn.Module):
     def mention_logits(self, hidden: Tensor, tokens: TokenBatch) -> Tensor:
         """Logit of p(mention) for every span, (B, T, L); −inf where there is no span of text.
 
-        Outside training, a model with fine kinds of names gives names the least and the greatest logits of elq/names/named.py.
+        Outside training, a model with fine kinds of names gives names the least and the greatest logits of elq/names/named.py,
+        and names of more than L tokens theirs.
         """
         logits: Tensor = self.scorer(hidden, tokens.text_mask, tokens.named, tokens.capitals)
         if tokens.blank is not None:
@@ -130,7 +131,9 @@ class ELQ(nn.Module):
         if self.training or not self.config.fine_names or tokens.named is None:
             return logits
         bounded = logits.maximum(least_logits(tokens.named)).minimum(greatest_logits(tokens.named))  # (B, T, L)
-        return torch.where(logits > -torch.inf, bounded, logits)
+        bounded = torch.where(logits > -torch.inf, bounded, logits)
+        longest = self.config.max_span_tokens
+        return bounded if tokens.named.shape[-1] <= longest else with_long_names(bounded, tokens.named, longest)
 
     def mention_vectors(self, hidden: Tensor, spans: Spans) -> Tensor:
         """Vectors (Q, D) of spans: what their own tokens say about the entity."""
@@ -162,7 +165,10 @@ class ELQ(nn.Module):
             longest = tokens.named.shape[-1] - 1
             named = tokens.named[spans.question, spans.start, more.clamp_max(longest)].masked_fill(more > longest, 0)  # (Q,)
         scores: Tensor = self.nil(vectors, named)
-        return scores
+        if self.training or not self.config.fine_names:
+            return scores
+        long = is_long_name(named) & (spans.end - spans.start > self.config.max_span_tokens)  # (Q,)
+        return scores - LONG_NIL * long
 
     def save_pretrained(self, folder: str | Path, tokenizer: QuestionTokenizer) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json`` into an existing folder."""

@@ -27,6 +27,10 @@ LEAST = ((-1.0, 1.0), (-1.5, 0.5), (-inf, 0.0), (-inf, -inf), (-inf, -0.5), (-in
 # The greatest logit of p(mention) of a span inside a name of several words, or a spelling or misspelling of one, in a linker:
 # what is sure enough is linked, but of two sure spans the longer name stays. Chosen on the same catalogues; 1 to 2 do as well.
 INSIDE = 1.5
+# The least logit of p(mention) of a span of more than L tokens that is a name or another spelling of one, in a linker, and what
+# is taken from its score of NIL: nobody writes so many tokens by chance. Words inside it are no mention: a long number
+# may begin with another one.
+LONG, LONG_NIL = 4.0, 10.0
 START_SCORES = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # start values (logits) of the scores of the matches
 
 
@@ -93,6 +97,23 @@ def greatest_logits(named: Tensor) -> Tensor:
     """
     long = (named > 0) & (match_and_words(named) < 6) & (named % 2 == 0)  # (B, T, L) a whole name of several words
     return torch.where(_inside(long), INSIDE, inf)
+
+
+def is_long_name(named: Tensor) -> Tensor:
+    """Which spans of more than L tokens, with these fine kinds, are a name or another spelling of one, as bool; any shape."""
+    return (named > 0) & (match_and_words(named) < 4)
+
+
+def with_long_names(logits: Tensor, named: Tensor, max_tokens: int) -> Tensor:
+    """The mention logits (B, T, L) in a linker of spans with the fine kinds (B, T, L), of which some have over ``max_tokens``.
+
+    >>> with_long_names(torch.tensor([[[2.0, 1.0], [3.0, 5.0]]]), torch.tensor([[[1, 2], [1, 0]]]), 1)
+    tensor([[[-inf, 4.],
+             [-inf, 5.]]])
+    """
+    long = is_long_name(named)  # (B, T, L)
+    long[..., :max_tokens] = False
+    return torch.where(long, logits.clamp_min(LONG), logits).masked_fill(_inside(long), -inf)
 
 
 def _inside(chosen: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def entities(encoder_folder, tmp_path_factory):
     place = tmp_path_factory.mktemp("long")
-    source = write_lines(place / "c.jsonl", [*RECORDS, {"id": "LONG", "title": LONG}])
+    records = [*RECORDS, {"id": "LONG", "title": LONG}, {"id": "INSIDE", "title": "city of the river"}]
+    source = write_lines(place / "c.jsonl", records)
     build_entities(source, place / "e", BuildSettings(encoder=str(encoder_folder), precision="fp32"))
     return open_entities(place / "e")
 
@@ -55,6 +56,24 @@ def test_a_long_name_is_linked_alone_and_in_a_batch(encoder_folder, tokenizer, e
     others = [x.mention for links in (together[1], together[3], together[4]) for x in links]
     assert "paris" in others
     assert max(len(mention.split()) for mention in others) <= 4
+
+
+@pytest.mark.parametrize("mode", ["candidates", "table"])
+def test_with_fine_names_nothing_inside_a_long_name_is_a_mention(encoder_folder, tokenizer, entities, mode):
+    linker = linker_of(encoder_folder, tokenizer, entities, names=True, fine_names=True, nil=True)
+    linker.scorer.score_mode = mode
+    with torch.no_grad():
+        linker.model.scorer.linear.bias.copy_(torch.tensor([1.0, 1.0, -3.0]))  # long mentions are not likely
+        linker.model.nil.value.fill_(0.3)  # NIL is
+    found = linker.link(["who is in the city of the river", *TEXTS[:3:2]], threshold=-9.0, nil=True)
+    assert "city of the river" in {x.mention for x in found[0]}
+    for links in found[1:]:
+        [long] = [x for x in links if x.mention == LONG]
+        assert long.entity == "LONG"
+        assert long.mention_score > -0.02
+        assert long.nil_score < -5
+        assert all(x.end <= long.start or long.end <= x.start for x in links if x is not long)
+    assert min(x.nil_score for x in found[0]) > -3
 
 
 def test_a_model_without_names_finds_no_long_mention(encoder_folder, tokenizer, entities):

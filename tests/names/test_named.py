@@ -5,7 +5,19 @@ from math import inf
 
 import torch
 
-from elq.names.named import FINE, INSIDE, LEAST, MATCHES, PER_SIZE, SIZES, fine_kind, greatest_logits, least_logits
+from elq.names.named import (
+    FINE,
+    INSIDE,
+    LEAST,
+    LONG,
+    MATCHES,
+    PER_SIZE,
+    SIZES,
+    fine_kind,
+    greatest_logits,
+    least_logits,
+    with_long_names,
+)
 from elq.names.spelling import words_of
 
 
@@ -53,6 +65,26 @@ def test_spans_inside_a_name_of_several_words_have_a_greatest_logit():
                 expected[b, t, n] = INSIDE
     assert torch.equal(greatest_logits(named), expected)
     assert 100 < int((expected < inf).sum()) < expected.numel() // 2
+
+
+def test_names_of_more_than_l_tokens_hide_what_is_inside_them():
+    draws = torch.Generator().manual_seed(2)
+    kinds = torch.randint(1, FINE + 1, (60, 7, 5), generator=draws)
+    named = torch.where(torch.rand(kinds.shape, generator=draws) < 0.2, kinds, 0)
+    named[..., 1:] *= torch.arange(7)[:, None] + torch.arange(1, 5) < 7  # no span goes beyond the last token
+    logits = 4 * torch.randn(named.shape, generator=draws)
+    whole = {fine_kind(match, words, size) for match in (0, 1) for words in (1, 2) for size in (100, 1_000, 10_000, 1_000_000)}
+    expected = logits.clone()
+    for b, one in enumerate(named.tolist()):
+        long = [(t, t + n + 1) for t in range(7) for n in range(2, 5) if one[t][n] in whole]
+        for t, n in product(range(7), range(5)):
+            if any(start <= t and t + n + 1 <= end and (start, end) != (t, t + n + 1) for start, end in long):
+                expected[b, t, n] = -inf
+            elif (t, t + n + 1) in long:
+                expected[b, t, n] = max(LONG, float(logits[b, t, n]))
+    assert torch.equal(with_long_names(logits, named, 2), expected)
+    assert 100 < int((expected == -inf).sum()) < expected.numel() // 2
+    assert int((expected == LONG).sum()) > 20
 
 
 def test_the_words_that_people_add_do_not_make_a_name_one_of_several_words():
