@@ -17,7 +17,7 @@ from elq.names.longer import MOST_SCANNED, LongerNames
 from elq.names.misspelling import Misspellings
 from elq.names.ordered import BACKWARD, FORWARD, backwards
 from elq.names.scripts import unspaced
-from elq.names.spelling import reordered, roots, singular, spelling
+from elq.names.spelling import numbers_in, reordered, roots, singular, spelling
 
 MOST_MATCHES = 16  # entities of one kind that are used
 MOST_NAMES = 200  # a phrase that is a part of more names, such as "john", is not used
@@ -133,7 +133,8 @@ class NameIndex:
         """Three lists: the names that end with these words, that begin with them, and that have the same first and last word.
 
         A list that would be too long is empty. If no name ends (or begins) with the words, the words are tried without a plural
-        or possessive s. In the third list, the first word may also be the first letter of the name's first word.
+        or possessive s. In the third list, the first word may also be the first letter of the name's first word; names with
+        another number are not in it.
         """
         one = key[:-2] if key.endswith(" s") else singular(key)
         ending = self._longer.ending(key if self.count_ending(backwards(key)) else one, MOST_NAMES)
@@ -144,6 +145,8 @@ class NameIndex:
         around = [name for name in self._longer.by_last_word(first).get(rest.rpartition(" ")[2], ()) if name != key]
         if len(first) == 1:
             around += [name for name in self._longer.ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
+        if said := numbers_in(key):
+            around = [name for name in around if said <= (own := numbers_in(name)) or own <= said]
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
 
     def _inside(self, key: str) -> tuple[list[str], list[str]]:

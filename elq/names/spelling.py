@@ -58,6 +58,15 @@ IRREGULAR = {  # adjectives and names of peoples from which no rule makes the na
 }
 
 
+def numbers_in(key: str) -> set[str]:
+    """The words of a name that have digits.
+
+    >>> sorted(numbers_in("skf 6205 2z bearing"))
+    ['2z', '6205']
+    """
+    return {word for word in key.split() if any(map(str.isdigit, word))}
+
+
 def singular(name: str) -> str:
     """The word or name without the "s" of a plural.
 

@@ -188,6 +188,8 @@ class NameIndex:
         around = [name for name in _longer_names(self._forward, first, MOST_SCANNED) if name.endswith(last) and name != key]
         if len(first) == 1:
             around += [name for name in self._ending(rest, MOST_SCANNED) if name.startswith(first) and name != key]
+        digits = [{word for word in text.split() if set(word) & set("0123456789")} for text in (key, *around)]
+        around = [name for name, own in zip(around, digits[1:], strict=True) if not (own - digits[0] and digits[0] - own)]
         return ending, beginning, around if len(around) <= MOST_NAMES else ()
 
     def _ending(self, key: str, most: int = MOST_NAMES) -> list[str]:

@@ -367,6 +367,20 @@ def test_what_very_many_names_share_is_no_spelling():
     assert len(few.lookup("go")) == MOST_MATCHES
 
 
+def test_words_with_another_number_mean_another_entity():
+    index = NameIndex({"nu 2210 ecp": [0], "fifa world cup": [1], "boeing 747 8 jet": [2]}, [0.0] * 3, FUNCTION_WORDS)
+    for said, found in {
+        "nu 2250 ecp": {},
+        "nu steel ecp": {0: 12},  # 12: both ends
+        "nu 2210 c3 ecp": {0: 12},
+        "fifa 2010 world cup": {1: 12},
+        "boeing 747 jet": {2: 12},
+        "boeing 767 jet": {},
+    }.items():
+        assert {row: kind for row, kind in index.lookup(said).items() if kind // 2 == 6} == found, said
+        assert (index.match(said) == 6) == (found != {}), said
+
+
 def test_who_is_one_too_many_of_a_kind_is_of_no_other():
     smiths = {"smith": [*range(40)], "will smith": [3, 39], "smithson": [40]}
     found = NameIndex(smiths, [float(row) for row in range(41)], FUNCTION_WORDS).lookup("smith")
