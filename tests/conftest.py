@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["ELQ_NO_PROGRESS"] = "1"
 
+import hypothesis
 import pytest
 import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
@@ -19,6 +20,9 @@ from elq.encoding.transformer import Encoder
 from elq.entities.build import BuildSettings, build_entities
 from elq.entities.manifest import Entities, open_entities
 from elq.model.network import ELQ
+
+hypothesis.settings.register_profile("elq", deadline=None)  # other jobs may want the processor at the same time
+hypothesis.settings.load_profile("elq")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 NAMES = ["paris", "texas", "titanic", "ship", "queen", "band", "river", "city", "film", "song", "capital"]

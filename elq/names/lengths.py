@@ -54,8 +54,9 @@ class Lengths:
         found = [False] * len(names)
         if unsure:
             read = [names[place] if (form := plain(names[place])) is None else form.text for place in unsure]
+            tokenizer = self._tokenizer
             with usable():
-                cut = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
+                cut = tokenizer.encode_batch_fast(read, add_special_tokens=False)
             for place, tokens in zip(unsure, cut, strict=True):
                 found[place] = len(tokens) > SPAN_TOKENS
         return found
