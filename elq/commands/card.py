@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from elq.commands.console import ArgumentParser, parse_names
+from elq.commands.console import ArgumentParser, parse_names, refuse_overwriting
 from elq.errors import ElqError
 from elq.files import replacing
 
@@ -37,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> None:
     """Print the card, or write it to a file."""
     options = parser().parse_args(arguments)
-    if options.output and Path(options.output).is_dir():
-        raise ElqError(f"{options.output} is a folder, but the output is a file: give the path of a file")
+    is_card = options.output and Path(options.output).name == "README.md"  # of the model folder: no command reads it
+    refuse_overwriting(options.output, *options.evaluation, None if is_card else options.model)
     if options.output and Path(options.output).exists() and not options.replace:
         raise ElqError(f"{options.output} exists, and may have been edited: give another path, or --replace to write it anew")
     from elq.hub.card import model_card

@@ -163,6 +163,16 @@ def test_the_command_writes_a_card_and_keeps_an_edited_one(model_folder, tmp_pat
     assert run("card", [str(model_folder), "--output", str(tmp_path)]) == 2
 
 
+def test_what_the_command_reads_is_not_replaced(model_folder, tmp_path, capsys):
+    (evaluation := tmp_path / "e.json").write_text("{}")
+    for output in (model_folder / "config.json", model_folder / "entities" / "manifest.json", evaluation):
+        before = output.read_bytes()
+        given = ["--evaluation", str(evaluation), "--output", str(output), "--replace"]
+        assert run("card", [str(model_folder), *given]) == 2
+        assert f"{output} is read by this command, and would be replaced" in capsys.readouterr().err
+        assert output.read_bytes() == before
+
+
 def test_licences_of_questions_are_those_of_the_public_sets():
     from elq.public.sources import SETS, sources
 
