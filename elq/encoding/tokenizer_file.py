@@ -36,4 +36,6 @@ def usable() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ElqError(f"the tokenizer cannot be used ({error}): put a whole tokenizer.json into its folder") from None
+        raise ElqError(
+            f"the tokenizer of an encoder cannot be used ({error}): put a whole tokenizer.json into the folder of the encoder"
+        ) from None

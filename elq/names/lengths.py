@@ -54,7 +54,7 @@ class Lengths:
         found = [False] * len(names)
         if unsure:
             read = [names[place] if (form := plain(names[place])) is None else form.text for place in unsure]
-            tokenizer = self._tokenizer
+            tokenizer = self._tokenizer  # a file that cannot be read has its own sentence
             with usable():
                 cut = tokenizer.encode_batch_fast(read, add_special_tokens=False)
             for place, tokens in zip(unsure, cut, strict=True):
@@ -82,8 +82,9 @@ class Lengths:
         look()
         if count:
             log.info(
-                "entities that have only names of more than %d tokens: %s, such as %s: a mention of so many tokens must be"
-                " the whole name, and the model must have model.names: give each a shorter alias too",
+                "entities that have only names of more than %d tokens: %s, such as %s: a mention of so many tokens is"
+                " found only if it is a whole name, and only by a model that was trained with model.names=true: give each of"
+                " these entities a shorter alias too",
                 *(SPAN_TOKENS, f"{count:,}", example),
             )
 
