@@ -14,8 +14,10 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+from benchmarks.longer_names import short
 from elq.linking.linker import Linker
 from elq.types import Link
 
@@ -91,16 +93,12 @@ def main() -> None:
     """Measure all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true")
-    if parser.parse_args().short:
-        from elq.names.dictionary import Dictionary
-
-        named = Dictionary.named
-        Dictionary.named = lambda self, texts, tokens, limit, *, longer=False: named(self, texts, tokens, limit)  # type: ignore[method-assign]
     linker = Linker.from_catalogue(FILE)
     names = {row["id"]: row["title"] for row in csv.DictReader(FILE.open(encoding="utf-8"))}
-    measure_names(linker, names)
-    measure_lists(linker, names)
-    measure_other_numbers(linker, names)
+    with short() if parser.parse_args().short else nullcontext():
+        measure_names(linker, names)
+        measure_lists(linker, names)
+        measure_other_numbers(linker, names)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,9 @@ class Checker:
             self.findings.add("no difference", f"{entity.title[:LONG_NAME]!r}: {other} and {identity}")
 
     def _count_tokens(self) -> None:
-        for (name, identity), long in zip(
-            self._waiting, self._lengths.too_long([name for name, _ in self._waiting]), strict=True
-        ):
-            if long:
-                self.findings.add("long for a mention", f"{name[:LONG_NAME]!r} of {identity}")
+        long = self._lengths.too_long([name for name, _ in self._waiting])
+        for name, identity in compress(self._waiting, long):
+            self.findings.add("long for a mention", f"{name[:LONG_NAME]!r} of {identity}")
         self._waiting = []
 
     def finish(self) -> None:

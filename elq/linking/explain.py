@@ -11,13 +11,13 @@ from elq.entities.catalogue import Catalogue
 from elq.errors import ElqError
 from elq.linking.concepts import DROP
 from elq.linking.decoding import Known, ScoredSpans, characters, without_overlaps
-from elq.linking.given import named_kinds, score_spans
+from elq.linking.given import score_spans
 from elq.linking.inputs import shown
 from elq.linking.rule import Rule
 from elq.linking.scorer import Scorer
 from elq.model.spans import keep_spans
 from elq.names.dictionary import span_texts
-from elq.names.named import coarse_kind
+from elq.names.named import coarse_kind, named_kinds
 from elq.names.surface import names_of
 from elq.names.words import folded
 from elq.tensors import Spans, TokenBatch

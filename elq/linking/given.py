@@ -19,6 +19,7 @@ from elq.linking.sentences import is_long
 from elq.linking.windowed import in_windows
 from elq.model.heads import SINGLE_SCALE
 from elq.model.network import ELQ
+from elq.names.named import named_kinds
 from elq.tensors import Spans, TokenBatch
 from elq.types import Link, Mention
 
@@ -101,14 +102,6 @@ def mention_parts(model: ELQ, hidden: Tensor, tokens: TokenBatch, spans: Spans) 
     elif model.scorer.name is not None and tokens.named is not None:
         parts[3] = SINGLE_SCALE * pad(model.scorer.name, (1, 0))[named_kinds(tokens, spans)]
     return torch.stack(parts, -1)  # (Q, 4)
-
-
-def named_kinds(tokens: TokenBatch, spans: Spans) -> Tensor:
-    """What kind of name each of Q spans is, (Q,) int64, see :class:`elq.tensors.TokenBatch`; 0 for one that is too long."""
-    if tokens.named is None:
-        return torch.zeros_like(spans.start)
-    more, longest = spans.end - spans.start - 1, tokens.named.shape[-1] - 1
-    return tokens.named[spans.question, spans.start, more.clamp_max(longest)].masked_fill(more > longest, 0)  # (Q,)
 
 
 def score_spans(

@@ -30,7 +30,7 @@ from elq.model.config import ELQConfig, read_config
 from elq.model.heads import NameBonus, NilScorer, WholeQuestion
 from elq.model.spans import SpanPooler, SpanScorer, blank_edges
 from elq.model.type_head import TypeHead
-from elq.names.named import LONG_NIL, greatest_logits, is_long_name, least_logits, with_long_names
+from elq.names.named import LONG_NIL, greatest_logits, is_long_name, least_logits, named_kinds, with_long_names
 from elq.tensors import Spans, TokenBatch
 
 TYPES = ("types", "own_type_scores")  # settings that a training may change
@@ -159,11 +159,7 @@ class ELQ(nn.Module):
         """s(NIL, span), (Q,), of spans with the vectors (Q, D); None if the model was made without NIL."""
         if self.nil is None:
             return None
-        named = torch.zeros_like(spans.start)  # (Q,)
-        if tokens.named is not None:
-            more = spans.end - spans.start - 1  # (Q,) number of tokens minus 1; a gold mention may have more than L tokens
-            longest = tokens.named.shape[-1] - 1
-            named = tokens.named[spans.question, spans.start, more.clamp_max(longest)].masked_fill(more > longest, 0)  # (Q,)
+        named = named_kinds(tokens, spans)  # (Q,)
         scores: Tensor = self.nil(vectors, named)
         if self.training or not self.config.fine_names:
             return scores

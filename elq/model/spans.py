@@ -140,7 +140,8 @@ class SpanScorer(nn.Module):
             return span_logits(start, end, inside, span_mask(text_mask, self.max_tokens))
         assert named is not None  # for a model with names, the linker and the collator find the names of the spans
         mask = span_mask(text_mask, named.shape[-1])  # (B, T, L)
-        mask[..., self.max_tokens :] &= named[..., self.max_tokens :] > 0
+        if named.shape[-1] > self.max_tokens:
+            mask[..., self.max_tokens :] &= named[..., self.max_tokens :] > 0
         logits = span_logits(start, end, inside, mask)
         logits = logits + SINGLE_SCALE * nn.functional.pad(self.name, (1, 0))[named]  # (B, T, L)
         if self.match is None:

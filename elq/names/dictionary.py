@@ -6,7 +6,6 @@ words only, so that "france's" contains the name "france", but "romania" does no
 
 import logging
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -149,14 +148,17 @@ class Dictionary:
 
     def _longest(self, found: Sequence[Word]) -> int:
         """The end of the longest name with which words begin, as a character; 0 if there is none."""
-        lengths = self.names.names_before(" ".join(word.text for word in found))
-        ends = accumulate((1 + len(word.text) for word in found), initial=-1)
-        for after, length in reversed([*enumerate(ends)][1:]):
-            if after == 1 or length in lengths:
-                key = key_of(found[:after])
-                if is_name(key) and self.names.rows(key):
-                    return found[after - 1].end
-        return 0
+        if most := max((number for number, _ in self._beginning(found)), default=0):
+            return found[most - 1].end
+        return found[0].end if found and is_name(found[0].alone) and self.names.rows(found[0].alone) else 0
+
+    def _beginning(self, found: Sequence[Word]) -> Iterator[tuple[int, str]]:
+        """Yield the names of several words with which words begin: the number of their words, and the key."""
+        line = " ".join(word.text for word in found)
+        for length in self.names.names_before(line):
+            key = line[:length]
+            if " " in key and line[length : length + 1] in ("", " ") and key in self.names:
+                yield 1 + key.count(" "), key
 
     def named(self, texts: Sequence[str], tokens: TokenBatch, max_tokens: int, *, longer: bool = False) -> Tensor:
         """Which spans are names: B texts and their tokens → (B, T, L) int64.
@@ -229,11 +231,9 @@ class Dictionary:
         """Yield the names of more than ``most`` words in a text: the first word, the word after the last, and the key."""
         longest = min(self.names.longest, LONGEST)  # every word has at least one token
         for first in range(len(found) - most) if most < longest else ():
-            texts = [word.text for word in found[first : first + longest]]
-            line, least = " ".join(texts), len(" ".join(texts[:most]))
-            for length in self.names.names_before(line):
-                if length > least and line[length : length + 1] in ("", " ") and (key := line[:length]) in self.names:
-                    yield first, first + 1 + key.count(" "), key
+            for number, key in self._beginning(found[first : first + longest]):
+                if number > most:
+                    yield first, first + number, key
 
     def _kind(self, match: int, key: str) -> int:
         """The coarse or fine kind of a match; 0 for none."""

@@ -12,6 +12,7 @@ from math import inf
 import torch
 from torch import Tensor
 
+from elq.tensors import Spans, TokenBatch
 from elq.types import NAME_KINDS
 
 COARSE = 3
@@ -46,6 +47,14 @@ def fine_kind(match: int, words: int, entities: int) -> int:
     (1, 2, 56)
     """
     return 1 + PER_SIZE * bisect_right(SIZES, entities) + 2 * match + (words > 1)
+
+
+def named_kinds(tokens: TokenBatch, spans: Spans) -> Tensor:
+    """What kind of name each of Q spans is, (Q,) int64, see :class:`elq.tensors.TokenBatch`; 0 for one that is too long."""
+    if tokens.named is None:
+        return torch.zeros_like(spans.start)
+    more, longest = spans.end - spans.start - 1, tokens.named.shape[-1] - 1
+    return tokens.named[spans.question, spans.start, more.clamp_max(longest)].masked_fill(more > longest, 0)  # (Q,)
 
 
 def is_whole_name(named: Tensor, *, fine: bool) -> Tensor:
